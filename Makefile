@@ -1,0 +1,44 @@
+# Slipway: `make rehearse` shows the main job, `make test` runs the tests. Both set everything up first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.slipway-ready
+
+.PHONY: setup rehearse test check bench lock clean
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml scripts/setup_pulumi.py $(wildcard tools/pulumi/*/go.*)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 is needed, found: $$("$(PYTHON)" --version 2>&1 || echo none)"; \
+	  echo "  install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned requirements into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	@$(BIN)/python -m scripts.setup_pulumi
+	@touch $(READY)
+
+rehearse: setup
+	@$(BIN)/slipway rehearse
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/pyright
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+lock:
+	@$(PYTHON) -m venv .slipway/lock && .slipway/lock/bin/python -m pip install --quiet uv
+	@.slipway/lock/bin/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt
+
+clean:
+	@test ! -x $(BIN)/slipway || $(BIN)/slipway cloud stop
+	@rm -rf $(VENV) .slipway dist rehearsal .pytest_cache .ruff_cache .hypothesis *.egg-info

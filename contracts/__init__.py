@@ -1,0 +1,1 @@
+"""What travels between the parts of Slipway: plain data, standard library only."""

@@ -1,0 +1,22 @@
+"""Where a stack's release history lies: one bucket of a computable name, one key for each thing."""
+
+from __future__ import annotations
+
+
+def history_bucket_name(stack: str, account_id: str, region: str) -> str:
+    """The bucket that outlives the stack: manifests, release state and evidence."""
+    return f"slipway-history-{stack}-{account_id}-{region}"
+
+
+def manifest_key(endpoint_name: str) -> str:
+    """The release manifest that the last ``up`` staged."""
+    return f"manifests/{endpoint_name}.json"
+
+
+def state_key(endpoint_name: str) -> str:
+    """Release state of one endpoint: lock, running release, good versions (``release.state``)."""
+    return f"endpoints/{endpoint_name}/state.json"
+
+
+def evidence_key(release_id: str) -> str:
+    return f"releases/{release_id}.json"

@@ -1,0 +1,167 @@
+"""A packaged model: ``dist/<model>/<version>/model.tar.gz`` beside ``manifest.json``.
+
+The archive itself carries ``slipway.json`` (:class:`ArchiveIndex`): what the model server needs to
+know before it opens any other file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.canonical import pretty_json, sha256_file
+from contracts.errors import ContractError
+from contracts.fields import Fields
+
+MANIFEST_FILE = "manifest.json"
+ARCHIVE_FILE = "model.tar.gz"
+INDEX_FILE = "slipway.json"
+SCHEMA_VERSION = 1
+
+
+class PackageError(ContractError):
+    """A packaged model is missing, cut short or not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the archive; ``path`` is relative to the archive's root, with ``/``."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the model was made with; ``requirements`` are pip pins as MLflow recorded them."""
+
+    python: str
+    framework: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArchiveIndex:
+    """``slipway.json``: signature, engine, and every other file with size and sha256.
+
+    ``engine`` says how the server loads ``model/``: ``sklearn`` (no MLflow) or ``pyfunc``.
+    ``output`` is ``predict`` or ``predict_proba``: which method answers a request.
+    ``inputs`` and ``outputs`` are JSON schemas of one row (``properties`` in column order).
+    """
+
+    model: str
+    version: str
+    engine: str
+    output: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    files: tuple[FileEntry, ...]
+    trusted_types: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+    @staticmethod
+    def from_json(text: str, where: str = INDEX_FILE) -> ArchiveIndex:
+        fields = _parse(text, where)
+        fields.schema_version(SCHEMA_VERSION)
+        return ArchiveIndex(
+            model=fields.text("model"),
+            version=fields.text("version"),
+            engine=fields.text("engine"),
+            output=fields.text("output"),
+            inputs=fields.map("inputs"),
+            outputs=fields.map("outputs"),
+            files=tuple(
+                FileEntry(f.text("path"), f.integer("size"), f.text("sha256"))
+                for f in fields.children("files")
+            ),
+            trusted_types=tuple(str(t) for t in fields.items("trusted_types")),
+        )
+
+
+@dataclass(frozen=True)
+class PackageManifest:
+    """``manifest.json``: what a stack needs to deploy the archive beside it, without a registry."""
+
+    model: str
+    version: str
+    registry_uri: str
+    run_id: str
+    sha256: str
+    size: int
+    index_sha256: str
+    signature: dict[str, Any]
+    metrics: dict[str, float]
+    runtime: Runtime
+
+    def to_json(self) -> str:
+        return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+    @staticmethod
+    def from_json(text: str, where: str = MANIFEST_FILE) -> PackageManifest:
+        fields = _parse(text, where)
+        fields.schema_version(SCHEMA_VERSION)
+        runtime = fields.child("runtime")
+        metrics = fields.child("metrics")
+        return PackageManifest(
+            model=fields.text("model"),
+            version=fields.text("version"),
+            registry_uri=fields.text("registry_uri"),
+            run_id=fields.text("run_id"),
+            sha256=fields.text("sha256"),
+            size=fields.integer("size"),
+            index_sha256=fields.text("index_sha256"),
+            signature=fields.map("signature"),
+            metrics={name: metrics.number(name) for name in metrics.raw},
+            runtime=Runtime(
+                runtime.text("python"),
+                runtime.text("framework"),
+                tuple(str(r) for r in runtime.items("requirements")),
+            ),
+        )
+
+
+def load_package(directory: Path, *, verify_archive: bool = True) -> PackageManifest:
+    """Read ``manifest.json`` and check that the archive beside it is complete and unchanged."""
+    manifest_path = directory / MANIFEST_FILE
+    try:
+        text = manifest_path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        raise PackageError(
+            f"no package at {directory}: {MANIFEST_FILE} is missing; "
+            "make one with `slipway package MODEL/VERSION`"
+        ) from None
+    manifest = PackageManifest.from_json(text, str(manifest_path))
+    if verify_archive:
+        _check_archive(directory / ARCHIVE_FILE, manifest)
+    return manifest
+
+
+def _check_archive(archive: Path, manifest: PackageManifest) -> None:
+    again = f"package it again with `slipway package {manifest.model}/{manifest.version}`"
+    try:
+        size = archive.stat().st_size
+    except FileNotFoundError:
+        raise PackageError(f"{archive} is missing; {again}") from None
+    if size != manifest.size:
+        raise PackageError(
+            f"{archive} has {size} bytes, its manifest says {manifest.size}: "
+            f"the file is cut short or was changed; {again}"
+        )
+    digest = sha256_file(archive)
+    if digest != manifest.sha256:
+        raise PackageError(
+            f"{archive} has sha256 {digest[:12]}…, its manifest says {manifest.sha256[:12]}…: "
+            f"the file was changed; {again}"
+        )
+
+
+def _parse(text: str, where: str) -> Fields:
+    try:
+        return Fields(json.loads(text), where)
+    except ValueError as error:
+        raise PackageError(f"{where} is not JSON ({error}); package the model again") from None

@@ -1,0 +1,55 @@
+"""What every command prints with: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from contracts.errors import SlipwayError
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", help="The stack; default: PULUMI_STACK, else `local`.", metavar="NAME"),
+]
+
+
+class ProjectNotFoundError(SlipwayError):
+    """The command was started outside a Slipway project."""
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above ``start`` (default: here) that holds ``Pulumi.yaml``."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder
+    raise ProjectNotFoundError(
+        f"no Slipway project at {here} or above it: Pulumi.yaml is missing; "
+        "change into the project's folder and try again"
+    )
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout, never wrapped or coloured."""
+    typer.echo(json.dumps(data, indent=2, sort_keys=False, default=str))
+
+
+@contextmanager
+def progress(text: str) -> Generator[None]:
+    """A spinner on stderr while something takes a while; one plain line where nobody watches."""
+    if stderr.is_terminal:
+        with stderr.status(text):
+            yield
+    else:
+        stderr.print(text)
+        yield
