@@ -26,10 +26,10 @@ TAG_HASH = "slipway:hash"
 
 @dataclass(frozen=True)
 class Target:
-    """The staged version: one SageMaker Model, one endpoint configuration with one variant ``live``.
+    """The staged version: one SageMaker Model, one configuration with one variant ``live``.
 
-    ``content_hash`` is the identity of all that a release puts in place; it is the tag ``slipway:hash``
-    of both. ``data_capture`` is the API's ``DataCaptureConfig`` or None.
+    ``content_hash`` is the identity of all that a release puts in place, and the tag
+    ``slipway:hash`` of both. ``data_capture`` is the API's ``DataCaptureConfig`` or None.
     """
 
     version: str
@@ -49,7 +49,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """A step passes when the candidate is shown to be within ``ratio`` × live or ``points`` above."""
+    """A step passes when the candidate is shown within ``ratio`` × live or ``points`` above."""
 
     ratio: float
     points: float

@@ -17,7 +17,7 @@ ABSOLUTE_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Window:
-    """From ``start`` (epoch seconds) on, ``live`` serves and, in a release, ``candidate`` may answer too."""
+    """From ``start`` (epoch seconds) on: ``live`` serves, in a release ``candidate`` may too."""
 
     start: float
     live: str
@@ -32,7 +32,7 @@ class VersionTally:
 
 @dataclass(frozen=True)
 class TrafficTally:
-    """``failed``: no answer or an error; ``wrong``: an answer that no version then serving gives."""
+    """``failed``: no answer or an error; ``wrong``: what no version then serving answers."""
 
     requests: int
     failed: int
@@ -56,7 +56,7 @@ def tally(
     expected: Mapping[str, Sequence[Any]],
     windows: Sequence[Window],
 ) -> TrafficTally:
-    """Count answers; ``expected[version][row]`` is the model's own answer, None where it has none."""
+    """Count; ``expected[version][row]`` is the model's own answer, None where it has none."""
     counts: dict[str, list[int]] = {}
     requests = failed = wrong = 0
     for answer in answers:
@@ -83,7 +83,7 @@ def window_at(windows: Sequence[Window], at: float) -> Window:
 
 
 def version_of(answer: Answer, expected: Mapping[str, Sequence[Any]], window: Window) -> str | None:
-    """The version that answered: told by its variant where it failed, by its prediction where not."""
+    """The version that answered, told by its variant if it failed, else by its prediction."""
     by_variant = window.candidate if answer.variant == "candidate" else window.live
     if answer.status != 200:
         return by_variant if answer.variant is not None else None

@@ -1,7 +1,7 @@
 """Live traffic for one endpoint: signed requests at a steady rate, each answer written down.
 
-Runs as a process of its own (``python -m scripts.rehearsal.traffic``), so that whatever else the rehearsal
-does on its processor never delays a request. Ends when its standard input closes.
+Runs as a process of its own (``python -m scripts.rehearsal.traffic``), so that whatever else the
+rehearsal does never delays a request. Ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MAX_IN_FLIGHT = 64
 class Answer:
     """One request: when it began (epoch seconds), its row, and what came back.
 
-    ``status`` is 0 where nothing came back. ``variant`` is the production variant that answered, where the
-    answer tells. ``prediction`` is the first prediction of the answer.
+    ``status`` is 0 where nothing came back. ``variant`` is the production variant that answered,
+    where the answer tells. ``prediction`` is the first prediction of the answer.
     """
 
     at: float
@@ -74,7 +74,7 @@ class Client:
                 elif variant is None:
                     variant = variant_of_error(text)
         except (aiohttp.ClientError, TimeoutError, ValueError, LookupError):
-            # Nothing usable came back: status stays 0, or 200 with no prediction, which counts as wrong.
+            # Nothing usable came back: status 0, or 200 without a prediction (counted as wrong).
             pass
         return Answer(began, row, status, (time.perf_counter() - clock) * 1e3, variant, prediction)
 
@@ -90,7 +90,7 @@ def variant_of_error(body: str) -> str | None:
 
 
 async def drive(client: Client, rows: list[bytes], rate: float, seed: int, out: TextIO) -> None:
-    """Send a random row every ``1/rate`` seconds until standard input closes; write every answer."""
+    """Send a random row every ``1/rate`` seconds until standard input closes."""
     chooser = random.Random(seed)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -114,7 +114,7 @@ async def drive(client: Client, rows: list[bytes], rate: float, seed: int, out: 
             pending.add(task)
             task.add_done_callback(pending.discard)
             due += 1 / rate
-            # A sender that fell behind does not catch up in a burst: that would be traffic nobody sends.
+            # A sender that fell behind does not catch up in a burst: nobody sends such traffic.
             due = max(due, loop.time() - 1.0)
             await asyncio.sleep(max(0.0, due - loop.time()))
         await asyncio.gather(*pending)
