@@ -13,10 +13,12 @@ $(READY): requirements.txt pyproject.toml scripts/setup_pulumi.py $(wildcard too
 	  echo "error: Python 3.11 is needed, found: $$("$(PYTHON)" --version 2>&1 || echo none)"; \
 	  echo "  install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the pinned requirements into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "installing the pinned requirements into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -o '^uv==[^ ]*' requirements.txt)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt || { \
+	  echo "uv could not install them; trying pip, which reads pip's own configuration"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@$(BIN)/python -m scripts.setup_pulumi
 	@touch $(READY)
 
@@ -35,9 +37,8 @@ check: setup
 bench: setup
 	@$(BIN)/python -m benchmarks
 
-lock:
-	@$(PYTHON) -m venv .slipway/lock && .slipway/lock/bin/python -m pip install --quiet uv
-	@.slipway/lock/bin/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt
+lock: setup
+	@$(BIN)/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt
 
 clean:
 	@test ! -x $(BIN)/slipway || $(BIN)/slipway cloud stop

@@ -1,0 +1,252 @@
+"""Request bodies to columns, predictions to response bodies. Pure; bad input is a RequestError."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from inference.errors import RequestError, shown
+from inference.signature import Signature, checked, columns_of_rows, from_text
+
+JSON, CSV = "application/json", "text/csv"
+FORMS = "dataframe_split, dataframe_records, instances or inputs"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Checked columns in the signature's order, and how many rows they have."""
+
+    columns: dict[str, list[Any]]
+    rows: int
+
+
+def decode(signature: Signature, content_type: str, body: bytes) -> Decoded:
+    """A body by its Content-Type; nothing said means JSON, as MLflow's clients send it."""
+    kind, parameters = media_type(content_type)
+    match kind:
+        case "" | "application/json":
+            return _decode_json(signature, body)
+        case "text/csv":
+            return _decode_csv(signature, body, parameters.get("header"))
+        case other:
+            raise RequestError(
+                415, f"content type is {shown(other)}; {JSON} or {CSV} is needed"
+            )
+
+
+def media_type(header: str) -> tuple[str, dict[str, str]]:
+    """``text/csv; header=present`` as its type and its parameters, in lower case."""
+    kind, *rest = header.split(";")
+    pairs = (part.partition("=") for part in rest)
+    return kind.strip().lower(), {k.strip().lower(): v.strip(' "').lower() for k, _, v in pairs}
+
+
+def _decode_json(signature: Signature, body: bytes) -> Decoded:
+    document = _parse_json(body)
+    if not isinstance(document, dict):
+        raise RequestError(400, f"the body is {_kind(document)}; an object with {FORMS} is needed")
+    document = cast("dict[str, Any]", document)
+    if "dataframe_split" in document:
+        return _split(signature, document["dataframe_split"])
+    for key in ("dataframe_records", "instances", "inputs"):
+        if key in document:
+            return _items(signature, key, document[key])
+    raise RequestError(400, f"the body has {shown(sorted(document)[:8])}; {FORMS} is needed")
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # Bare NaN is null, as pandas and MLflow's clients write it; orjson refuses it.
+        import json
+
+        def refuse(name: str) -> float:
+            if name == "NaN":
+                return math.nan
+            raise RequestError(400, f"the body holds {name}; finite numbers or null are needed")
+
+        if b"NaN" not in body and b"Infinity" not in body:
+            raise RequestError(400, f"the body is not JSON: {error}") from None
+        try:
+            return json.loads(body, parse_constant=refuse)
+        except (ValueError, RecursionError):
+            raise RequestError(400, f"the body is not JSON: {error}") from None
+
+
+def _split(signature: Signature, value: Any) -> Decoded:
+    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
+        raise RequestError(400, "dataframe_split needs an object with columns and data")
+    split = cast("dict[str, Any]", value)
+    data = cast("list[Any]", split["data"])
+    names = split.get("columns")
+    if names is None:
+        return _rows(signature, "dataframe_split: data", data)
+    if not isinstance(names, list) or len(set(map(str, names))) != len(names):
+        raise RequestError(400, "dataframe_split: columns is no list of different names")
+    order = [str(name) for name in cast("list[Any]", names)]
+    for number, row in enumerate(data):
+        if not isinstance(row, list) or len(cast("list[Any]", row)) != len(order):
+            raise RequestError(
+                400, f"dataframe_split: row {number} does not have the {len(order)} values that "
+                "columns names",
+            )  # fmt: skip
+    return _by_name(signature, order, cast("list[list[Any]]", data))
+
+
+def _by_name(signature: Signature, order: Sequence[str], data: Sequence[Sequence[Any]]) -> Decoded:
+    """Rows whose values are named by ``order``; columns the model does not know are ignored."""
+    position = {name: i for i, name in enumerate(order)}
+    columns: dict[str, list[Any]] = {}
+    for column in signature.columns:
+        index = position.get(column.name)
+        if index is not None:
+            values = [row[index] for row in data]
+        elif column.nullable:
+            values = [None] * len(data)
+        else:
+            raise _absent(column.name, signature)
+        columns[column.name] = checked(column, values)
+    return Decoded(columns, len(data))
+
+
+def _absent(name: str, signature: Signature) -> RequestError:
+    return RequestError(
+        400, f"column {name!r} is missing; needed are {', '.join(signature.names)}"
+    )
+
+
+def _items(signature: Signature, key: str, value: Any) -> Decoded:
+    """A list of objects, or of lists in column order; ``inputs`` may also map names to columns."""
+    if key == "inputs" and isinstance(value, dict):
+        return _columns(signature, cast("dict[str, Any]", value))
+    if not isinstance(value, list):
+        raise RequestError(400, f"{key} is {_kind(value)}; a list of rows is needed")
+    items = cast("list[Any]", value)
+    if not items or not isinstance(items[0], dict):
+        return _rows(signature, key, items)
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise RequestError(400, f"{key}: row {number} is {_kind(item)}; an object is needed")
+    records = cast("list[dict[str, Any]]", items)
+    columns: dict[str, list[Any]] = {}
+    for column in signature.columns:
+        if not column.nullable:
+            for number, record in enumerate(records):
+                if column.name not in record:
+                    raise RequestError(
+                        400, f"row {number}: column {column.name!r} is missing; needed are "
+                        f"{', '.join(signature.names)}",
+                    )  # fmt: skip
+        columns[column.name] = checked(column, [record.get(column.name) for record in records])
+    return Decoded(columns, len(records))
+
+
+def _columns(signature: Signature, value: Mapping[str, Any]) -> Decoded:
+    lengths: set[int] = set()
+    for name, values in value.items():
+        if not isinstance(values, list):
+            raise RequestError(400, f"inputs: {shown(name)} is {_kind(values)}; a list is needed")
+        lengths.add(len(cast("list[Any]", values)))
+    if len(lengths) > 1:
+        raise RequestError(400, f"inputs: the columns have {sorted(lengths)} rows; one number")
+    rows = list(zip(*value.values(), strict=True)) if value else []
+    return _by_name(signature, list(value), rows)
+
+
+def _rows(signature: Signature, where: str, items: list[Any]) -> Decoded:
+    for number, item in enumerate(items):
+        if not isinstance(item, list):
+            raise RequestError(400, f"{where}: row {number} is {_kind(item)}; a list is needed")
+    return Decoded(columns_of_rows(signature, cast("list[list[Any]]", items)), len(items))
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+    return "null" if value is None else names.get(cast("type", type(value)), "a number")
+
+
+def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decoded:
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except UnicodeDecodeError as error:
+        raise RequestError(400, f"the CSV is not UTF-8 (byte {error.start})") from None
+    except csv.Error as error:
+        raise RequestError(400, f"the body is not CSV: {error}") from None
+    # A blank line is a row only where a row may be one empty cell.
+    rows = [line or [""] for line in lines if line or len(signature.columns) == 1]
+    names = signature.names
+    if rows and _has_header(signature, rows[0], header):
+        names = rows.pop(0)
+        for absent in (c.name for c in signature.columns if c.name not in names):
+            raise _absent(absent, signature)
+    known = {column.name: column for column in signature.columns}
+    for number, row in enumerate(rows):
+        if len(row) != len(names):
+            raise RequestError(
+                400, f"row {number} has {len(row)} cells; {len(names)} are needed: "
+                f"{', '.join(names)}",
+            )  # fmt: skip
+    typed = [
+        [from_text(known[n], cell) if n in known else None for n, cell in zip(names, row, strict=True)]
+        for row in rows
+    ]  # fmt: skip
+    return _by_name(signature, names, typed)
+
+
+def _has_header(signature: Signature, first: list[str], said: str | None) -> bool:
+    """A first line is a header if it is said to be, or holds exactly the signature's names."""
+    match said:
+        case "present":
+            return True
+        case "absent":
+            return False
+        case None:
+            return signature.tensor is None and sorted(first) == sorted(signature.names)
+        case other:
+            raise RequestError(400, f"header is {shown(other)}; present or absent is needed")
+
+
+def accepted(accept: str) -> str:
+    """The type to answer with: the best that ``Accept`` allows, JSON where it does not mind."""
+    if not accept.strip():
+        return JSON
+    best, best_q = "", 0.0
+    for part in accept.split(","):
+        kind, parameters = media_type(part)
+        try:
+            quality = float(parameters.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        offered = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}.get(kind)
+        if offered and quality > best_q:
+            best, best_q = offered, quality
+    if not best:
+        raise RequestError(406, f"accept is {shown(accept)}; {JSON} or {CSV} can be answered")
+    return best
+
+
+def encode(kind: str, predictions: list[Any]) -> bytes:
+    """``{"predictions": [...]}``, or CSV without a header, a line a row; NaN is null or empty."""
+    if kind == JSON:
+        return orjson.dumps({"predictions": predictions})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for item in predictions:
+        if isinstance(item, dict):
+            writer.writerow([_cell(v) for v in cast("dict[str, Any]", item).values()])
+        else:
+            writer.writerow([_cell(v) for v in (item if isinstance(item, list) else [item])])
+    return out.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else value

@@ -1,0 +1,178 @@
+"""The columns of a request: what each may hold, and how a value becomes the model's. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inference.errors import RequestError, shown
+
+INT_LIMITS = {"int32": 2**31, "int64": 2**63}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the signature; ``kind`` is JSON schema's type, ``form`` its format."""
+
+    name: str
+    kind: str
+    form: str
+    nullable: bool
+
+    @property
+    def wanted(self) -> str:
+        """What the column takes, as an error says it."""
+        names = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
+        text = names.get(self.kind, "text")
+        return "a date and time in ISO 8601" if self.form == "date-time" else text
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The model's input: columns in order; ``tensor`` is a numpy dtype where it takes an array."""
+
+    columns: tuple[Column, ...]
+    tensor: str | None
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @staticmethod
+    def from_schema(schema: dict[str, Any]) -> Signature:
+        """From the JSON schema of one row in ``slipway.json``."""
+        properties: dict[str, Any] = schema["properties"]
+        return Signature(
+            tuple(
+                Column(
+                    name,
+                    properties[name]["type"],
+                    properties[name].get("format", ""),
+                    bool(properties[name].get("nullable", False)),
+                )
+                for name in schema["x-columns"]
+            ),
+            schema.get("x-tensor"),
+        )
+
+
+def columns_of_rows(signature: Signature, rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows in column order as checked columns; every row must have every column."""
+    width = len(signature.columns)
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            raise RequestError(
+                400, f"row {number} has {len(row)} values; {width} are needed, in the order "
+                f"{', '.join(signature.names)}",
+            )  # fmt: skip
+    return {
+        column.name: checked(column, [row[i] for row in rows])
+        for i, column in enumerate(signature.columns)
+    }
+
+
+def checked(column: Column, values: list[Any]) -> list[Any]:
+    """The column's values as the model takes them; the first bad one is an error that names it."""
+    take = _TAKERS[column.form if column.form == "date-time" else column.kind]
+    result: list[Any] = []
+    for row, value in enumerate(values):
+        taken = _null(column, row) if is_null(value) else take(value, column)
+        if taken is _BAD:
+            raise RequestError(
+                400, f"row {row}, column {column.name!r}: {shown(value)} came; "
+                f"{column.wanted} is needed",
+            )  # fmt: skip
+        result.append(taken)
+    return result
+
+
+def is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _null(column: Column, row: int) -> Any:
+    if column.kind == "number":
+        return math.nan
+    if column.nullable:
+        return math.nan if column.kind == "integer" else None
+    raise RequestError(
+        400, f"row {row}, column {column.name!r}: null came; {column.wanted} is needed"
+    )
+
+
+class _Bad:
+    """Marks a value that does not fit its column."""
+
+
+_BAD = _Bad()
+
+
+def _number(value: Any, _column: Column) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _BAD
+    try:
+        number = float(value)
+    except OverflowError:
+        return _BAD
+    return number if math.isfinite(number) else _BAD
+
+
+def _integer(value: Any, column: Column) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _BAD
+    if isinstance(value, float) and not value.is_integer():
+        return _BAD
+    limit = INT_LIMITS.get(column.form, INT_LIMITS["int64"])
+    return int(value) if -limit <= int(value) < limit else _BAD
+
+
+def _boolean(value: Any, _column: Column) -> Any:
+    return value if isinstance(value, bool) else _BAD
+
+
+def _text(value: Any, _column: Column) -> Any:
+    return value if isinstance(value, str) else _BAD
+
+
+def _datetime(value: Any, _column: Column) -> Any:
+    if not isinstance(value, str):
+        return _BAD
+    try:
+        return dt.datetime.fromisoformat(value)
+    except ValueError:
+        return _BAD
+
+
+_TAKERS: dict[str, Callable[[Any, Column], Any]] = {
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "string": _text,
+    "date-time": _datetime,
+}
+
+
+def from_text(column: Column, cell: str) -> Any:
+    """A CSV cell as the JSON value that it spells; an empty cell is null."""
+    if cell == "" and not (column.kind == "string" and not column.nullable):
+        return None
+    match column.kind:
+        case "number" | "integer":
+            try:
+                return int(cell) if column.kind == "integer" else float(cell)
+            except ValueError:
+                return _spelled_float(cell)
+        case "boolean":
+            return {"true": True, "false": False}.get(cell.lower(), cell)
+        case _:
+            return cell
+
+
+def _spelled_float(cell: str) -> Any:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell

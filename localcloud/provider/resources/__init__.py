@@ -1,0 +1,1 @@
+"""Handlers: each resource type in terms of boto3."""

@@ -1,0 +1,68 @@
+"""Rules of the real provider that span several properties of one type (its plan-time checks)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from localcloud.provider.coerce import Report
+from localcloud.provider.values import UNKNOWN, Properties
+
+MAX_WILDCARDS = 2
+
+
+def check(name: str, inputs: Properties, report: Report) -> None:
+    """Run the type's own check; a type without one passes."""
+    if name:
+        _CHECKS[name](inputs, report)
+
+
+def _metric_alarm(inputs: Properties, report: Report) -> None:
+    for name in ("comparisonOperator", "evaluationPeriods"):
+        if name not in inputs:
+            report((name,), f"`{name}` is required with metricName or metricQueries")
+    if "metricName" in inputs and ("statistic" in inputs) == ("extendedStatistic" in inputs):
+        report(("metricName",), "one of statistic, extendedStatistic must be set with metricName")
+    queries = inputs.get("metricQueries", [])
+    for i, query in enumerate(queries if isinstance(queries, list) else []):
+        if query is not UNKNOWN and "expression" in query and "metric" in query:
+            report(("metricQueries", i), "no metricQuery may have both expression and metric")
+
+
+def _sns_topic(inputs: Properties, report: Report) -> None:
+    fifo = inputs.get("fifoTopic") is True
+    name = inputs.get("name")
+    if isinstance(name, str):
+        rule = r"[0-9A-Za-z_-]{1,251}\.fifo" if fifo else r"[0-9A-Za-z_-]{1,256}"
+        if not re.fullmatch(rule, name):
+            report(("name",), f"invalid topic name {name!r}: must match {rule}")
+    for only in ("archivePolicy", "fifoThroughputScope", "contentBasedDeduplication"):
+        if not fifo and inputs.get(only):
+            report((only,), "can only be set for FIFO topics")
+
+
+def _sns_subscription(inputs: Properties, report: Report) -> None:
+    if inputs.get("filterPolicyScope") and not inputs.get("filterPolicy"):
+        report(("filterPolicyScope",), "filterPolicy is required with filterPolicyScope")
+
+
+def _ecr_repository(inputs: Properties, report: Report) -> None:
+    filters = inputs.get("imageTagMutabilityExclusionFilters")
+    if not filters or filters is UNKNOWN:
+        return
+    if not str(inputs.get("imageTagMutability", "MUTABLE")).endswith("_WITH_EXCLUSION"):
+        report(
+            ("imageTagMutabilityExclusionFilters",),
+            "needs imageTagMutability IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION",
+        )
+    for i, item in enumerate(filters):
+        if item is not UNKNOWN and str(item.get("filter", "")).count("*") > MAX_WILDCARDS:
+            report(("imageTagMutabilityExclusionFilters", i, "filter"), "holds too many wildcards")
+
+
+_CHECKS: dict[str, Callable[[Properties, Report], None]] = {
+    "metricAlarm": _metric_alarm,
+    "snsTopic": _sns_topic,
+    "snsSubscription": _sns_subscription,
+    "ecrRepository": _ecr_repository,
+}

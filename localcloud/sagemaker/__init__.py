@@ -1,0 +1,1 @@
+"""SageMaker's control plane and runtime, with real model servers."""

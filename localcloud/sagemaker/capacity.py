@@ -1,0 +1,109 @@
+"""Instances for fleets: a whole new one, more or fewer of one, and none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from localcloud.clock import Clock
+from localcloud.sagemaker.fleet import KILL_AFTER_SECONDS, Launcher, VariantFleet, VariantSpec
+from localcloud.sagemaker.instance import Instance, StartError, StoppedError
+from localcloud.sagemaker.routing import Router, wait_idle
+from localcloud.sagemaker.runtime import TIMEOUT_SECONDS
+
+log = logging.getLogger(__name__)
+
+# No change is done at once on AWS: who does not wait for InService shall notice here too.
+SETTLE_SIMULATED_SECONDS = 15.0
+SETTLE_WALL_SECONDS = (0.05, 1.0)
+RETRY_SECONDS = (1.0, 30.0)
+
+FleetMap = dict[str, VariantFleet]
+
+
+class Capacity:
+    """Every method blocks until it is done, and raises ``StoppedError`` once ``stop`` is set."""
+
+    def __init__(self, launcher: Launcher, router: Router, clock: Clock) -> None:
+        self._launcher = launcher
+        self._router = router
+        self._clock = clock
+
+    def provision(self, fleets: FleetMap, stop: threading.Event) -> None:
+        """All instances of a new fleet, healthy; or none at all.
+
+        Raises:
+            StartError: one does not come up; the others are gone again.
+        """
+        try:
+            self._launcher.launch_all(_missing(fleets), stop.is_set, self._adder(fleets))
+            self.settle(stop)
+        except BaseException:
+            self._launcher.stop((i for f in fleets.values() for i in f.instances), 0.0)
+            raise
+
+    def bring_back(
+        self, fleets: FleetMap, stop: threading.Event, failed: Callable[[str], None]
+    ) -> None:
+        """As many as there should be, each routed as soon as it is up, whatever it takes."""
+        pause, longest = RETRY_SECONDS
+        while missing := _missing(fleets):
+            try:
+                self._launcher.launch_all(missing, stop.is_set, self._adder(fleets))
+            except StartError as error:
+                failed(str(error))
+                stop.wait(pause)
+                pause = min(longest, 2 * pause)
+
+    def scale(self, fleet: VariantFleet, count: int, stop: threading.Event) -> None:
+        """Out: start, then route. In: take the last ones off the route, drain, end them.
+
+        Raises:
+            StartError: a new instance does not come up; the fleet is as it was.
+        """
+        more = count - fleet.desired
+        if more > 0:
+            started: list[Instance] = []
+            try:
+                self._launcher.launch_all(
+                    [fleet.spec] * more, stop.is_set, lambda _, instance: started.append(instance)
+                )
+            except BaseException:
+                self._launcher.stop(started, 0.0)
+                raise
+            fleet.desired = count
+            for instance in started:
+                self._router.add_instance(fleet, instance)
+        elif more < 0:
+            fleet.desired = count
+            leaving = fleet.instances[count:]
+            for instance in leaving:
+                self._router.remove_instance(fleet, instance)
+            self.retire(leaving)
+
+    def retire(self, instances: Iterable[Instance]) -> None:
+        """End instances that no route leads to any more; what is in flight is answered first."""
+        leaving = list(instances)
+        wait_idle(leaving, TIMEOUT_SECONDS)
+        self._launcher.stop(leaving, KILL_AFTER_SECONDS)
+
+    def end_all(self, grace_seconds: float) -> None:
+        self._launcher.stop_all(grace_seconds)
+
+    def settle(self, stop: threading.Event) -> None:
+        shortest, longest = SETTLE_WALL_SECONDS
+        wanted = self._clock.wall_seconds(SETTLE_SIMULATED_SECONDS)
+        if stop.wait(min(longest, max(shortest, wanted))):
+            raise StoppedError
+
+    def _adder(self, fleets: FleetMap) -> Callable[[VariantSpec, Instance], None]:
+        return lambda spec, instance: self._router.add_instance(fleets[spec.name], instance)
+
+
+def _missing(fleets: FleetMap) -> list[VariantSpec]:
+    return [fleet.spec for fleet in fleets.values() for _ in range(fleet.missing)]
+
+
+def instances_of(fleets: FleetMap) -> list[Instance]:
+    return [instance for fleet in fleets.values() for instance in fleet.instances]

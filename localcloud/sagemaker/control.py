@@ -1,0 +1,267 @@
+"""SageMaker's control plane, and the one object that holds all of SageMaker together."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.clock import Clock
+from localcloud.sagemaker import describe, rules
+from localcloud.sagemaker.artifacts import Artifacts
+from localcloud.sagemaker.capture import CaptureWriter
+from localcloud.sagemaker.catalog import Catalog, in_region
+from localcloud.sagemaker.deployer import Deployer
+from localcloud.sagemaker.deployments import check_deployment, check_offered
+from localcloud.sagemaker.fleet import Launcher, LaunchSettings
+from localcloud.sagemaker.metrics import MetricSink
+from localcloud.sagemaker.records import (
+    CREATING,
+    DELETING,
+    FAILED,
+    SYSTEM_UPDATING,
+    UPDATING,
+    Endpoint,
+    Pending,
+    Stored,
+    VariantState,
+    fresh_variants,
+    stamp,
+    updated_variants,
+    variant_params,
+)
+from localcloud.sagemaker.routing import Router
+from localcloud.sagemaker.runtime import TIMEOUT_SECONDS, Runtime
+from localcloud.sagemaker.state import State, key_of
+from localcloud.sagemaker.supervisor import Supervisor
+from localcloud.service import RequestContext, S3Access, ServiceError
+
+Params = dict[str, Any]
+Handler = Callable[[Params, RequestContext], Params]
+# Region and endpoint in, the names of the variants that are scalable targets out.
+ScaledVariants = Callable[[str, str], Collection[str]]
+
+CLOSE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What an instance runs, and how long it may take, in wall seconds.
+
+    ``command`` takes ``--host``, ``--port`` and ``--model-dir``.
+    """
+
+    command: tuple[str, ...] = (sys.executable, "-m", "inference", "serve")
+    min_startup_seconds: float = 30.0
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+
+def _none_scaled(region: str, endpoint: str) -> Collection[str]:
+    del region, endpoint
+    return ()
+
+
+class SageMaker:
+    """:class:`localcloud.service.OwnService`; ``runtime`` is the data plane beside it.
+
+    Args:
+        home: where logs and unpacked models go.
+        on_change: called when an endpoint has changed in the background.
+        scaled_variants: asks Application Auto Scaling for an endpoint's scalable targets.
+    """
+
+    name = "sagemaker"
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: MetricSink,
+        home: Path,
+        s3: S3Access,
+        on_change: Callable[[], None],
+        scaled_variants: ScaledVariants = _none_scaled,
+        options: ServerOptions | None = None,
+    ) -> None:
+        options = ServerOptions() if options is None else options
+        self._scaled_variants = scaled_variants
+        self._state = State()
+        self._catalog = Catalog(self._state)
+        self._artifacts = Artifacts(home / "models", s3)
+        self._capture = CaptureWriter(clock, s3)
+        router = Router()
+        self.runtime = Runtime(router, clock, metrics, self._capture, options.timeout_seconds)
+        settings = LaunchSettings(options.command, home / "logs", options.min_startup_seconds)
+        launcher = Launcher(settings, self._artifacts, clock)
+        self._deployer = Deployer(self._state, launcher, router, clock, on_change)
+        self._supervisor = Supervisor(self._deployer.fleets, launcher, router, clock, metrics, home)
+        self._supervisor.start()
+        self._handlers = self._operations()
+
+    def handle(self, operation: str, params: Params, context: RequestContext) -> Params:
+        handler = self._handlers.get(operation)
+        if handler is None:
+            raise ServiceError(
+                "UnknownOperationException",
+                f"The local cloud does not offer SageMaker's {operation} yet.",
+            )
+        with self._state.lock:
+            return handler(copy.deepcopy(params), context)
+
+    def snapshot(self) -> bytes:
+        return self._state.dump()
+
+    def restore(self, data: bytes) -> None:
+        """Take the state over and start the fleets that served, and what was under way."""
+        self._state.load(data)
+        with self._state.lock:
+            for endpoint in self._state.endpoints.values():
+                if endpoint.status == FAILED:
+                    continue
+                if endpoint.status not in (CREATING, DELETING):
+                    endpoint.status = SYSTEM_UPDATING
+                self._deployer.begin(endpoint)
+
+    def reset(self) -> None:
+        self._deployer.halt(CLOSE_SECONDS)
+        with self._state.lock:
+            self._state.clear()
+        self._capture.discard()
+        self._artifacts.clear()
+
+    def close(self) -> None:
+        """Within five seconds no model server is left; what was captured is in S3."""
+        self._supervisor.stop()
+        self._deployer.halt(CLOSE_SECONDS)
+        self._supervisor.close()
+        self._capture.close()
+
+    def _operations(self) -> dict[str, Handler]:
+        catalog = self._catalog
+        return {
+            "CreateModel": catalog.create_model,
+            "DescribeModel": catalog.describe_model,
+            "DeleteModel": catalog.delete_model,
+            "ListModels": catalog.list_models,
+            "CreateEndpointConfig": catalog.create_config,
+            "DescribeEndpointConfig": catalog.describe_config,
+            "DeleteEndpointConfig": catalog.delete_config,
+            "ListEndpointConfigs": catalog.list_configs,
+            "CreateEndpoint": self._create_endpoint,
+            "DescribeEndpoint": self._describe_endpoint,
+            "UpdateEndpoint": self._update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self._update_weights,
+            "DeleteEndpoint": self._delete_endpoint,
+            "ListEndpoints": self._list_endpoints,
+            "AddTags": catalog.add_tags,
+            "DeleteTags": catalog.delete_tags,
+            "ListTags": catalog.list_tags,
+        }
+
+    def _create_endpoint(self, params: Params, context: RequestContext) -> Params:
+        name, deployment = params["EndpointName"], params.get("DeploymentConfig")
+        check_deployment(deployment)
+        tags = rules.tags_of(params)
+        arn = rules.arn("endpoint", context.region, context.account_id, name)
+        key = key_of(context.region, name)
+        if key in self._state.endpoints:
+            raise rules.already_exists("endpoint", arn)
+        config = self._catalog.config(params["EndpointConfigName"], context)
+        now = stamp(context.now)
+        endpoint = Endpoint(
+            name=name,
+            arn=arn,
+            region=context.region,
+            created=now,
+            modified=now,
+            config_name=config.name,
+            config=config.params,
+            status=CREATING,
+            variants={},
+            tags=tags,
+            last_deployment=deployment,
+        )
+        self._state.endpoints[key] = endpoint
+        self._deploy(endpoint, config, fresh_variants(config.params), None, context)
+        return {"EndpointArn": arn}
+
+    def _describe_endpoint(self, params: Params, context: RequestContext) -> Params:
+        endpoint = self._catalog.endpoint(params["EndpointName"], context)
+        self._deployer.refresh_counts(endpoint)
+        return describe.endpoint(endpoint)
+
+    def _update_endpoint(self, params: Params, context: RequestContext) -> Params:
+        endpoint = self._catalog.endpoint(params["EndpointName"], context)
+        deployment = _deployment(params, endpoint)
+        excluded = rules.excluded_properties(params)
+        rules.check_updatable(endpoint)
+        config = self._catalog.config(params["EndpointConfigName"], context)
+        check_offered(deployment)
+        rules.check_scaled_variants(
+            endpoint.config["ProductionVariants"],
+            config.params["ProductionVariants"],
+            self._scaled_variants(context.region, endpoint.name),
+        )
+        retain = bool(params.get("RetainAllVariantProperties", False))
+        variants = updated_variants(endpoint.variants, config.params, retain, excluded)
+        endpoint.status = UPDATING
+        self._deploy(endpoint, config, variants, deployment, context)
+        return {"EndpointArn": endpoint.arn}
+
+    def _deploy(
+        self,
+        endpoint: Endpoint,
+        config: Stored,
+        variants: dict[str, VariantState],
+        deployment: Params | None,
+        context: RequestContext,
+    ) -> None:
+        now = stamp(context.now)
+        for variant in variants.values():
+            model_name = variant_params(config.params, variant.name)["ModelName"]
+            model = self._state.models.get(key_of(context.region, model_name))
+            if model is not None:
+                variant.image, variant.resolved = model.params["PrimaryContainer"]["Image"], now
+        endpoint.pending = Pending(config.name, config.params, now, variants, deployment)
+        endpoint.modified = now
+        self._deployer.begin(endpoint)
+
+    def _update_weights(self, params: Params, context: RequestContext) -> Params:
+        endpoint = self._catalog.endpoint(params["EndpointName"], context)
+        rules.check_updatable(endpoint)
+        updates: list[Params] = params["DesiredWeightsAndCapacities"]
+        rules.check_weights(updates, endpoint.variants, endpoint.config_name)
+        for update in updates:
+            variant = endpoint.variants[update["VariantName"]]
+            variant.desired_weight = float(update.get("DesiredWeight", variant.desired_weight))
+            variant.desired_count = int(update.get("DesiredInstanceCount", variant.desired_count))
+        endpoint.status = UPDATING
+        endpoint.modified = stamp(context.now)
+        self._deployer.begin(endpoint)
+        return {"EndpointArn": endpoint.arn}
+
+    def _delete_endpoint(self, params: Params, context: RequestContext) -> Params:
+        endpoint = self._catalog.endpoint(params["EndpointName"], context)
+        rules.check_not_in_progress(endpoint)
+        endpoint.status = DELETING
+        endpoint.modified = stamp(context.now)
+        self._deployer.begin(endpoint)
+        return {}
+
+    def _list_endpoints(self, params: Params, context: RequestContext) -> Params:
+        found = in_region(self._state.endpoints, context)
+        entries = [describe.endpoint_entry(endpoint) for endpoint in found]
+        return describe.page(entries, params, "Endpoints", "EndpointName")
+
+
+def _deployment(params: Params, endpoint: Endpoint) -> Params | None:
+    """The DeploymentConfig of an update: its own, or the last one where it is to be retained."""
+    deployment: Params | None = params.get("DeploymentConfig")
+    check_deployment(deployment)
+    if not params.get("RetainDeploymentConfig", False):
+        return deployment
+    if deployment is not None:
+        raise rules.refuse("Specify either DeploymentConfig or RetainDeploymentConfig, not both.")
+    return endpoint.last_deployment

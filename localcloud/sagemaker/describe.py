@@ -1,0 +1,221 @@
+"""The answers of Describe and List, as SageMaker gives them. Pure."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from localcloud.sagemaker.records import (
+    CREATING,
+    DEFAULT_WEIGHT,
+    FAILED,
+    INVOCABLE,
+    Endpoint,
+    Pending,
+    Stored,
+    VariantState,
+    variant_params,
+)
+from localcloud.sagemaker.rules import refuse
+
+Params = dict[str, Any]
+PAGE = 10
+REASON_LIMIT = 1024
+
+
+def when(timestamp: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(timestamp, dt.UTC)
+
+
+def model(stored: Stored) -> Params:
+    given = {k: v for k, v in stored.params.items() if k != "Tags"}
+    if "PrimaryContainer" in given:
+        given["PrimaryContainer"] = {"Mode": "SingleModel", **given["PrimaryContainer"]}
+    return {
+        "EnableNetworkIsolation": False,
+        **given,
+        "ModelArn": stored.arn,
+        "CreationTime": when(stored.created),
+    }
+
+
+def config(stored: Stored) -> Params:
+    given = {k: v for k, v in stored.params.items() if k != "Tags"}
+    return {
+        **given,
+        "ProductionVariants": [
+            {"InitialVariantWeight": DEFAULT_WEIGHT, **v} for v in given["ProductionVariants"]
+        ],
+        "EndpointConfigArn": stored.arn,
+        "CreationTime": when(stored.created),
+    }
+
+
+def endpoint(record: Endpoint) -> Params:
+    """``PendingDeploymentSummary`` shows the green side; everything else is blue until success."""
+    answer: Params = {
+        "EndpointName": record.name,
+        "EndpointArn": record.arn,
+        "EndpointStatus": record.status,
+        "CreationTime": when(record.created),
+        "LastModifiedTime": when(record.modified),
+        "EndpointConfigName": record.config_name,
+    }
+    if record.status not in (CREATING, FAILED):
+        answer["ProductionVariants"] = [
+            {**_summary(record.config, state), **_scaling(record, state)}
+            for state in record.variants.values()
+        ]
+        capture = record.config.get("DataCaptureConfig")
+        if capture is not None:
+            answer["DataCaptureConfig"] = _capture(capture, record.status)
+    if record.pending is not None:
+        answer["PendingDeploymentSummary"] = _pending(record.pending)
+    if record.failure_reason:
+        answer["FailureReason"] = record.failure_reason[:REASON_LIMIT]
+    if record.last_deployment is not None:
+        answer["LastDeploymentConfig"] = record.last_deployment
+    return answer
+
+
+def _capture(capture: Params, status: str) -> Params:
+    enabled = bool(capture.get("EnableCapture", True))
+    return {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled and status in INVOCABLE else "Stopped",
+        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+        "DestinationS3Uri": capture["DestinationS3Uri"],
+        "KmsKeyId": capture.get("KmsKeyId", ""),
+    }
+
+
+def _pending(pending: Pending) -> Params:
+    variants: list[Params] = []
+    for state in pending.variants.values():
+        launching = {
+            "Status": "Creating",
+            "StatusMessage": f"Launching {state.desired_count} instance(s).",
+            "StartTime": when(pending.started),
+        }
+        variants.append(
+            {
+                **_summary(pending.config, state),
+                "InstanceType": variant_params(pending.config, state.name)["InstanceType"],
+                "VariantStatus": [launching],
+            }
+        )
+    return {
+        "EndpointConfigName": pending.config_name,
+        "StartTime": when(pending.started),
+        "ProductionVariants": variants,
+    }
+
+
+def _summary(configuration: Params, state: VariantState) -> Params:
+    summary: Params = {
+        "VariantName": state.name,
+        "CurrentWeight": state.current_weight,
+        "DesiredWeight": state.desired_weight,
+        "CurrentInstanceCount": state.current_count,
+        "DesiredInstanceCount": state.desired_count,
+    }
+    if state.image is not None:
+        image = {
+            "SpecifiedImage": state.image,
+            "ResolvedImage": state.image,
+            "ResolutionTime": when(state.resolved),
+        }
+        summary["DeployedImages"] = [image]
+    routing = variant_params(configuration, state.name).get("RoutingConfig")
+    if routing is not None:
+        summary["RoutingConfig"] = routing
+    return summary
+
+
+def _scaling(record: Endpoint, state: VariantState) -> Params:
+    if record.pending is not None or state.desired_count == state.current_count:
+        return {}
+    direction = "out" if state.desired_count > state.current_count else "in"
+    return {
+        "VariantStatus": [
+            {
+                "Status": "Updating",
+                "StatusMessage": f"Scaling {direction} desired instance count to "
+                f"{state.desired_count}.",
+                "StartTime": when(record.modified),
+            }
+        ]
+    }
+
+
+def endpoint_entry(record: Endpoint) -> Params:
+    return {
+        "EndpointName": record.name,
+        "EndpointArn": record.arn,
+        "CreationTime": when(record.created),
+        "LastModifiedTime": when(record.modified),
+        "EndpointStatus": record.status,
+    }
+
+
+def stored_entry(stored: Stored, kind: str) -> Params:
+    """``kind`` is ``Model`` or ``EndpointConfig``."""
+    return {
+        f"{kind}Name": stored.name,
+        f"{kind}Arn": stored.arn,
+        "CreationTime": when(stored.created),
+    }
+
+
+def page(items: Iterable[Params], params: Params, key: str, name_of: str) -> Params:
+    """One page of a listing: filtered, sorted, and the token of the next page."""
+    chosen = [item for item in items if _wanted(item, params, name_of)]
+    sort_by: str = params.get("SortBy", "CreationTime")
+    field = {"Name": name_of, "Status": "EndpointStatus"}.get(sort_by, sort_by)
+    chosen.sort(
+        key=lambda item: (item[field], item[name_of]),
+        reverse=params.get("SortOrder", "Descending") == "Descending",
+    )
+    start = _offset(params.get("NextToken"))
+    size = int(params.get("MaxResults", PAGE))
+    answer: Params = {key: chosen[start : start + size]}
+    if start + size < len(chosen):
+        answer["NextToken"] = base64.b64encode(str(start + size).encode()).decode()
+    return answer
+
+
+def tag_page(tags: dict[str, str], params: Params) -> Params:
+    listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+    start = _offset(params.get("NextToken"))
+    size = int(params.get("MaxResults", 50))
+    answer: Params = {"Tags": listed[start : start + size]}
+    if start + size < len(listed):
+        answer["NextToken"] = base64.b64encode(str(start + size).encode()).decode()
+    return answer
+
+
+def _wanted(item: Params, params: Params, name_of: str) -> bool:
+    needle = params.get("NameContains")
+    if needle is not None and needle.lower() not in item[name_of].lower():
+        return False
+    status = params.get("StatusEquals")
+    if status is not None and item["EndpointStatus"] != status:
+        return False
+    for time_field in ("CreationTime", "LastModifiedTime"):
+        after, before = params.get(f"{time_field}After"), params.get(f"{time_field}Before")
+        if after is not None and not item[time_field] > after:
+            return False
+        if before is not None and not item[time_field] < before:
+            return False
+    return True
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        return int(base64.b64decode(token, validate=True))
+    except ValueError:
+        raise refuse("The NextToken in the request is not valid.") from None

@@ -1,0 +1,1 @@
+"""Training, the MLflow registry, packaging."""

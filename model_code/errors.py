@@ -1,0 +1,21 @@
+"""What can go wrong between data, registry and package."""
+
+from __future__ import annotations
+
+from contracts.errors import SlipwayError
+
+
+class ModelCodeError(SlipwayError):
+    """Root of this package's errors."""
+
+
+class TrainingError(ModelCodeError):
+    """The data or the options do not allow a training."""
+
+
+class RegistryError(ModelCodeError):
+    """The registry does not hold what was asked for, or cannot be reached."""
+
+
+class PackagingError(ModelCodeError):
+    """A registered model cannot be made into a package."""

@@ -1,0 +1,200 @@
+"""``slipway package``: a registered model version as ``model.tar.gz`` and ``manifest.json``.
+
+The same version gives the same bytes, whenever and wherever it is packaged.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.canonical import sha256_file, sha256_text
+from contracts.package import (
+    ARCHIVE_FILE,
+    INDEX_FILE,
+    MANIFEST_FILE,
+    ArchiveIndex,
+    FileEntry,
+    PackageManifest,
+    Runtime,
+)
+from model_code import registry
+from model_code.errors import PackagingError
+from model_code.signature import output_schema, row_schema
+
+OUTPUTS = ("predict", "predict_proba")
+# Written by MLflow at each download, and no part of the model.
+LEFT_OUT = frozenset({"registered_model_meta"})
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package on disk: its folder and its manifest."""
+
+    folder: Path
+    manifest: PackageManifest
+
+
+def package(uri: str, reference: str, dist: Path, output: str | None = None) -> Package:
+    """Package ``MODEL/VERSION`` or ``MODEL@ALIAS`` into ``dist/<model>/<version>``.
+
+    The folder is complete when it appears. ``output`` overrides which method answers a request.
+    """
+    version = registry.resolve(uri, reference)
+    folder = dist / version.model / version.version
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packaging-") as scratch:
+        model_dir = registry.download(uri, version, Path(scratch) / "model")
+        built = Path(scratch) / "package"
+        built.mkdir()
+        manifest = _build(version, model_dir, built, output)
+        _put_in_place(built, folder)
+    return Package(folder, manifest)
+
+
+def _build(
+    version: registry.ModelVersion, model_dir: Path, built: Path, output: str | None
+) -> PackageManifest:
+    described = _mlmodel(model_dir, version.uri)
+    inputs = row_schema(described.inputs, version.uri)
+    outputs = output_schema(described.outputs)
+    files = _files(model_dir)
+    index = ArchiveIndex(
+        model=version.model,
+        version=version.version,
+        engine=described.engine,
+        output=_output(described, output),
+        inputs=inputs,
+        outputs=outputs,
+        files=tuple(
+            FileEntry(f"model/{name}", path.stat().st_size, sha256_file(path))
+            for name, path in files
+        ),
+        trusted_types=described.trusted_types,
+    )
+    archive = built / ARCHIVE_FILE
+    write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *_contents(files)])
+    manifest = PackageManifest(
+        model=version.model,
+        version=version.version,
+        registry_uri=version.uri,
+        run_id=version.run_id,
+        sha256=sha256_file(archive),
+        size=archive.stat().st_size,
+        index_sha256=sha256_text(index.to_json()),
+        signature={"inputs": inputs, "outputs": outputs},
+        metrics=version.metrics,
+        runtime=described.runtime,
+    )
+    (built / MANIFEST_FILE).write_text(manifest.to_json())
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What ``MLmodel`` says of a model."""
+
+    engine: str
+    predict_fn: str
+    inputs: str | None
+    outputs: str | None
+    trusted_types: tuple[str, ...]
+    runtime: Runtime
+
+
+def _mlmodel(model_dir: Path, where: str) -> _Described:
+    import yaml
+
+    raw: dict[str, Any] = yaml.safe_load((model_dir / "MLmodel").read_text())
+    flavors: dict[str, Any] = raw.get("flavors", {})
+    pyfunc: dict[str, Any] | None = flavors.get("python_function")
+    if pyfunc is None:
+        raise PackagingError(
+            f"{where} has no python_function flavor (it has {', '.join(flavors) or 'none'}), so no "
+            "server can load it; log it with one of MLflow's own log_model functions"
+        )
+    sklearn: dict[str, Any] | None = flavors.get("sklearn")
+    is_plain = sklearn is not None and not sklearn.get("code") and not pyfunc.get("code")
+    signature: dict[str, Any] = raw.get("signature") or {}
+    requirements = model_dir / "requirements.txt"
+    lines = requirements.read_text().splitlines() if requirements.is_file() else []
+    return _Described(
+        engine="sklearn" if is_plain else "pyfunc",
+        predict_fn=str(pyfunc.get("predict_fn") or "predict"),
+        inputs=signature.get("inputs"),
+        outputs=signature.get("outputs"),
+        trusted_types=tuple((sklearn or {}).get("skops_trusted_types") or ()),
+        runtime=Runtime(
+            python=str(pyfunc.get("python_version", "")),
+            framework=str(pyfunc.get("loader_module", "")).removeprefix("mlflow."),
+            requirements=tuple(line.strip() for line in lines if line.strip()),
+        ),
+    )
+
+
+def _output(described: _Described, wanted: str | None) -> str:
+    if wanted is None:
+        return described.predict_fn
+    if wanted not in OUTPUTS:
+        raise PackagingError(f"output is {wanted!r}; one of {', '.join(OUTPUTS)} is needed")
+    if wanted != described.predict_fn and described.engine != "sklearn":
+        raise PackagingError(
+            f"output is {wanted!r}, but this model answers by {described.predict_fn!r} and only "
+            "scikit-learn models can be asked otherwise; leave --output out"
+        )
+    return wanted
+
+
+def _files(model_dir: Path) -> list[tuple[str, Path]]:
+    """Every file by its name below the model directory, in a fixed order."""
+    found: list[tuple[str, Path]] = []
+    for path in sorted(model_dir.rglob("*")):
+        name = path.relative_to(model_dir).as_posix()
+        if path.is_symlink():
+            raise PackagingError(
+                f"the model holds a symbolic link ({name}), which SageMaker refuses in an archive; "
+                "log the model with the file itself"
+            )
+        if path.is_file() and name not in LEFT_OUT and "__pycache__" not in path.parts:
+            found.append((name, path))
+    return found
+
+
+def _contents(files: list[tuple[str, Path]]) -> list[tuple[str, bytes]]:
+    return [(f"model/{name}", path.read_bytes()) for name, path in files]
+
+
+def write_archive(path: Path, entries: list[tuple[str, bytes]]) -> None:
+    """A gzipped tar whose bytes depend on names and contents alone."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mode = 0o644
+            tar.addfile(info, io.BytesIO(data))
+
+
+def _put_in_place(built: Path, folder: Path) -> None:
+    """Move the finished folder to its place; what stood there is gone only after that."""
+    if folder.exists():
+        aside = built.parent / "replaced"
+        os.rename(folder, aside)
+        try:
+            os.rename(built, folder)
+        except OSError:
+            os.rename(aside, folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        os.rename(built, folder)

@@ -1,0 +1,95 @@
+"""An MLflow signature as JSON schemas of one row: pure functions on what stands in ``MLmodel``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from model_code.errors import PackagingError
+
+# MLflow's column types that a request in JSON or CSV can carry, as JSON schema says them.
+COLUMN_TYPES: dict[str, dict[str, str]] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int32"},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": "number", "format": "float"},
+    "double": {"type": "number", "format": "double"},
+    "string": {"type": "string"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+REMEDY = (
+    "log the model with a signature: mlflow.models.infer_signature(inputs, model.predict(inputs))"
+)
+
+
+def row_schema(inputs: str | None, where: str) -> dict[str, Any]:
+    """JSON schema of one input row; ``x-columns`` keeps the order that CSV and lists follow.
+
+    A tensor of shape (-1, n) becomes n columns named by their position, with its ``dtype`` in
+    ``x-tensor``.
+    """
+    if not inputs:
+        raise PackagingError(f"{where} has no signature, so no request could be checked; {REMEDY}")
+    specs: list[dict[str, Any]] = json.loads(inputs)
+    if len(specs) == 1 and specs[0].get("type") == "tensor":
+        return _tensor_schema(specs[0], where)
+    properties: dict[str, Any] = {}
+    for position, spec in enumerate(specs):
+        name = str(spec.get("name", position))
+        kind = spec.get("type")
+        if kind not in COLUMN_TYPES:
+            allowed = ", ".join(COLUMN_TYPES)
+            raise PackagingError(
+                f"{where}: column {name!r} has type {kind!r}; one of {allowed} is needed; {REMEDY}"
+            )
+        properties[name] = {
+            **COLUMN_TYPES[kind],
+            "nullable": not spec.get("required", True),
+        }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [n for n, p in properties.items() if not p["nullable"]],
+        "x-columns": list(properties),
+    }
+
+
+def _tensor_schema(spec: dict[str, Any], where: str) -> dict[str, Any]:
+    tensor: dict[str, Any] = spec["tensor-spec"]
+    dtype, shape = str(tensor["dtype"]), list(tensor["shape"])
+    numeric = dtype.startswith(("float", "int", "uint"))
+    if len(shape) != 2 or shape[0] != -1 or shape[1] < 1 or not numeric:
+        raise PackagingError(
+            f"{where} takes a tensor of shape {shape} and type {dtype}; numbers of shape (-1, n), "
+            f"or named columns, are needed; {REMEDY}"
+        )
+    kind = "double" if dtype.startswith("float") else "long"
+    names = [str(position) for position in range(shape[1])]
+    return {
+        "type": "object",
+        "properties": {name: {**COLUMN_TYPES[kind], "nullable": False} for name in names},
+        "required": names,
+        "x-columns": names,
+        "x-tensor": dtype,
+    }
+
+
+def output_schema(outputs: str | None) -> dict[str, Any]:
+    """JSON schema of one prediction, as far as the signature tells."""
+    specs: list[dict[str, Any]] = json.loads(outputs) if outputs else []
+    if len(specs) == 1 and specs[0].get("type") == "tensor":
+        shape = list(specs[0]["tensor-spec"]["shape"])
+        dtype = str(specs[0]["tensor-spec"]["dtype"])
+        item = _scalar(dtype)
+        return item if len(shape) < 2 else {"type": "array", "items": item}
+    if len(specs) == 1:
+        return dict(COLUMN_TYPES.get(str(specs[0].get("type")), {}))
+    return {}
+
+
+def _scalar(dtype: str) -> dict[str, str]:
+    if dtype.startswith(("int", "uint")):
+        return dict(COLUMN_TYPES["long"])
+    if dtype.startswith("float"):
+        return dict(COLUMN_TYPES["double"])
+    return dict(COLUMN_TYPES["boolean" if dtype == "bool" else "string"])

@@ -1,0 +1,1 @@
+"""The release controller: what serves."""

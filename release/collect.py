@@ -1,0 +1,145 @@
+"""Collection: versions that nothing needs any more, by content hash, after each release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+from contracts.release_manifest import TAG_MODEL, TAG_STACK, ReleaseManifest
+from release.aws import NOT_FOUND, AwsCloud, RefusedError, call
+from release.observation import Config
+from release.state import EndpointState
+from release.store import read_manifest
+
+MIN_AGE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A configuration with the models it names and the artifacts they are made from."""
+
+    config: str
+    created_at: float
+    content_hash: str | None
+    models: tuple[str, ...]
+    artifacts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What goes: first configurations, then models, then artifacts, so that none is missed."""
+
+    configs: tuple[str, ...]
+    models: tuple[str, ...]
+    artifacts: tuple[str, ...]
+
+
+def select(
+    found: tuple[Leftover, ...],
+    state: EndpointState,
+    manifest: ReleaseManifest,
+    serving: set[str],
+    now: float,
+) -> Collection:
+    """What is not serving, not staged and not among the good; nothing while a release runs.
+
+    ``serving`` holds the endpoint's configuration and the one that it is being updated to. A model
+    or an artifact goes only if nothing that stays names it. What is young stays: an ``up`` that is
+    under way makes a target before it writes the manifest that names it.
+    """
+    if state.current is not None:
+        return Collection((), (), ())
+    hashes = {g.content_hash for g in state.good} | {manifest.target.content_hash}
+    names = serving | {g.endpoint_config_name for g in state.good}
+    names.add(manifest.target.endpoint_config_name)
+    models = {g.model_name for g in state.good} | {manifest.target.model_name}
+    artifacts = {manifest.target.artifact_uri}
+    kept = [
+        f
+        for f in found
+        if f.config in names or f.content_hash in hashes or now - f.created_at < MIN_AGE_SECONDS
+    ]
+    gone = [f for f in found if f not in kept]
+    models |= {m for f in kept for m in f.models}
+    artifacts |= {a for f in kept for a in f.artifacts}
+    return Collection(
+        tuple(f.config for f in gone),
+        tuple(sorted({m for f in gone for m in f.models} - models)),
+        tuple(sorted({a for f in gone for a in f.artifacts} - artifacts)),
+    )
+
+
+def nothing(_state: EndpointState, _manifest: ReleaseManifest) -> list[str]:
+    return []
+
+
+def collector(cloud: AwsCloud) -> Callable[[EndpointState, ReleaseManifest], list[str]]:
+    """A function that removes what :func:`select` names, and returns the names."""
+
+    def run(state: EndpointState, manifest: ReleaseManifest) -> list[str]:
+        endpoint = cloud.endpoint(manifest.endpoint_name)
+        serving = {endpoint.config_name, endpoint.pending_config or endpoint.config_name}
+        # What is staged now counts, not what was when the release began.
+        staged = read_manifest(cloud["s3"], manifest.history_bucket, manifest.endpoint_name)
+        chosen = select(find(cloud, manifest), state, staged or manifest, serving, endpoint.now)
+        remove(cloud, chosen)
+        return [*chosen.configs, *chosen.models, *chosen.artifacts]
+
+    return run
+
+
+def find(cloud: AwsCloud, manifest: ReleaseManifest) -> tuple[Leftover, ...]:
+    """The configurations of this model in this stack, by their tags."""
+    sagemaker = cloud["sagemaker"]
+    paginator = sagemaker.get_paginator("list_endpoint_configs")
+    pages = call(lambda: list(paginator.paginate(NameContains=manifest.model[:50])))
+    found: list[Leftover] = []
+    for page in pages:
+        for item in page["EndpointConfigs"]:
+            config = cloud.config(item["EndpointConfigName"])
+            if config is not None and _is_ours(config, manifest):
+                found.append(_leftover(cloud, config, item["CreationTime"].timestamp()))
+    return tuple(found)
+
+
+def _is_ours(config: Config, manifest: ReleaseManifest) -> bool:
+    wanted = (manifest.stack, manifest.model)
+    return (config.tags.get(TAG_STACK), config.tags.get(TAG_MODEL)) == wanted
+
+
+def _leftover(cloud: AwsCloud, config: Config, created_at: float) -> Leftover:
+    models = tuple(sorted({str(v["ModelName"]) for v in config.production()}))
+    artifacts: list[str] = []
+    for model in models:
+        try:
+            answer: dict[str, Any] = call(cloud["sagemaker"].describe_model, ModelName=model)
+        except RefusedError as error:
+            if NOT_FOUND not in str(error):
+                raise
+            continue
+        uri = answer.get("PrimaryContainer", {}).get("ModelDataUrl")
+        if uri:
+            artifacts.append(uri)
+    return Leftover(config.name, created_at, config.content_hash, models, tuple(artifacts))
+
+
+def remove(cloud: AwsCloud, collection: Collection) -> None:
+    """Delete; what is gone already is fine."""
+    sagemaker = cloud["sagemaker"]
+    for name in collection.configs:
+        _delete(sagemaker.delete_endpoint_config, EndpointConfigName=name)
+    for name in collection.models:
+        _delete(sagemaker.delete_model, ModelName=name)
+    for uri in collection.artifacts:
+        place = urlparse(uri)
+        _delete(cloud["s3"].delete_object, Bucket=place.netloc, Key=place.path.lstrip("/"))
+
+
+def _delete(function: Callable[..., Any], **arguments: Any) -> None:
+    try:
+        call(function, **arguments)
+    except RefusedError as error:
+        if NOT_FOUND not in str(error) and error.code != "NoSuchBucket":
+            raise

@@ -1,0 +1,212 @@
+"""Beginning: what must be true before anything moves, and the release or rollback that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts.release_manifest import (
+    LIVE_VARIANT,
+    TAG_HASH,
+    TAG_VERSION,
+    ReleaseManifest,
+    Target,
+)
+from release.errors import EndpointError, NothingToReleaseError, RejectedError, VersionError
+from release.observation import IN_SERVICE, MISSING, UPDATE_ROLLBACK_FAILED, Config, Endpoint
+from release.stages import TAG_RELEASE, Stage
+from release.state import RELEASE, ROLLBACK, Before, EndpointState, GoodVersion, Release
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What AWS says before a release; ``suspended`` None where `live` has no scalable target."""
+
+    endpoint: Endpoint
+    live: Config | None
+    target: Config | None
+    suspended: dict[str, bool] | None
+
+
+def release_id(model: str, now: float, token: str) -> str:
+    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
+    return f"{model}-{moment}-{token}"
+
+
+def begin_release(
+    state: EndpointState,
+    manifest: ReleaseManifest,
+    snapshot: Snapshot,
+    new_id: str,
+    who: str,
+    *,
+    retry: bool,
+) -> Release:
+    """The release of what is staged.
+
+    Raises:
+        EndpointError: the endpoint or its target configuration is not fit to begin.
+        NothingToReleaseError: the target serves already.
+        RejectedError: the target was rolled back before and ``retry`` is not set.
+    """
+    live = _fit_endpoint(manifest, snapshot)
+    target = manifest.target
+    if live.content_hash == target.content_hash:
+        raise NothingToReleaseError(
+            f"nothing new to release: {manifest.endpoint_name} already serves version "
+            f"{target.version} ({target.content_hash[:12]}…); stage another version with "
+            "`slipway up`"
+        )
+    if target.content_hash in state.rejected and not retry:
+        raise RejectedError(
+            f"version {target.version} ({target.content_hash[:12]}…) was rolled back before; stage "
+            "another version with `slipway up`, or release it again with --retry"
+        )
+    if snapshot.target is None:
+        raise EndpointError(
+            f"endpoint configuration {target.endpoint_config_name} of version {target.version} "
+            "does not exist; stage it again with `slipway up`"
+        )
+    return _release(RELEASE, state, manifest, snapshot, new_id, who, good_of(target, 0.0))
+
+
+def _fit_endpoint(manifest: ReleaseManifest, snapshot: Snapshot) -> Config:
+    name, endpoint = manifest.endpoint_name, snapshot.endpoint
+    if endpoint.status == MISSING:
+        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+    if endpoint.status != IN_SERVICE:
+        reason = f" ({endpoint.failure_reason})" if endpoint.failure_reason else ""
+        raise EndpointError(
+            f"endpoint {name} is {endpoint.status}{reason}; a release starts from InService: "
+            "wait until it settles and run this again"
+        )
+    if snapshot.live is None:
+        raise EndpointError(
+            f"endpoint {name} serves configuration {endpoint.config_name}, which was deleted; "
+            "`slipway rollback` moves it to a good version's"
+        )
+    names = sorted(v.name for v in endpoint.variants)
+    if names != [LIVE_VARIANT]:
+        raise EndpointError(
+            f"endpoint {name} has the variants {', '.join(names)}; a release starts from one, "
+            f"named {LIVE_VARIANT}: `slipway rollback` puts the last good version back"
+        )
+    return snapshot.live
+
+
+def begin_rollback(
+    state: EndpointState,
+    manifest: ReleaseManifest,
+    snapshot: Snapshot,
+    destination: GoodVersion,
+    new_id: str,
+    who: str,
+) -> Release:
+    """Back to a good version, all at once; begins from any endpoint that can be updated."""
+    name, endpoint = manifest.endpoint_name, snapshot.endpoint
+    if endpoint.status == MISSING:
+        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+    if endpoint.status not in (IN_SERVICE, UPDATE_ROLLBACK_FAILED):
+        raise EndpointError(
+            f"endpoint {name} is {endpoint.status}; it can be rolled back when it is InService: "
+            "wait until it settles and run this again"
+        )
+    if snapshot.target is None:
+        raise VersionError(
+            f"endpoint configuration {destination.endpoint_config_name} of version "
+            f"{destination.version} does not exist any more; stage that version with `slipway up`"
+        )
+    return _release(ROLLBACK, state, manifest, snapshot, new_id, who, destination)
+
+
+def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> GoodVersion:
+    """The good version to go back to: ``to`` if named, else the newest that does not serve.
+
+    Raises:
+        VersionError: there is none, or ``to`` is not among them; names those that are.
+    """
+    others = [g for g in state.good if g.content_hash != live_hash]
+    known = ", ".join(g.version for g in others) or "none"
+    if to is None and others:
+        return others[0]
+    for good in others:
+        if to is not None and good.version == to:
+            return good
+    wanted = "a version to go back to" if to is None else f"version {to}"
+    raise VersionError(
+        f"{state.endpoint_name}: {wanted} is not among the good versions that are kept ({known}); "
+        "stage it with `slipway up` and release it"
+    )
+
+
+def good_of(target: Target, since: float) -> GoodVersion:
+    return GoodVersion(
+        target.version,
+        target.content_hash,
+        target.endpoint_config_name,
+        target.model_name,
+        target.package_sha256,
+        target.registry_uri,
+        since,
+        target.metrics,
+    )
+
+
+def good_of_live(state: EndpointState, model: str, config: Config, since: float) -> GoodVersion:
+    """What the live configuration's tags and our own memory say of the version that serves."""
+    content_hash = config.tags.get(TAG_HASH, "")
+    for good in state.good:
+        if content_hash and good.content_hash == content_hash:
+            return good
+    version = config.tags.get(TAG_VERSION, "")
+    return GoodVersion(
+        version=version,
+        content_hash=content_hash,
+        endpoint_config_name=config.name,
+        model_name=str(config.production()[0].get("ModelName", "")) if config.production() else "",
+        package_sha256="",
+        registry_uri=f"models:/{model}/{version}" if version else "",
+        since=since,
+    )
+
+
+def _release(
+    purpose: str,
+    state: EndpointState,
+    manifest: ReleaseManifest,
+    snapshot: Snapshot,
+    new_id: str,
+    who: str,
+    destination: GoodVersion,
+) -> Release:
+    endpoint = snapshot.endpoint
+    live = endpoint.variant(LIVE_VARIANT)
+    config = snapshot.live or Config(endpoint.config_name, {})
+    target = snapshot.target
+    before = Before(
+        config=config,
+        good=good_of_live(state, manifest.model, config, endpoint.now),
+        weight=live.current_weight if live is not None and live.current_weight > 0 else 1.0,
+        count=live.desired_count if live is not None else 1,
+        suspended=snapshot.suspended if purpose == RELEASE else None,
+    )
+    stage = Stage.PREPARE if purpose == RELEASE else Stage.RESTORE
+    release = Release(
+        id=new_id,
+        purpose=purpose,
+        manifest=manifest,
+        destination=destination,
+        candidate_variant=target.production()[0] if target is not None else {},
+        before=before,
+        started_at=endpoint.now,
+        started_by=who,
+        stage=stage.value,
+        stage_since=endpoint.now,
+    )
+    text = f"{before.good.version or 'unknown'} → {destination.version}"
+    return release.noted(endpoint.now, "started", text, by=who, purpose=purpose)
+
+
+def is_orphan(config: Config) -> bool:
+    """Whether the configuration is one that a release made for its own time."""
+    return TAG_RELEASE in config.tags

@@ -1,0 +1,296 @@
+"""What is remembered of one endpoint's releases, and its pure transitions.
+
+One JSON object per endpoint in the history bucket (``contracts.history.state_key``). Times are
+epoch seconds of the release clock (AWS's own, from its answers); only the lease of the lock is in
+the wall time of the hosts that hold it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.canonical import pretty_json
+from contracts.errors import ContractError
+from contracts.fields import Fields
+from contracts.release_manifest import ReleaseManifest
+from release.actions import Action
+from release.errors import LockedError
+from release.gates import CountedMinute
+from release.observation import Config
+from release.records import decode, encode
+
+SCHEMA_VERSION = 1
+REMEMBERED_RELEASES = 200
+
+PROMOTED = "promoted"
+ROLLED_BACK = "rolled_back"
+INCONCLUSIVE = "inconclusive"
+
+RELEASE = "release"
+ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who asks for the lock: a person or role, the process, and one driver in it.
+
+    ``siblings`` are the drivers that run in this process (a library may drive two endpoints).
+    """
+
+    who: str
+    host: str
+    pid: int
+    token: str
+    siblings: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Lock:
+    owner: str
+    host: str
+    pid: int
+    token: str
+    since: float
+    expires_at: float
+    release_id: str
+
+
+@dataclass(frozen=True)
+class GoodVersion:
+    """A version that served well, and what going back to it needs."""
+
+    version: str
+    content_hash: str
+    endpoint_config_name: str
+    model_name: str
+    package_sha256: str
+    registry_uri: str
+    since: float
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a release's story; ``data`` is for machines."""
+
+    at: float
+    kind: str
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    weight: float
+    verdict: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Before:
+    """What served when the release began: where a rollback goes back to."""
+
+    config: Config
+    good: GoodVersion
+    weight: float
+    count: int
+    suspended: dict[str, bool] | None  # None: `live` has no scalable target.
+
+
+@dataclass(frozen=True)
+class Release:
+    """A running release. ``manifest`` is its own copy: staging another one changes nothing.
+
+    ``pending`` are decided actions that may not be executed yet. ``stage_since``, ``issued`` (its
+    actions were executed; ``issued_at`` when decided, ``modified`` the endpoint's LastModifiedTime
+    then) and ``attempts`` belong to the stage, ``wanted_count`` and ``wanted_weights`` to the step.
+    ``clean_since``: from when on minutes at this weight count; None while the endpoint is not as
+    wanted. ``ending`` is the outcome decided on, ``outcome`` the one reached.
+    """
+
+    id: str
+    purpose: str
+    manifest: ReleaseManifest
+    destination: GoodVersion
+    candidate_variant: dict[str, Any]
+    before: Before
+    started_at: float
+    started_by: str
+    stage: str
+    stage_since: float
+    step: int = 0
+    step_since: float = 0.0
+    issued: bool = False
+    issued_at: float = 0.0
+    modified: float = 0.0
+    attempts: int = 0
+    pending: tuple[Action, ...] = ()
+    wanted_count: int = 0
+    wanted_weights: dict[str, float] = field(default_factory=dict[str, float])
+    clean_since: float | None = None
+    first_traffic_at: float | None = None
+    zero_weight_at: float | None = None
+    minutes: tuple[CountedMinute, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    turnover_seconds: float | None = None
+    tripped: str = ""
+    ending: str | None = None
+    outcome: str | None = None
+    reason: str = ""
+    log: tuple[Entry, ...] = ()
+
+    def noted(self, at: float, kind: str, text: str, **data: Any) -> Release:
+        return replace(self, log=(*self.log, Entry(at, kind, text, data)))
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """``good``: newest first, the one that serves at its head. ``closed``: the stack's end."""
+
+    endpoint_name: str
+    lock: Lock | None = None
+    current: Release | None = None
+    good: tuple[GoodVersion, ...] = ()
+    rejected: tuple[str, ...] = ()
+    closed: Entry | None = None
+    releases: tuple[str, ...] = ()
+    turnover_seconds: float | None = None
+
+    def to_json(self) -> str:
+        return pretty_json({"schema_version": SCHEMA_VERSION, **encode(self)})
+
+    @staticmethod
+    def from_json(text: str, where: str) -> EndpointState:
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise ContractError(
+                f"{where} is not JSON ({error}); restore an older version of the object"
+            ) from None
+        Fields(raw, where).schema_version(SCHEMA_VERSION)
+        return decode(EndpointState, raw, where)
+
+    @property
+    def has_history(self) -> bool:
+        """Whether releases of this endpoint are remembered that a new endpoint would forget."""
+        return self.closed is None and bool(self.releases or self.good or self.current)
+
+
+# --- the lock: never two releases at once on one endpoint
+
+
+def this_process(who: str, token: str, siblings: frozenset[str]) -> Owner:
+    return Owner(who, socket.gethostname(), os.getpid(), token, siblings)
+
+
+def process_is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def holder(state: EndpointState, wall: float, here: Owner) -> Lock | None:
+    """The lock if another driver holds it; None if it is free, expired, or its owner is dead."""
+    lock = state.lock
+    if lock is None or lock.expires_at <= wall or lock.token == here.token:
+        return None
+    if lock.host != here.host:
+        return lock
+    if lock.pid == here.pid:
+        return lock if lock.token in here.siblings else None
+    return lock if process_is_alive(lock.pid) else None
+
+
+def acquire(
+    state: EndpointState, here: Owner, release_id: str, wall: float, lease_seconds: float
+) -> EndpointState:
+    """Take the lock, or say who has it.
+
+    Raises:
+        LockedError: a living process holds an unexpired lease.
+    """
+    held = holder(state, wall, here)
+    if held is not None:
+        since = datetime.fromtimestamp(held.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        raise LockedError(
+            f"{state.endpoint_name}: release {held.release_id} is running, by {held.owner} on "
+            f"{held.host} (process {held.pid}) since {since}; wait for its end or stop that "
+            "process (Ctrl-C), then run this again: a release that was stopped is continued"
+        )
+    expires = wall + lease_seconds
+    lock = Lock(here.who, here.host, here.pid, here.token, wall, expires, release_id)
+    return replace(state, lock=lock)
+
+
+def unlocked(state: EndpointState) -> EndpointState:
+    return replace(state, lock=None)
+
+
+# --- the ends of a release
+
+
+def remember_good(
+    good: tuple[GoodVersion, ...], version: GoodVersion, keep: int
+) -> tuple[GoodVersion, ...]:
+    """``version`` at the head, each content once, the last ``keep`` of them."""
+    if not version.content_hash:
+        return good
+    others = (g for g in good if g.content_hash != version.content_hash)
+    return (version, *others)[: max(1, keep)]
+
+
+def finished(state: EndpointState, keep: int) -> EndpointState:
+    """The running release has ended: remember what is good, what is rejected; free the lock."""
+    release = state.current
+    if release is None or release.outcome is None:
+        raise AssertionError("only a release with an outcome can be finished")
+    good = remember_good(state.good, release.before.good, keep)
+    destination = replace(release.destination, since=release.stage_since)
+    rejected = [h for h in state.rejected if h != release.destination.content_hash]
+    if release.purpose == ROLLBACK:
+        if release.outcome == ROLLED_BACK:
+            good = remember_good(good, destination, keep)
+            rejected += [h for h in (release.before.good.content_hash,) if h]
+            good = tuple(g for g in good if g.content_hash != release.before.good.content_hash)
+    elif release.outcome == PROMOTED:
+        good = remember_good(good, destination, keep)
+    elif release.outcome == ROLLED_BACK or release.destination.content_hash in state.rejected:
+        rejected.append(release.destination.content_hash)
+    return replace(
+        state,
+        lock=None,
+        current=None,
+        good=good,
+        rejected=tuple(dict.fromkeys(rejected)),
+        closed=None,
+        turnover_seconds=release.turnover_seconds or state.turnover_seconds,
+    )
+
+
+def started(state: EndpointState, release: Release) -> EndpointState:
+    """``release`` runs from now on. A closed history belonged to an endpoint that is gone."""
+    was_closed = state.closed is not None
+    return replace(
+        state,
+        current=release,
+        closed=None,
+        good=() if was_closed else state.good,
+        rejected=() if was_closed else state.rejected,
+        releases=(*state.releases, release.id)[-REMEMBERED_RELEASES:],
+    )
+
+
+def closed(state: EndpointState, at: float, by: str) -> EndpointState:
+    """The stack was destroyed; the history stays."""
+    entry = Entry(at, "closed", f"stack destroyed by {by}", {"by": by})
+    return replace(state, lock=None, current=None, closed=entry)

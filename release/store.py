@@ -1,0 +1,122 @@
+"""Release state in S3: read with its ETag, written only over what was read."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from contracts.history import evidence_key, manifest_key, state_key
+from contracts.release_manifest import ReleaseManifest
+from release.aws import RefusedError, call
+from release.errors import ConflictError, NotFoundError
+from release.state import EndpointState
+
+GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+PRECONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+
+
+class History(Protocol):
+    """Where one endpoint's state and evidence lie; ``save`` raises ConflictError on a change."""
+
+    def load(self) -> EndpointState: ...
+    def save(self, state: EndpointState) -> None: ...
+    def write_evidence(self, release_id: str, text: str) -> None: ...
+
+
+class S3History:
+    """State object and evidence of one endpoint; remembers the ETag that it last saw."""
+
+    def __init__(self, s3: Any, bucket: str, endpoint_name: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._endpoint_name = endpoint_name
+        self._key = state_key(endpoint_name)
+        self._etag: str | None = None
+
+    def load(self) -> EndpointState:
+        """The state as it is now; an empty one where none was ever written."""
+        found = read_object(self._s3, self._bucket, self._key)
+        if found is None:
+            self._etag = None
+            return EndpointState(self._endpoint_name)
+        text, self._etag = found
+        return EndpointState.from_json(text, f"s3://{self._bucket}/{self._key}")
+
+    def save(self, state: EndpointState) -> None:
+        condition = {"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}
+        body = state.to_json().encode()
+        try:
+            answer = call(
+                self._s3.put_object,
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=body,
+                ContentType="application/json",
+                **condition,
+            )
+        except RefusedError as error:
+            if error.code not in PRECONDITION_FAILED | GONE:
+                raise
+            # A retry inside the client may have met our own first write.
+            found = read_object(self._s3, self._bucket, self._key)
+            if found is not None and found[0].encode() == body:
+                self._etag = found[1]
+                return
+            raise ConflictError(
+                f"the release state of {self._endpoint_name} was changed by another process; "
+                "nothing more was done; run the command again"
+            ) from None
+        self._etag = answer["ETag"]
+
+    def write_evidence(self, release_id: str, text: str) -> None:
+        call(
+            self._s3.put_object,
+            Bucket=self._bucket,
+            Key=evidence_key(release_id),
+            Body=text.encode(),
+            ContentType="application/json",
+        )
+
+
+def read_object(s3: Any, bucket: str, key: str) -> tuple[str, str] | None:
+    """Text and ETag of an object, None where it does not exist."""
+    try:
+        answer = call(s3.get_object, Bucket=bucket, Key=key)
+    except RefusedError as error:
+        if error.code in GONE:
+            return None
+        if error.code == "NoSuchBucket":
+            raise _no_bucket(bucket) from None
+        raise
+    return answer["Body"].read().decode(), answer["ETag"]
+
+
+def read_manifest(s3: Any, bucket: str, endpoint_name: str) -> ReleaseManifest | None:
+    """What the last ``up`` staged for the endpoint."""
+    key = manifest_key(endpoint_name)
+    found = read_object(s3, bucket, key)
+    return None if found is None else ReleaseManifest.from_json(found[0], f"s3://{bucket}/{key}")
+
+
+def list_endpoints(s3: Any, bucket: str) -> list[str]:
+    """The endpoints that have a manifest in the history bucket."""
+    prefix = manifest_key("").removesuffix(".json")
+    try:
+        pages = call(s3.get_paginator("list_objects_v2").paginate, Bucket=bucket, Prefix=prefix)
+        keys = call(lambda: [item["Key"] for page in pages for item in page.get("Contents", [])])
+    except RefusedError as error:
+        if error.code == "NoSuchBucket":
+            raise _no_bucket(bucket) from None
+        raise
+    return sorted(k.removeprefix(prefix).removesuffix(".json") for k in keys)
+
+
+def _no_bucket(bucket: str) -> NotFoundError:
+    return NotFoundError(
+        f"the history bucket {bucket} does not exist: nothing was staged in this stack; "
+        "run `slipway up` first, or name another stack with --stack"
+    )
+
+
+def read_evidence(s3: Any, bucket: str, release_id: str) -> str | None:
+    found = read_object(s3, bucket, evidence_key(release_id))
+    return None if found is None else found[0]

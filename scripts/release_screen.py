@@ -1,0 +1,215 @@
+"""How releases look in a terminal: events as lines, plans, status and evidence as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from scripts.console import stdout
+
+if TYPE_CHECKING:
+    from release.evidence import ReleaseResult
+    from release.plan import Plan
+    from release.progress import Event
+
+SIGNS = {"promoted": "[green]✓[/green]", "rolled_back": "[red]✗[/red]", "inconclusive": "?"}
+WORDS = {"rolled_back": "rolled back"}
+# Told by their results; shown one by one they would only repeat.
+SILENT = frozenset({"progress", "minute", "action", "ended"})
+
+
+def line(event: Event, started_at: float) -> str | None:
+    """One line of a release's story, None for what is not worth one."""
+    if event.kind in SILENT:
+        return None
+    since = max(0, round(event.at - started_at))
+    clock = f"{since // 60:02d}:{since % 60:02d}"
+    if event.kind != "step":
+        return f"{clock}  {event.text}"
+    data = event.data
+    live, candidate = _counts("live", data["live"]), _counts("candidate", data["candidate"])
+    verdict = data["verdict"].upper() if data["verdict"] == "fail" else data["verdict"]
+    return f"{clock}  {data['weight']:3g} %  {live} │ {candidate} │ {verdict} {event.text}"
+
+
+def _counts(name: str, counts: dict[str, Any]) -> str:
+    p95 = counts["p95_us"]
+    latency = f"  p95 {p95 / 1000:.3g} ms" if p95 is not None else ""
+    return f"{name} {counts['requests']:,} req {counts['errors']:,} err{latency}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def moment(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def show_result(result: ReleaseResult) -> None:
+    word = WORDS.get(result.outcome, result.outcome)
+    versions = f"{result.from_version or 'unknown'} → {result.to_version}"
+    done = result.purpose == "rollback" and result.outcome == "rolled_back"
+    sign = SIGNS["promoted" if done else result.outcome]
+    stdout.print(f"{sign} {result.model} {versions}: {word} in {duration(result.seconds)}")
+    if result.reason:
+        stdout.print(f"  {result.reason}", markup=False, soft_wrap=True)
+    if result.candidate_requests:
+        errors = f"{result.candidate_errors:,} failed"
+        stdout.print(f"  the candidate got {result.candidate_requests:,} requests, {errors}")
+    seconds = result.seconds_from_first_error_to_zero_weight
+    if seconds is not None and result.outcome != "promoted":
+        stdout.print(f"  {duration(seconds)} from its first error to weight 0")
+    stdout.print(f"  evidence: slipway show {result.id}", markup=False)
+
+
+def show_plan(plan: Plan) -> None:
+    stdout.print(f"{plan.endpoint} · {plan.strategy} · {plan.live.version} → {plan.target.version}")
+    _show_sides(plan)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "live", "candidate", "exposed", "at least", "expected", "at most"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    table.add_column("passes when shown", overflow="fold")
+    for stage in plan.stages:
+        passes = stage.excludes if 0 < stage.weight < 100 else ""
+        if passes:
+            passes = f"no {passes}"
+        if stage.requests_to_pass is not None and passes:
+            passes += f" ({stage.requests_to_pass:,} clean requests)"
+        table.add_row(
+            stage.name,
+            str(stage.live_count),
+            str(stage.candidate_count),
+            f"{stage.weight:g} %",
+            *(duration(s) for s in stage.seconds),
+            passes,
+        )
+    stdout.print(table)
+    _show_totals(plan)
+    for finding in plan.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        stdout.print(f"[{colour}]{finding.severity}[/{colour}] {finding.where}:", end=" ")
+        stdout.print(f"{finding.rule}; {finding.remedy}", markup=False, soft_wrap=True)
+
+
+def _show_sides(plan: Plan) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("live")
+    table.add_column("target")
+    table.add_row("version", plan.live.version, plan.target.version)
+    table.add_row("hash", plan.live.content_hash[:12] or "unknown", plan.target.content_hash[:12])
+    for name in sorted({*plan.live.metrics, *plan.target.metrics}):
+        old, new = plan.live.metrics.get(name), plan.target.metrics.get(name)
+        table.add_row(name, *("–" if v is None else f"{v:.4g}" for v in (old, new)))
+    stdout.print(table)
+
+
+def _show_totals(plan: Plan) -> None:
+    least, expected, most = (duration(s) for s in plan.seconds)
+    source = "as at the last release" if plan.is_turnover_measured else "an estimate"
+    traffic = "unknown" if plan.requests_per_minute is None else f"{plan.requests_per_minute:,.0f}"
+    stdout.print(
+        f"takes {least} at least, {expected} at this traffic ({traffic} requests a minute), "
+        f"{most} at most; two fleet turnovers of {duration(plan.turnover_seconds)} ({source}); "
+        f"{plan.extra_instance_hours:.2g} extra instance-hours",
+        soft_wrap=True,
+    )
+
+
+def show_status(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        live = row["live"]
+        shown = f"version {live['version']} ({live['hash'][:12]})" if live else "nothing"
+        stdout.print(f"[bold]{row['endpoint']}[/bold] {row['status']} · serves {shown}")
+        for variant in row["variants"]:
+            stdout.print(
+                f"  {variant['name']}: {variant['share']:.3g} % of traffic (weight "
+                f"{variant['weight']:g}), {variant['instances']} instances"
+            )
+        _show_running(row)
+        target = row["target"]
+        pending = "staged, `slipway release` moves traffic to it" if row["is_pending"] else "serves"
+        stdout.print(f"  target: version {target['version']} ({target['hash'][:12]}), {pending}")
+        for name, state in row["alarms"].items():
+            colour = {"ALARM": "red", "OK": "green"}.get(state, "yellow")
+            stdout.print(f"  alarm {name}: [{colour}]{state}[/{colour}]")
+
+
+def _show_running(row: dict[str, Any]) -> None:
+    running = row["release"]
+    if running is None:
+        return
+    holder = running["held_by"] or "nobody: `slipway release` continues it"
+    stdout.print(
+        f"  release {running['id']}: {running['from_version']} → {running['to_version']}, "
+        f"stage {running['stage']}, by {holder}",
+        markup=False,
+    )
+
+
+def show_history(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        stdout.print("no releases yet")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("release", "when (UTC)", "from", "to", "outcome", "took"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(
+            row["id"],
+            moment(row["started_at"]),
+            row["from_version"] or "–",
+            row["to_version"],
+            WORDS.get(row["outcome"], row["outcome"]),
+            duration(row["seconds"]),
+        )
+    stdout.print(table)
+
+
+def show_evidence(told: dict[str, Any]) -> None:
+    word = WORDS.get(told["outcome"], told["outcome"])
+    stdout.print(f"[bold]{told['id']}[/bold] {told['from_version']} → {told['to_version']}: {word}")
+    stdout.print(f"  {told['reason']}", markup=False, soft_wrap=True)
+    stdout.print(f"  {moment(told['started_at'])} UTC, {duration(told['seconds'])}")
+    stdout.print(f"  started by {told['started_by']}", markup=False)
+    stdout.print(f"  configuration {told['config_before']} → {told['config_after']}", markup=False)
+    for verdict in told["verdicts"]:
+        text = f"  {verdict['weight']:g} %: {verdict['verdict']} after "
+        text += f"{duration(verdict['seconds'])}: {verdict['text']}"
+        stdout.print(text, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (
+        "minute (UTC)",
+        "candidate",
+        "live req",
+        "err",
+        "p95 ms",
+        "cand req",
+        "err",
+        "p95 ms",
+    ):
+        table.add_column(name, justify="left" if name.startswith("minute") else "right")
+    for row in told["timeline"]:
+        cells = [*_minute_cells(row["live"]), *_minute_cells(row["candidate"])]
+        table.add_row(moment(row["start"]), f"{row['weight']:g} %", *cells)
+    stdout.print(table)
+
+
+def _minute_cells(counts: dict[str, Any] | None) -> tuple[str, str, str]:
+    if counts is None:
+        return "–", "–", "–"
+    p95 = counts["p95_us"]
+    return (
+        f"{counts['requests']:,}",
+        f"{counts['errors']:,}",
+        "–" if p95 is None else f"{p95 / 1000:.3g}",
+    )

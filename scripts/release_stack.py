@@ -1,0 +1,119 @@
+"""What the release commands work on: one stack's history bucket, found without the Pulumi CLI."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import SlipwayError
+from contracts.history import history_bucket_name
+from contracts.release_manifest import ReleaseManifest
+from release.aws import AwsCloud, call, client
+from release.errors import NotFoundError
+from release.progress import LOCAL_PACE, Pace
+from release.state import EndpointState
+from release.store import S3History, list_endpoints, read_manifest
+from scripts.console import project_root
+
+LOCAL_STACK = "local"
+
+
+class StackError(SlipwayError):
+    """The stack is unknown, or its region cannot be told."""
+
+
+@dataclass(frozen=True)
+class ReleaseStack:
+    """One stack, its account and region, and clients for them."""
+
+    name: str
+    root: Path
+    region: str
+    cloud: AwsCloud
+
+    @property
+    def pace(self) -> Pace:
+        return LOCAL_PACE if self.name == LOCAL_STACK else Pace()
+
+    @cached_property
+    def bucket(self) -> str:
+        account = call(self.cloud["sts"].get_caller_identity)["Account"]
+        return history_bucket_name(self.name, account, self.region)
+
+    @property
+    def s3(self) -> Any:
+        return self.cloud["s3"]
+
+    def state(self, endpoint_name: str) -> EndpointState:
+        return S3History(self.s3, self.bucket, endpoint_name).load()
+
+    def manifests(self) -> list[ReleaseManifest]:
+        """What is staged for every endpoint of the stack."""
+        names = list_endpoints(self.s3, self.bucket)
+        found = [read_manifest(self.s3, self.bucket, name) for name in names]
+        return [manifest for manifest in found if manifest is not None]
+
+    def manifest(self, model: str | None) -> ReleaseManifest:
+        """The manifest of ``model``, or of the only one there is.
+
+        Raises:
+            NotFoundError: no such model, or several and none named; lists them.
+        """
+        if model is not None:
+            direct = read_manifest(self.s3, self.bucket, f"{model}-{self.name}")
+            if direct is not None and direct.model == model:
+                return direct
+        found = self.manifests()
+        known = ", ".join(m.model for m in found) or "none"
+        chosen = [m for m in found if model in (None, m.model, m.endpoint_name)]
+        if len(chosen) == 1:
+            return chosen[0]
+        if not found:
+            raise NotFoundError(
+                f"nothing is staged in stack {self.name}; run `slipway up --stack {self.name}`"
+            )
+        if model is None:
+            raise NotFoundError(f"stack {self.name} has several models; name one of: {known}")
+        raise NotFoundError(f"no model {model!r} in stack {self.name}; it has: {known}")
+
+
+def open_stack(stack: str | None) -> ReleaseStack:
+    """The stack by name: ``--stack``, else PULUMI_STACK, else ``local``.
+
+    Raises:
+        StackError: there is no ``Pulumi.<stack>.yaml``; lists those that there are.
+    """
+    root = project_root()
+    name = stack or os.environ.get("PULUMI_STACK") or LOCAL_STACK
+    settings = root / f"Pulumi.{name}.yaml"
+    if not settings.is_file():
+        found = sorted(p.name.removeprefix("Pulumi.") for p in root.glob("Pulumi.*.yaml"))
+        known = ", ".join(p.removesuffix(".yaml") for p in found) or "none"
+        raise StackError(f"no stack {name!r}: {settings.name} is missing; the stacks are: {known}")
+    if name == LOCAL_STACK:
+        from localcloud.connect import environment
+
+        os.environ.update(environment(root))
+    region = _region(settings)
+    return ReleaseStack(name, root, region, AwsCloud(region, client))
+
+
+def _region(settings: Path) -> str:
+    import yaml
+
+    try:
+        raw: Any = yaml.safe_load(settings.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise StackError(f"{settings.name} is not YAML: {error}") from None
+    config: dict[str, Any] = raw.get("config") or {} if isinstance(raw, dict) else {}
+    region = config.get("aws:region")
+    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
+        raise StackError(
+            f"{settings.name} has no aws:region and AWS_REGION is not set; "
+            "write the region into the stack's file (config: aws:region: eu-west-1)"
+        )
+    return str(region)

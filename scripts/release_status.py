@@ -1,0 +1,76 @@
+"""What `slipway status` and `slipway history` tell of an endpoint."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from contracts.release_manifest import ReleaseManifest
+from release.state import EndpointState, Release, holder, this_process
+from scripts.release_stack import ReleaseStack
+
+
+def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]:
+    cloud, name = place.cloud, manifest.endpoint_name
+    endpoint = cloud.endpoint(name)
+    state = place.state(name)
+    live = cloud.config(endpoint.config_name) if endpoint.config_name else None
+    total = sum(v.current_weight for v in endpoint.variants)
+    target = manifest.target
+    live_hash = live.content_hash if live is not None else None
+    if live_hash is None and state.current is not None:
+        version, live_hash = state.current.before.good.version, ""
+    else:
+        version = (live.version if live is not None else None) or "unknown"
+    return {
+        "model": manifest.model,
+        "endpoint": name,
+        "status": endpoint.status,
+        "live": None
+        if live is None
+        else {"version": version, "hash": live_hash or "", "config": endpoint.config_name},
+        "variants": [
+            {
+                "name": v.name,
+                "weight": v.current_weight,
+                "share": 100 * v.current_weight / total if total else 0.0,
+                "instances": v.current_count,
+                "wanted_instances": v.desired_count,
+            }
+            for v in endpoint.variants
+        ],
+        "release": None if state.current is None else _release_row(state, state.current),
+        "target": {"version": target.version, "hash": target.content_hash},
+        "is_pending": live_hash != target.content_hash,
+        "is_rejected": target.content_hash in state.rejected,
+        "good": [g.version for g in state.good],
+        "alarms": cloud.alarms(manifest.standing_alarms) if manifest.standing_alarms else {},
+    }
+
+
+def _release_row(state: EndpointState, running: Release) -> dict[str, Any]:
+    lock = holder(state, time.time(), this_process("", "", frozenset()))
+    return {
+        "id": running.id,
+        "purpose": running.purpose,
+        "stage": running.stage,
+        "step": running.step,
+        "from_version": running.before.good.version,
+        "to_version": running.destination.version,
+        "started_at": running.started_at,
+        "held_by": None if lock is None else f"{lock.owner} on {lock.host} (process {lock.pid})",
+    }
+
+
+def running_row(running: Release) -> dict[str, Any]:
+    return {
+        "id": running.id,
+        "purpose": running.purpose,
+        "from_version": running.before.good.version,
+        "to_version": running.destination.version,
+        "outcome": f"running ({running.stage})",
+        "reason": running.reason,
+        "seconds": running.stage_since - running.started_at,
+        "started_at": running.started_at,
+        "started_by": running.started_by,
+    }

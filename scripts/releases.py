@@ -1,0 +1,287 @@
+"""Release commands: `plan`, `release`, `status`, `rollback`, `history`, `show`, `invoke`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scripts.console import JsonOption, StackOption, print_json, stderr
+
+if TYPE_CHECKING:
+    from contracts.release_manifest import ReleaseManifest
+    from release.evidence import ReleaseResult
+    from release.progress import Event, Observer
+    from scripts.release_stack import ReleaseStack
+
+ModelArgument = Annotated[
+    str | None, typer.Argument(help="The model; not needed where the stack has only one.")
+]
+TRAFFIC_WINDOW_SECONDS = 900.0
+HISTORY_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    for command in (plan, release, status, rollback, history, show, invoke):
+        app.command()(command)
+
+
+def plan(
+    model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
+) -> int:
+    """Show what a release would do, before anything moves."""
+    from release.plan import make_plan
+    from scripts.release_screen import show_plan
+    from scripts.release_stack import open_stack
+
+    place = open_stack(stack)
+    manifest = place.manifest(model)
+    state = place.state(manifest.endpoint_name)
+    snapshot, rate = _look(place, manifest)
+    live = snapshot.live.version if snapshot.live is not None else None
+    made = make_plan(manifest, state, snapshot, rate, _packaged_metrics(place, manifest, live))
+    if as_json:
+        print_json(made.to_dict())
+    else:
+        show_plan(made)
+    return 1 if made.errors else 0
+
+
+def release(
+    model: ModelArgument = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Release a version again that was rolled back.")
+    ] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Move traffic to what is staged, or safely back.
+
+    Ends with 0 promoted, 2 rolled back, 3 inconclusive, 130 interrupted. A release that was
+    interrupted is continued by running this again.
+    """
+    from release.driver import interruptible, run
+    from scripts.release_stack import open_stack
+
+    place = open_stack(stack)
+    manifest = place.manifest(model)
+    with interruptible() as stop:
+        result = run(
+            manifest,
+            cloud=place.cloud,
+            observer=_observer(),
+            pace=place.pace,
+            stop=stop,
+            retry=retry,
+        )
+    _follow_in_registry(place, result)
+    _print_result(result, as_json)
+    return result.exit_code
+
+
+def rollback(
+    model: ModelArgument = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="The version; default: the one before.", metavar="V")
+    ] = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Go back to a good version at once; undo a release that was interrupted."""
+    from release.driver import interruptible, run_rollback
+    from scripts.release_stack import open_stack
+
+    place = open_stack(stack)
+    manifest = place.manifest(model)
+    with interruptible() as stop:
+        result = run_rollback(
+            manifest,
+            to=to,
+            cloud=place.cloud,
+            observer=_observer(),
+            pace=place.pace,
+            stop=stop,
+        )
+    _follow_in_registry(place, result)
+    _print_result(result, as_json)
+    return 0 if result.outcome == "rolled_back" else result.exit_code
+
+
+def status(
+    model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
+) -> None:
+    """What serves now, what is staged, and what is under way."""
+    from scripts.release_screen import show_status
+    from scripts.release_stack import open_stack
+    from scripts.release_status import status_row
+
+    place = open_stack(stack)
+    manifests = place.manifests() if model is None else [place.manifest(model)]
+    if not manifests:
+        place.manifest(None)
+    rows = [status_row(place, manifest) for manifest in manifests]
+    if as_json:
+        print_json(rows)
+    else:
+        show_status(rows)
+
+
+def history(
+    model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
+) -> None:
+    """The releases of an endpoint, newest first."""
+    from release.store import read_evidence
+    from scripts.release_screen import show_history
+    from scripts.release_stack import open_stack
+    from scripts.release_status import running_row
+
+    place = open_stack(stack)
+    state = place.state(place.manifest(model).endpoint_name)
+    keys = ("id", "purpose", "from_version", "to_version", "outcome", "reason", "seconds")
+    rows: list[dict[str, Any]] = []
+    for release_id in reversed(state.releases[-HISTORY_SHOWN:]):
+        text = read_evidence(place.s3, place.bucket, release_id)
+        if text is not None:
+            told: dict[str, Any] = json.loads(text)
+            rows.append({k: told[k] for k in (*keys, "started_at", "started_by")})
+        elif state.current is not None and state.current.id == release_id:
+            rows.append(running_row(state.current))
+    if as_json:
+        print_json(rows)
+    else:
+        show_history(rows)
+
+
+def show(
+    release_id: Annotated[str, typer.Argument(metavar="ID", help="As `slipway history` lists it.")],
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The evidence of one release."""
+    from release.errors import NotFoundError
+    from release.store import read_evidence
+    from scripts.release_screen import show_evidence
+    from scripts.release_stack import open_stack
+
+    place = open_stack(stack)
+    text = read_evidence(place.s3, place.bucket, release_id)
+    if text is None:
+        raise NotFoundError(
+            f"no evidence of a release {release_id!r} in stack {place.name}; "
+            "`slipway history` lists the releases (a running one has none yet)"
+        )
+    told: dict[str, Any] = json.loads(text)
+    if as_json:
+        print_json(told)
+    else:
+        show_evidence(told)
+
+
+def invoke(
+    model: ModelArgument = None,
+    data: Annotated[
+        str, typer.Option("--data", help="A file to send, or - for standard input.", metavar="FILE")
+    ] = "-",
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Ask this production variant.", metavar="V")
+    ] = None,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", help="Default: by name or first character.")
+    ] = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send one request to the endpoint and print its answer."""
+    from scripts.release_invoke import guess_content_type, read_body, send
+    from scripts.release_stack import open_stack
+
+    body = read_body(data)
+    kind = content_type or guess_content_type(data, body)
+    place = open_stack(stack)
+    name = place.manifest(model).endpoint_name
+    answer = send(place, name, body, kind, variant)
+    if as_json:
+        print_json(answer)
+        return
+    stderr.print(f"{name}, variant {answer['variant']}", markup=False)
+    typer.echo(answer["body"].rstrip("\n"))
+
+
+# --- what the commands share
+
+
+def _observer() -> Observer:
+    """Prints the story on stderr, with times since the release began."""
+    from scripts.release_screen import line
+
+    began: list[float] = []
+
+    def observe(event: Event) -> None:
+        began.append(event.data.get("started_at", event.at))
+        text = line(event, min(began))
+        if text is not None:
+            stderr.print(text, markup=False, soft_wrap=True)
+
+    return observe
+
+
+def _print_result(result: ReleaseResult, as_json: bool) -> None:
+    from scripts.release_screen import show_result
+
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        show_result(result)
+
+
+def _follow_in_registry(place: ReleaseStack, result: ReleaseResult) -> None:
+    """Move the alias `champion`; a registry that does not answer changes nothing of the release."""
+    from model_code import registry
+    from scripts.registry_alias import follow
+
+    uri = registry.tracking_uri(place.root)
+    problem = follow(uri, result, place.bucket)
+    if problem:
+        stderr.print(f"warning: {problem}", markup=False, soft_wrap=True)
+
+
+def _look(place: ReleaseStack, manifest: ReleaseManifest) -> tuple[Any, float | None]:
+    """The endpoint as it is, and its requests a minute of late; None where nothing can tell."""
+    from release.observation import MISSING, MetricQuery
+    from release.start import Snapshot
+
+    cloud = place.cloud
+    endpoint = cloud.endpoint(manifest.endpoint_name)
+    if endpoint.status == MISSING:
+        from release.errors import EndpointError
+
+        raise EndpointError(
+            f"endpoint {manifest.endpoint_name} does not exist; `slipway up` makes it"
+        )
+    live = cloud.config(endpoint.config_name)
+    target = cloud.config(manifest.target.endpoint_config_name)
+    snapshot = Snapshot(endpoint, live, target, cloud.suspended(manifest.endpoint_name))
+    until = endpoint.now // 60 * 60 - 60
+    since = until - TRAFFIC_WINDOW_SECONDS
+    query = MetricQuery(endpoint.config_name, ("live",), since, until)
+    minutes = cloud.series(manifest.endpoint_name, query)["live"]
+    if not minutes:
+        return snapshot, 0.0
+    return snapshot, sum(m.requests for m in minutes.values()) / len(minutes)
+
+
+def _packaged_metrics(
+    place: ReleaseStack, manifest: ReleaseManifest, version: str | None
+) -> dict[str, float]:
+    """Metrics of the live version from its package, where that is still in ``dist/``."""
+    from contracts.errors import ContractError
+    from contracts.package import load_package
+
+    if version is None:
+        return {}
+    try:
+        folder = place.root / "dist" / manifest.model / version
+        return load_package(folder, verify_archive=False).metrics
+    except ContractError:
+        return {}
