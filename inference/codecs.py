@@ -15,6 +15,7 @@ from inference.errors import RequestError, shown
 from inference.signature import Signature, checked, columns_of_rows, from_text
 
 JSON, CSV = "application/json", "text/csv"
+OFFERED = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}
 FORMS = "dataframe_split, dataframe_records, instances or inputs"
 
 
@@ -35,9 +36,7 @@ def decode(signature: Signature, content_type: str, body: bytes) -> Decoded:
         case "text/csv":
             return _decode_csv(signature, body, parameters.get("header"))
         case other:
-            raise RequestError(
-                415, f"content type is {shown(other)}; {JSON} or {CSV} is needed"
-            )
+            raise RequestError(415, f"content type is {shown(other)}; {JSON} or {CSV} is needed")
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:
@@ -117,9 +116,7 @@ def _by_name(signature: Signature, order: Sequence[str], data: Sequence[Sequence
 
 
 def _absent(name: str, signature: Signature) -> RequestError:
-    return RequestError(
-        400, f"column {name!r} is missing; needed are {', '.join(signature.names)}"
-    )
+    return RequestError(400, f"column {name!r} is missing; needed are {', '.join(signature.names)}")
 
 
 def _items(signature: Signature, key: str, value: Any) -> Decoded:
@@ -169,7 +166,7 @@ def _rows(signature: Signature, where: str, items: list[Any]) -> Decoded:
 
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-    return "null" if value is None else names.get(cast("type", type(value)), "a number")
+    return "null" if value is None else names.get(type(value), "a number")
 
 
 def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decoded:
@@ -194,7 +191,10 @@ def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decode
                 f"{', '.join(names)}",
             )  # fmt: skip
     typed = [
-        [from_text(known[n], cell) if n in known else None for n, cell in zip(names, row, strict=True)]
+        [
+            from_text(known[n], cell) if n in known else None
+            for n, cell in zip(names, row, strict=True)
+        ]
         for row in rows
     ]  # fmt: skip
     return _by_name(signature, names, typed)
@@ -224,7 +224,9 @@ def accepted(accept: str) -> str:
             quality = float(parameters.get("q", "1"))
         except ValueError:
             quality = 0.0
-        offered = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}.get(kind)
+        offered = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}.get(
+            kind
+        )
         if offered and quality > best_q:
             best, best_q = offered, quality
     if not best:

@@ -56,7 +56,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int = 10 * 1024**3) -> None:
             for member in tar:
                 if not (member.isfile() or member.isdir()):
                     raise PackageRefusedError(
-                        f"{archive} holds {member.name!r}, which is no plain file; links are refused"
+                        f"{archive} holds {member.name!r}, no plain file; links are refused"
                     )
                 total += member.size
                 if total > max_bytes:

@@ -25,7 +25,7 @@ TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
 
 @dataclass(frozen=True)
 class Predictor:
-    """A loaded model; ``predict`` takes checked columns and gives JSON-ready predictions, one a row."""
+    """A loaded model: checked columns in, JSON-ready predictions out, one a row."""
 
     index: ArchiveIndex
     signature: Signature
@@ -49,7 +49,7 @@ class Predictor:
         return predictions
 
     def probe(self) -> None:
-        """Score one made-up row, so that what loads lazily has loaded; its failure is no verdict."""
+        """Score a made-up row, so that what loads lazily has loaded; failing is no verdict."""
         fill = {"number": 0.0, "integer": 0, "boolean": False}
         columns = {
             c.name: ["2000-01-01T00:00:00" if c.form == "date-time" else fill.get(c.kind, "")]
@@ -77,7 +77,7 @@ def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predicto
 def _load_sklearn(
     index: ArchiveIndex, folder: Path, env: dict[str, str], digest: str
 ) -> Callable[[Any], Any] | None:
-    """The scikit-learn model's own method, loaded by skops without MLflow; None for other engines."""
+    """The scikit-learn model's own method, by skops without MLflow; None for other engines."""
     path = folder / "model.skops"
     if index.engine != "sklearn" or not path.is_file():
         return None
@@ -88,8 +88,8 @@ def _load_sklearn(
     foreign = [n for n in needed if not n.startswith(TRUSTED_ROOTS) and n not in operator]
     if foreign and not _code_allowed(env, digest):
         raise PackageRefusedError(
-            f"{path} needs the types {', '.join(foreign)}, which nobody allowed; if you trust them, "
-            f"set {TRUSTED_TYPES} to their names, separated by commas"
+            f"{path} needs the types {', '.join(foreign)}, which nobody allowed; if you trust "
+            f"them, set {TRUSTED_TYPES} to their names, separated by commas"
         )
     model = skops.io.load(path, trusted=needed)
     return getattr(model, index.output)

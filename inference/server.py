@@ -53,9 +53,7 @@ class Application:
             content_type = request.headers.get("content-type", "")
             decoded = codecs.decode(predictor.signature, content_type, bytes(request.body))
             loop = asyncio.get_running_loop()
-            predictions = await loop.run_in_executor(
-                self.model_thread, predictor.predict, decoded
-            )
+            predictions = await loop.run_in_executor(self.model_thread, predictor.predict, decoded)
         except RequestError as problem:
             return http.error(problem.status, str(problem))
         except ModelFailedError as problem:

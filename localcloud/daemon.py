@@ -93,9 +93,15 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
         )
     if importlib.util.find_spec("localcloud.sagemaker.control"):
         from localcloud.sagemaker.control import SageMaker
+        from localcloud.sagemaker.scaling import ScalableTargets
 
         sagemaker = SageMaker(
-            clock, store, home.folder, InProcessS3(moto), own_state.notifier("sagemaker")
+            clock,
+            store,
+            home.folder,
+            InProcessS3(moto),
+            own_state.notifier("sagemaker"),
+            ScalableTargets(moto),
         )
         services["sagemaker"] = sagemaker
         invoker = sagemaker.runtime

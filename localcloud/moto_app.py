@@ -151,6 +151,9 @@ def _environ(request: WireRequest) -> dict[str, Any]:
     # The front has read the whole body, whatever way it was transferred.
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ["CONTENT_LENGTH"] = str(len(request.body))
+    if request.method == "PUT" and "urlencoded" in environ.get("CONTENT_TYPE", ""):
+        # AWS never reads a PUT's body as a form; moto's WSGI layer would, and lose the object.
+        environ["CONTENT_TYPE"] = "application/octet-stream"
     return environ
 
 

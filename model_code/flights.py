@@ -5,6 +5,10 @@ which current setuptools lacks). The question: will the flight arrive more than 
 what is known before it leaves?
 """
 
+# pandas' own types say Series | DataFrame where a selection is one of them.
+# pyright: reportReturnType=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 from importlib.util import find_spec
@@ -68,7 +72,7 @@ def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
         late=(flights["arr_delay"] > LATE_MINUTES).astype("int64"),
     ).merge(known, on=["origin", "known_at"], how="left")
     return frame[[*FEATURES, TARGET]].astype(
-        {name: "object" for name in CATEGORIES} | {name: "float64" for name in WEATHER}
+        dict.fromkeys(CATEGORIES, "object") | dict.fromkeys(WEATHER, "float64")
     )
 
 

@@ -113,7 +113,7 @@ def log_sklearn(
         with mlflow.start_run(experiment_id=_experiment(client, uri, model)) as run:
             mlflow.log_params(dict(params))
             mlflow.log_metrics(dict(metrics))
-            info = mlflow.sklearn.log_model(
+            info = mlflow.sklearn.log_model(  # pyright: ignore[reportPrivateImportUsage]
                 estimator,
                 name="model",
                 signature=infer_signature(example, answer),
@@ -226,6 +226,6 @@ def set_version_tags(uri: str, model: str, version: str, tags: Mapping[str, str]
 def download(uri: str, version: ModelVersion, folder: Path) -> Path:
     """The version's MLflow model directory, downloaded below ``folder``."""
     with connected(uri):
-        import mlflow
+        from mlflow.artifacts import download_artifacts
 
-        return Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+        return Path(download_artifacts(version.uri, dst_path=str(folder)))

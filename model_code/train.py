@@ -1,4 +1,8 @@
-"""``slipway train``: fit a pipeline on flights, evaluate it on a later month, register it in MLflow."""
+"""``slipway train``: fit on flights, judge on a later month, register in MLflow."""
+
+# pandas' own types say Series | DataFrame where a selection is one of them.
+# pyright: reportReturnType=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportAssignmentType=false
 
 from __future__ import annotations
 
@@ -22,8 +26,8 @@ class TrainingOptions:
     """What decides a training; the same options give the same model.
 
     ``sample`` is the most rows to train on, None for all. ``airports`` restricts training *and*
-    evaluation to flights from these. ``strict_categories`` makes the model refuse a carrier, origin or
-    destination that it never saw, where it would otherwise treat it as none of the known ones.
+    evaluation to flights from these. ``strict_categories`` makes the model refuse a carrier, origin
+    or destination that it never saw, where others would treat it as none of the known ones.
     """
 
     model: str = DEFAULT_MODEL

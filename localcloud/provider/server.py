@@ -72,9 +72,11 @@ class Sessions:
         return found
 
     def end(self, peer: str) -> None:
+        """What waits for the cloud on this connection stops; all others go on."""
         with self._lock:
             session = self._live.pop(peer, None)
             if session is not None:
+                session.ended.set()
                 self._ended[peer] = session
                 while len(self._ended) > KEPT_AFTER_END:
                     self._ended.popitem(last=False)

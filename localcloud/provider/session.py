@@ -60,10 +60,11 @@ class Clients:
 
 
 class Session:
-    """A configured connection."""
+    """A configured connection; ``ended`` is set when the engine has cancelled it."""
 
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self.settings = settings
+        self.ended = threading.Event()
         self._clients = clients
 
     @property

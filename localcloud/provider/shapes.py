@@ -13,7 +13,7 @@ from localcloud.provider.schema import Property
 from localcloud.provider.values import Properties, Value
 
 _PAIRS = {"keyValue": ("Key", "Value"), "nameValue": ("Name", "Value")}
-# What is no member of the API's requests, on any type.
+# What is no member of the API's requests, on any type. Inside objects these are names like others.
 _OWN = ("region", "tags", "tagsAll", "namePrefix")
 
 
@@ -22,22 +22,28 @@ def to_api(
 ) -> dict[str, Any]:
     """An object as AWS takes it; ``only`` picks properties."""
     names = fields.keys() if only is None else only
-    return {
-        fields[name].api: _to_api(fields[name], value[name])
-        for name in names
-        if value.get(name) is not None and name not in _OWN
-    }
+    return _members({name: fields[name] for name in names if name not in _OWN}, value)
 
 
 def from_api(fields: Mapping[str, Property], answer: Mapping[str, Any]) -> Properties:
     """The properties that an answer of AWS holds; others of its members are passed over."""
-    found: Properties = {}
-    for name, prop in fields.items():
-        value = answer.get(prop.api)
-        if name in _OWN or value is None:
-            continue
-        found[name] = _from_api(prop, value)
-    return found
+    return _fields({name: prop for name, prop in fields.items() if name not in _OWN}, answer)
+
+
+def _members(fields: Mapping[str, Property], value: Properties) -> dict[str, Any]:
+    return {
+        prop.api: _to_api(prop, value[name])
+        for name, prop in fields.items()
+        if value.get(name) is not None
+    }
+
+
+def _fields(fields: Mapping[str, Property], answer: Mapping[str, Any]) -> Properties:
+    return {
+        name: _from_api(prop, answer[prop.api])
+        for name, prop in fields.items()
+        if answer.get(prop.api) is not None
+    }
 
 
 def _to_api(prop: Property, value: Value) -> Any:
@@ -49,7 +55,7 @@ def _to_api(prop: Property, value: Value) -> Any:
         items = [_to_api(prop.item(), item) for item in value]
         return items[0] if prop.rules.get("single") else items
     if prop.element == "object":
-        return to_api(prop.fields, value)
+        return _members(prop.fields, value)
     return float(value) if shape == "number" else value
 
 
@@ -64,7 +70,7 @@ def _from_api(prop: Property, value: Any) -> Value:
         items = [value] if prop.rules.get("single") else list(value)
         return [_from_api(prop.item(), item) for item in items]
     if prop.element == "object":
-        return from_api(prop.fields, value)
+        return _fields(prop.fields, value)
     if shape == "number":
         return f"{value:.15g}"
     if prop.element == "integer" and isinstance(value, float):

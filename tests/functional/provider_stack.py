@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -135,7 +136,12 @@ class ProviderStack:
                         for path, d in step.detailed_diff.items()
                     }
 
-        result = action(on_event=listen, **options)
+        try:
+            result = action(on_event=listen, **options)
+        finally:
+            # A program that fails leaves a half-run coroutine of Pulumi's SDK behind, and CPython
+            # 3.11 breaks any `ast.parse` in the middle of which the collector happens to end it.
+            gc.collect()
         changes: Any = getattr(result, "change_summary", None)
         if changes is None:
             changes = result.summary.resource_changes

@@ -218,8 +218,8 @@ def test_reset_empties_all_of_it_for_good(fresh_cloud: Cloud, by_moto: bool) -> 
     assert fresh_cloud.client("iam").list_users()["Users"] == []
 
 
-def test_motos_other_pages_pass_through(cloud: Cloud) -> None:
-    assert request(cloud.endpoint_url, "GET", "/moto-api/data.json").status == 200
+def test_motos_other_pages_pass_through(fresh_cloud: Cloud) -> None:
+    assert request(fresh_cloud.endpoint_url, "GET", "/moto-api/data.json").status == 200
 
 
 def test_a_damaged_state_file_loses_one_service_and_says_so(fresh_cloud: Cloud) -> None:

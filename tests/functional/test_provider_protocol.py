@@ -159,13 +159,14 @@ def test_a_failed_update_tells_what_stands(connect: Any) -> None:
     connection = connect()
     connection.configure(region="eu-west-1")
     urn = "urn:pulumi:dev::test::aws:iam/role:Role::thing"
+    known = {"name": "thing", "maxSessionDuration": 3600}
     with pytest.raises(grpc.RpcError) as error:
         connection.provider.Update(
             provider_pb2.UpdateRequest(
                 id="thing",
                 urn=urn,
-                olds=struct({"name": "thing", "description": "old"}),
-                news=struct({"name": "thing", "description": "new"}),
+                olds=struct({**known, "description": "old"}),
+                news=struct({**known, "description": "new"}),
             )
         )
     metadata = dict(error.value.trailing_metadata())  # type: ignore[union-attr]

@@ -14,14 +14,24 @@ from localcloud.provider.values import Properties
 
 # moto keeps no tags of scalable targets: on the local cloud the state alone has them.
 NOT_IMPLEMENTED = "NotImplemented"
+# AWS says ObjectNotFoundException of what is gone; moto has a ValidationException with this text.
+_GONE_TEXTS = ("No scalable target found", "No scaling policy found")
 IDENTITY = ("serviceNamespace", "resourceId", "scalableDimension")
 
 
-class Target(Resource):
+class Scaling(Resource):
+    """What Application Auto Scaling holds of a resource."""
+
+    gone = frozenset({"ObjectNotFoundException"})
+
+    def is_gone(self, error: Exception) -> bool:
+        return super().is_gone(error) or message_of(error).startswith(_GONE_TEXTS)
+
+
+class Target(Scaling):
     """Its id is the resource id alone, also where a resource has several dimensions."""
 
     token = "aws:appautoscaling/target:Target"
-    gone = frozenset({"ObjectNotFoundException"})
 
     def create(self, call: Call) -> None:
         extra = {"Tags": call.tags} if call.tags else {}
@@ -91,11 +101,10 @@ class Target(Resource):
         )
 
 
-class Policy(Resource):
+class Policy(Scaling):
     """Its id is its name alone."""
 
     token = "aws:appautoscaling/policy:Policy"
-    gone = frozenset({"ObjectNotFoundException"})
     blocks = ("stepScalingPolicyConfiguration", "targetTrackingScalingPolicyConfiguration")
 
     def create(self, call: Call) -> None:

@@ -70,10 +70,13 @@ class Role(Resource):
                 lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=policy),
                 _new_principal,
             )
-        if "description" in changed:
-            iam.update_role_description(RoleName=name, Description=inputs.get("description") or "")
-        if "maxSessionDuration" in changed:
-            iam.update_role(RoleName=name, MaxSessionDuration=inputs["maxSessionDuration"])
+        if changed & {"description", "maxSessionDuration"}:
+            # Both in one: moto clears what an UpdateRole leaves out.
+            iam.update_role(
+                RoleName=name,
+                Description=inputs.get("description") or "",
+                **call.request(["maxSessionDuration"]),
+            )
         if "permissionsBoundary" in changed:
             boundary = inputs.get("permissionsBoundary")
             if boundary:

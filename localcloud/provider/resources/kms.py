@@ -57,8 +57,10 @@ class Key(Resource):
         if data.get("Origin") == "AWS_KMS":
             rotation = kms.get_key_rotation_status(KeyId=call.id)
             found["enableKeyRotation"] = rotation["KeyRotationEnabled"]
-            if rotation.get("RotationPeriodInDays"):
-                found["rotationPeriodInDays"] = rotation["RotationPeriodInDays"]
+            # moto forgets the period: on the local cloud the state alone has it.
+            period = rotation.get("RotationPeriodInDays") or call.known.get("rotationPeriodInDays")
+            if rotation["KeyRotationEnabled"] and period:
+                found["rotationPeriodInDays"] = period
         return found
 
     def update(self, call: Call, changed: set[str]) -> None:

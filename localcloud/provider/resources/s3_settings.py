@@ -170,6 +170,13 @@ class BucketOwnershipControls(BucketSetting):
         call.client().delete_bucket_ownership_controls(**self.target(call))
 
 
+# What moto takes in a lifecycle rule and forgets; on the local cloud the state alone has it.
+_FORGOTTEN = {
+    "filter": ("objectSizeGreaterThan", "objectSizeLessThan"),
+    "noncurrentVersionExpiration": ("newerNoncurrentVersions",),
+}
+
+
 class BucketLifecycle(BucketSetting):
     """The list of rules as a whole."""
 
@@ -194,7 +201,9 @@ class BucketLifecycle(BucketSetting):
         found = shapes.from_api(call.type.inputs, answer)
         size = call.type.inputs["transitionDefaultMinimumObjectSize"]
         found.setdefault(size.name, size.default)
+        known = {rule["id"]: rule for rule in call.known.get("rules") or []}
         for rule in found["rules"]:
+            _remember(rule, known.get(rule["id"], {}))
             if rule.get("prefix") == "":
                 del rule["prefix"]
             for name in ("expiration", "noncurrentVersionExpiration"):
@@ -204,3 +213,14 @@ class BucketLifecycle(BucketSetting):
 
     def delete(self, call: Call) -> None:
         call.client().delete_bucket_lifecycle(**self.target(call))
+
+
+def _remember(rule: Properties, known: Properties) -> None:
+    """Put what the cloud forgot of a rule back into it."""
+    for block, names in _FORGOTTEN.items():
+        if block not in rule:
+            continue
+        before = known.get(block) or {}
+        for name in names:
+            if name not in rule[block] and before.get(name) is not None:
+                rule[block][name] = before[name]

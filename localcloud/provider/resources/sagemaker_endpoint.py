@@ -101,7 +101,8 @@ class Endpoint(Tagged):
                     f"{head}: timeout while waiting for state to become '{READY}' "
                     f"(last state: '{status}', timeout: {clock.seconds:.0f}s)"
                 )
-            time.sleep(POLL_SECONDS)
+            if call.session.ended.wait(POLL_SECONDS):
+                return f"{head}: cancelled (last state: '{status}')"
 
     def _wait_deleted(self, call: Call, name: str) -> None:
         from botocore.exceptions import ClientError
@@ -120,7 +121,8 @@ class Endpoint(Tagged):
                 raise ProviderError(f"{head}: unexpected state '{status}', wanted target ''")
             if clock.is_over(answer):
                 raise ProviderError(f"{head}: timeout (last state: '{status}')")
-            time.sleep(POLL_SECONDS)
+            if call.session.ended.wait(POLL_SECONDS):
+                raise ProviderError(f"{head}: cancelled (last state: '{status}')")
 
 
 class _Patience:

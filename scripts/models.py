@@ -1,0 +1,160 @@
+"""``slipway train``, ``package``, ``serve``, ``models``: from data to a package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from contracts.errors import SlipwayError
+from scripts.console import JsonOption, print_json, progress, project_root, stdout
+
+DIST = Path("dist")
+
+
+class OptionError(SlipwayError):
+    """An option of a command that cannot be understood."""
+
+    exit_code = 64
+
+
+def months(text: str) -> tuple[int, ...]:
+    """``1-4`` or ``1,2,5`` as months."""
+    try:
+        found: list[int] = []
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            found.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+    except ValueError:
+        raise OptionError(
+            f"--train-months is {text!r}; months like 1-4 or 1,2,5 are needed"
+        ) from None
+    return tuple(found)
+
+
+def train(  # noqa: PLR0913, PLR0917 the options of a command
+    model: Annotated[str, typer.Option(help="The name in the registry.")] = "flight-delay",
+    estimator: Annotated[str, typer.Option(help="logreg, hgb or forest.")] = "logreg",
+    train_months: Annotated[str, typer.Option(help="Months of 2013 to train on.")] = "1-4",
+    evaluate_month: Annotated[int, typer.Option(help="A later month to judge it on.")] = 5,
+    sample: Annotated[int, typer.Option(help="Most rows to train on; 0 for all.")] = 20_000,
+    airports: Annotated[str, typer.Option(help="Flights from these only.")] = "EWR,JFK,LGA",
+    strict_categories: Annotated[
+        bool, typer.Option(help="Refuse carriers and airports that training never saw.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a model on real flights, evaluate it on a later month, register it as challenger."""
+    from model_code import registry
+    from model_code.train import TrainingOptions
+    from model_code.train import train as run
+
+    options = TrainingOptions(
+        model=model,
+        estimator=estimator,
+        train_months=months(train_months),
+        evaluate_month=evaluate_month,
+        sample=sample or None,
+        airports=tuple(airports.split(",")),
+        strict_categories=strict_categories,
+        seed=seed,
+    )
+    with progress(f"training {model}"):
+        result = run(options, registry.tracking_uri(project_root()))
+    if as_json:
+        print_json(asdict(result))
+        return
+    stdout.print(
+        f"{result.model}/{result.version} (challenger): {result.rows:,} flights, "
+        f"AUC {result.metrics['auc']:.3f}, log loss {result.metrics['log_loss']:.3f} on month "
+        f"{evaluate_month}, {result.seconds:.1f} s"
+    )
+    stdout.print(f"next: slipway package {result.model}/{result.version}")
+
+
+def package(
+    reference: Annotated[str, typer.Argument(metavar="MODEL/VERSION|MODEL@ALIAS")],
+    output_dir: Annotated[Path, typer.Option(help="Where packages go.")] = DIST,
+    output: Annotated[
+        str | None, typer.Option(help="predict or predict_proba; default: as the model was logged.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the package of a registered version; the same version gives the same bytes."""
+    from model_code import registry
+    from model_code.package import package as run
+
+    with progress(f"packaging {reference}"):
+        made = run(registry.tracking_uri(project_root()), reference, output_dir, output)
+    if as_json:
+        print_json({"folder": str(made.folder), **asdict(made.manifest)})
+        return
+    size = made.manifest.size / 1e6
+    stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size:.2f} MB")
+
+
+def serve(
+    what: Annotated[str, typer.Argument(metavar="DIST_DIR|MODEL/VERSION")],
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
+) -> None:
+    """Run the model server alone on 127.0.0.1, until Ctrl-C."""
+    from contracts.package import ARCHIVE_FILE, load_package
+    from inference.integrity import unpack
+
+    folder = Path(what) if Path(what).exists() else DIST / what
+    manifest = load_package(folder)
+    with tempfile.TemporaryDirectory(prefix="slipway-serve-") as scratch:
+        unpack(folder / ARCHIVE_FILE, Path(scratch))
+        command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
+        environment = {
+            **os.environ,
+            "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
+            "SLIPWAY_WATCH_STDIN": "1",
+            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+        }
+        child = subprocess.Popen(
+            [*command, "--model-dir", scratch], env=environment, stdin=subprocess.PIPE
+        )
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            child.terminate()
+            code = child.wait()
+    raise typer.Exit(code)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """What the registry holds: versions, aliases, metrics, and which are packaged."""
+    from model_code import registry
+
+    uri = registry.tracking_uri(project_root())
+    found = [v for name in registry.names(uri) for v in registry.versions(uri, name)]
+    packaged = {(v.model, v.version): (DIST / v.model / v.version).is_dir() for v in found}
+    if as_json:
+        rows = [{**asdict(v), "packaged": packaged[v.model, v.version]} for v in found]
+        print_json(rows)
+        return
+    table = Table("model", "version", "aliases", "AUC", "packaged", box=None)
+    for version in found:
+        auc = version.metrics.get("auc")
+        table.add_row(
+            version.model,
+            version.version,
+            ", ".join(version.aliases),
+            "" if auc is None else f"{auc:.3f}",
+            "yes" if packaged[version.model, version.version] else "no",
+        )
+    stdout.print(table if found else "the registry is empty; start with `slipway train`")
+
+
+def register(app: typer.Typer) -> None:
+    for command in (train, package, serve, models):
+        app.command()(command)
