@@ -1,0 +1,131 @@
+"""The stack's configuration: reads ``pulumi.Config``, alone, and reports every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from contracts.errors import SlipwayError
+from contracts.package import load_package as load_package_folder
+from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
+from infra.reading import Layer, Node, Problems
+from infra.settings import ModelConfig, StackConfig
+
+if TYPE_CHECKING:
+    import pulumi
+
+NAMESPACE = "slipway"
+
+
+class ConfigError(SlipwayError):
+    """The stack's configuration has problems; ``problems`` holds one line for each."""
+
+    def __init__(self, stack: str, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"Pulumi.{stack}.yaml has {count}:\n{lines}")
+
+
+def load(config: pulumi.Config, stack: str, project_root: Path, local_image: str) -> StackConfig:
+    """What the stack file says, as Pulumi hands it over.
+
+    Raises:
+        ConfigError: it has problems, all of them listed.
+    """
+    import pulumi
+    from pulumi.runtime.config import CONFIG, get_config_env
+
+    prefix = f"{config.name}:"
+    # The first holds an inline program's values, the second those of a program that the CLI runs.
+    present = {*CONFIG.get(), *get_config_env()}
+    keys = {key.removeprefix(prefix) for key in present if key.startswith(prefix)}
+    raw: dict[str, Any] = {}
+    for key in sorted(keys):
+        try:
+            raw[key] = config.get_object(key)
+        except pulumi.ConfigTypeError:
+            # Plain text is no JSON; `parse` says what is wrong with it.
+            raw[key] = config.get(key)
+    return parse(raw, stack, project_root, local_image)
+
+
+def parse(
+    raw: Mapping[str, Any],
+    stack: str,
+    project_root: Path,
+    local_image: str,
+    load_package: LoadPackage = load_package_folder,
+) -> StackConfig:
+    """The configuration of ``stack`` from the values below ``slipway:``.
+
+    Raises:
+        ConfigError: it has problems, all of them listed.
+    """
+    problems = Problems()
+    root = Node((Layer(NAMESPACE, _with_colons(raw)),), problems)
+    _check_root(root)
+    defaults = root.child(":defaults")
+    defaults.only(*SHARED_KEYS)
+    models: list[ModelConfig] = []
+    named = root.child(":models")
+    for name in named.layers[0].values:
+        node = _layered(named, str(name), defaults)
+        if node is not None:
+            reader = ModelReader(node, str(name), stack, project_root, local_image)
+            model = reader.read(load_package)
+            if model is not None:
+                models.append(model)
+    _check_distinct(models, problems)
+    if problems.found:
+        raise ConfigError(stack, [p.replace("slipway.:", "slipway:") for p in problems.found])
+    return StackConfig(stack, tuple(models))
+
+
+def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys as the stack file writes them, so that paths read ``slipway:models.…``."""
+    return {f":{key}": value for key, value in raw.items()}
+
+
+def _check_root(root: Node) -> None:
+    for key, value in root.layers[0].values.items():
+        if key not in (":defaults", ":models"):
+            root.problems.add(
+                f"{root.path}.{key}",
+                value,
+                "there is no such key, the keys are slipway:defaults, slipway:models",
+                "correct its spelling or remove it",
+            )
+    if not root.layers[0].values.get(":models"):
+        root.problems.add(
+            f"{root.path}.:models",
+            root.layers[0].values.get(":models"),
+            "a map with at least one model is needed",
+            "write `slipway:models: {NAME: {package: dist/NAME/VERSION}}`",
+        )
+
+
+def _layered(named: Node, name: str, defaults: Node) -> Node | None:
+    """One model's own values over the defaults; None where they are no map."""
+    path, value = f"{named.path}.{name}", named.layers[0].values[name]
+    if not isinstance(value, Mapping):
+        named.problems.add(path, value, "a map is allowed", "write `package: dist/…` under it")
+        return None
+    own = Layer(path, cast("Mapping[str, Any]", value))
+    own_node = Node((own,), named.problems)
+    own_node.only("package", *SHARED_KEYS)
+    return Node((own, *defaults.layers), named.problems)
+
+
+def _check_distinct(models: list[ModelConfig], problems: Problems) -> None:
+    seen: dict[str, str] = {}
+    for model in models:
+        other = seen.setdefault(model.endpoint_name.lower(), model.name)
+        if other != model.name:
+            problems.add(
+                f"{NAMESPACE}.:models.{model.name}.endpoint.name",
+                model.endpoint_name,
+                f"model {other} has the same endpoint name",
+                "give one of them another name",
+            )

@@ -1,0 +1,142 @@
+"""The architecture on one page: what exists for a stack and for each of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from contracts.history import history_bucket_name
+from infra.alarms import StandingAlarms, StandingAlarmsArgs
+from infra.endpoint import ServingEndpoint, ServingEndpointArgs
+from infra.history import History, HistoryArgs
+from infra.manifest import ReleaseManifestArgs, StagedManifest
+from infra.model import TargetModel, TargetModelArgs
+from infra.naming import model_tags, role_name, stack_tags, target_hash, version_tags
+from infra.roles import ExecutionRole, ExecutionRoleArgs
+from infra.scaling import Autoscaling, AutoscalingArgs
+from infra.settings import ModelConfig, StackConfig
+from infra.storage import ArtifactStorage, ArtifactStorageArgs
+from infra.surroundings import Surroundings
+
+
+def build(config: StackConfig, around: Surroundings) -> dict[str, Any]:
+    """Declare everything; returns what the stack exports."""
+    tags = stack_tags(config.stack)
+    prefix = f"slipway-{config.stack}"
+    bucket = history_bucket_name(config.stack, around.account_id, around.region)
+    storage = ArtifactStorage(prefix, ArtifactStorageArgs(tags))
+    history = History(prefix, HistoryArgs(bucket, tags, around.history_stands))
+    endpoints = {
+        model.name: _ModelStack(config.stack, model, around, storage, history).build()
+        for model in config.models
+    }
+    return {
+        "artifactBucket": storage.bucket_name,
+        "historyBucket": history.bucket_name,
+        "models": endpoints,
+    }
+
+
+class _ModelStack:
+    """One model: role → target → endpoint → scaling and alarms → manifest."""
+
+    def __init__(
+        self,
+        stack: str,
+        model: ModelConfig,
+        around: Surroundings,
+        storage: ArtifactStorage,
+        history: History,
+    ) -> None:
+        self.stack, self.model, self.around = stack, model, around
+        self.storage, self.history = storage, history
+        self.name = model.name
+        self.role_name = role_name(model.endpoint_name, around.region)
+        self.content_hash = target_hash(model, self.role_name)
+        self.tags = model_tags(stack, model)
+
+    def build(self) -> dict[str, str]:
+        role = self._role()
+        target = TargetModel(
+            self.name,
+            TargetModelArgs(
+                self.model,
+                self.content_hash,
+                self.storage.bucket_name,
+                role.arn,
+                version_tags(self.stack, self.model, self.content_hash),
+            ),
+        )
+        endpoint = self._endpoint(target, role)
+        scaling = self._scaling(endpoint)
+        alarms = StandingAlarms(
+            self.name,
+            StandingAlarmsArgs(self.model.endpoint_name, self.model.alarms, self.tags),
+        )
+        after = [self.storage, self.history, role, target, endpoint, alarms]
+        self._manifest(role, target, alarms, [*after, *scaling])
+        return {
+            "endpoint": self.model.endpoint_name,
+            "stagedVersion": self.model.package.manifest.version,
+            "stagedHash": self.content_hash,
+        }
+
+    def _role(self) -> ExecutionRole:
+        args = ExecutionRoleArgs(
+            role_name=self.role_name,
+            endpoint_name=self.model.endpoint_name,
+            account_id=self.around.account_id,
+            region=self.around.region,
+            image=self.model.image,
+            artifact_bucket_arn=self.storage.bucket_arn,
+            captures=self.model.capture_percent is not None,
+            tags=self.tags,
+        )
+        return ExecutionRole(self.name, args)
+
+    def _endpoint(self, target: TargetModel, role: ExecutionRole) -> ServingEndpoint:
+        name = self.model.endpoint_name
+        last_good = self.around.last_good_config(name) if self.around.recreate else None
+
+        def guard(inputs: Mapping[str, Any]) -> None:
+            self.around.check_creation(name, inputs)
+
+        return ServingEndpoint(
+            self.name,
+            ServingEndpointArgs(name, last_good or target.endpoint_config_name, guard, self.tags),
+            pulumi.ResourceOptions(depends_on=[role, target]),
+        )
+
+    def _scaling(self, endpoint: ServingEndpoint) -> list[pulumi.Resource]:
+        if not self.model.scaling.is_enabled:
+            return []
+        args = AutoscalingArgs(self.model.endpoint_name, self.model.scaling, self.tags)
+        return [Autoscaling(self.name, args, pulumi.ResourceOptions(depends_on=[endpoint]))]
+
+    def _manifest(
+        self,
+        role: ExecutionRole,
+        target: TargetModel,
+        alarms: StandingAlarms,
+        after: list[pulumi.Resource],
+    ) -> None:
+        args = ReleaseManifestArgs(
+            stack=self.stack,
+            account_id=self.around.account_id,
+            region=self.around.region,
+            model=self.model,
+            content_hash=self.content_hash,
+            serving=self.around.serving.get(self.model.endpoint_name),
+            execution_role_arn=role.arn,
+            endpoint_config_name=target.endpoint_config_name,
+            model_name=target.model_name,
+            artifact_uri=target.artifact_uri,
+            artifact_bucket=self.storage.bucket_name,
+            history_bucket=self.history.bucket_name,
+            standing_alarms=alarms.names,
+            tags=self.tags,
+            after=after,
+        )
+        StagedManifest(self.name, args)

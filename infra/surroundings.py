@@ -1,0 +1,112 @@
+"""What stands already around the stack: asked of AWS once, before the first resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import SlipwayError
+from contracts.history import history_bucket_name
+from release.state import EndpointState
+
+if TYPE_CHECKING:
+    from infra.settings import StackConfig
+    from release.aws import AwsCloud
+
+
+class EndpointGuardError(SlipwayError):
+    """An endpoint with release history would be made anew, serving what was never released."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What an endpoint serves by: one configuration with one variant, of this identity."""
+
+    content_hash: str
+    endpoint_config_name: str
+    model_name: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """``serving`` and ``states`` by endpoint name; without entry there is nothing yet.
+
+    ``recreate``: an endpoint that is missing may be made from its last good configuration.
+    """
+
+    account_id: str
+    region: str
+    history_stands: bool = False
+    recreate: bool = False
+    serving: Mapping[str, Serving] = field(default_factory=dict[str, Serving])
+    states: Mapping[str, EndpointState] = field(default_factory=dict[str, EndpointState])
+
+    def last_good_config(self, endpoint_name: str) -> str | None:
+        state = self.states.get(endpoint_name)
+        if state is None or not state.has_history or not state.good:
+            return None
+        return state.good[0].endpoint_config_name
+
+    def check_creation(self, endpoint_name: str, inputs: Mapping[str, Any]) -> None:
+        """Refuse to make an endpoint whose releases are remembered.
+
+        Raises:
+            EndpointGuardError: it would serve what was staged, though it was never released.
+        """
+        state = self.states.get(endpoint_name)
+        if state is None or not state.has_history:
+            return
+        last_good = self.last_good_config(endpoint_name)
+        if self.recreate and last_good is not None:
+            wanted = inputs.get("endpointConfigName")
+            if wanted == last_good:
+                return
+        raise EndpointGuardError(
+            f"endpoint {endpoint_name} would be created or replaced, but it has release history "
+            f"({len(state.releases)} releases): it would serve a version that was never released; "
+            "if it was deleted, `slipway up --recreate-endpoint` makes it from the last good "
+            "configuration; if its name or region was changed, change it back"
+        )
+
+
+def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) -> Surroundings:
+    """Read history and endpoints; changes nothing."""
+    bucket = history_bucket_name(config.stack, account_id, cloud.region)
+    if not _bucket_stands(cloud["s3"], bucket):
+        return Surroundings(account_id, cloud.region, recreate=recreate)
+    from release.store import S3History
+
+    serving: dict[str, Serving] = {}
+    states: dict[str, EndpointState] = {}
+    for model in config.models:
+        name = model.endpoint_name
+        states[name] = S3History(cloud["s3"], bucket, name).load()
+        found = _serving(cloud, name)
+        if found is not None:
+            serving[name] = found
+    return Surroundings(account_id, cloud.region, True, recreate, serving, states)
+
+
+def _bucket_stands(s3: Any, bucket: str) -> bool:
+    from release.aws import RefusedError, call
+
+    try:
+        call(s3.head_bucket, Bucket=bucket)
+    except RefusedError as error:
+        if error.code in ("404", "NoSuchBucket", "NotFound"):
+            return False
+        raise
+    return True
+
+
+def _serving(cloud: AwsCloud, endpoint_name: str) -> Serving | None:
+    endpoint = cloud.endpoint(endpoint_name)
+    config = cloud.config(endpoint.config_name) if endpoint.config_name else None
+    if config is None or config.content_hash is None:
+        return None
+    variants = config.production()
+    # Two variants, or a shadow, are a release under way: what it serves by goes when it ends.
+    if len(variants) != 1 or config.body.get("ShadowProductionVariants"):
+        return None
+    return Serving(config.content_hash, config.name, str(variants[0]["ModelName"]))
