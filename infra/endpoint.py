@@ -15,11 +15,15 @@ Guard = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class ServingEndpointArgs:
-    """``endpoint_config_name`` counts at creation only."""
+    """``endpoint_config_name`` counts at creation only.
+
+    ``adopted``: the endpoint stands already; Pulumi takes it over if it does not know it.
+    """
 
     endpoint_name: str
     endpoint_config_name: pulumi.Input[str]
     guard: Guard
+    adopted: bool
     tags: dict[str, str]
 
 
@@ -47,6 +51,7 @@ class ServingEndpoint(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=True,
+                import_=args.endpoint_name if args.adopted else None,
                 # An explicit name would make the provider delete first; the option wins.
                 delete_before_replace=False,
                 # Both are the controller's: an update by Pulumi takes back scaled counts and

@@ -9,10 +9,10 @@ import pulumi
 import pulumi_aws as aws
 
 from contracts.release_manifest import LIVE_VARIANT
+from infra.model_config import MANIFEST_VARIABLE
 from infra.naming import artifact_key, capture_prefix, hashed
 from infra.settings import ModelConfig
 
-MANIFEST_VARIABLE = "SLIPWAY_MANIFEST_SHA256"
 CSV_CONTENT_TYPES = ("text/csv",)
 JSON_CONTENT_TYPES = ("application/json",)
 

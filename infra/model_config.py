@@ -16,7 +16,8 @@ from monitoring.alarms import AlarmLimits
 
 LOCAL_STACK = "local"
 LOCAL_IMAGE_VARIABLE = "SLIPWAY_LOCAL_IMAGE"
-RESERVED_VARIABLES = "SLIPWAY_"
+# The server checks the archive against it; `infra.model` sets it from the package.
+MANIFEST_VARIABLE = "SLIPWAY_MANIFEST_SHA256"
 # SageMaker's names (fact 11); a model's name leaves room for a hash and Pulumi's random suffix.
 ENDPOINT_NAME = r"(?=.{1,63}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 MODEL_NAME = r"(?=.{1,45}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*"
@@ -161,9 +162,9 @@ class ModelReader:
         for layer in reversed(node.layers):
             for key, value in layer.values.items():
                 path = f"{layer.path}.{key}"
-                if key.startswith(RESERVED_VARIABLES):
-                    allowed = f"names that begin with {RESERVED_VARIABLES} are Slipway's own"
-                    self._problems.add(path, value, allowed, "use another name")
+                if key == MANIFEST_VARIABLE:
+                    allowed = "Slipway sets this variable itself, from the package"
+                    self._problems.add(path, value, allowed, "remove it")
                 elif not isinstance(value, str):
                     self._problems.add(path, value, "text is allowed", "put it in quotes")
                 else:

@@ -19,6 +19,8 @@ PRIVATE_IMAGE = re.compile(
 
 @dataclass(frozen=True)
 class ExecutionRoleArgs:
+    """``adopted``: the role stands already; Pulumi takes it over if it does not know it."""
+
     role_name: str
     endpoint_name: str
     account_id: str
@@ -26,6 +28,7 @@ class ExecutionRoleArgs:
     image: str
     artifact_bucket_arn: pulumi.Output[str]
     captures: bool
+    adopted: bool
     tags: dict[str, str]
 
 
@@ -43,7 +46,9 @@ class ExecutionRole(pulumi.ComponentResource):
             name=args.role_name,
             assume_role_policy=json.dumps(TRUST),
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self, import_=args.role_name if args.adopted else None
+            ),
         )
         policy = aws.iam.RolePolicy(
             f"{name}-serving",

@@ -92,6 +92,7 @@ class _ModelStack:
             image=self.model.image,
             artifact_bucket_arn=self.storage.bucket_arn,
             captures=self.model.capture_percent is not None,
+            adopted=self.role_name in self.around.roles,
             tags=self.tags,
         )
         return ExecutionRole(self.name, args)
@@ -103,9 +104,16 @@ class _ModelStack:
         def guard(inputs: Mapping[str, Any]) -> None:
             self.around.check_creation(name, inputs)
 
+        args = ServingEndpointArgs(
+            endpoint_name=name,
+            endpoint_config_name=last_good or target.endpoint_config_name,
+            guard=guard,
+            adopted=name in self.around.endpoints,
+            tags=self.tags,
+        )
         return ServingEndpoint(
             self.name,
-            ServingEndpointArgs(name, last_good or target.endpoint_config_name, guard, self.tags),
+            args,
             pulumi.ResourceOptions(depends_on=[role, target]),
         )
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import SlipwayError
 from contracts.history import history_bucket_name
+from infra.naming import model_tags, role_name
+from release.observation import MISSING
 from release.state import EndpointState
 
 if TYPE_CHECKING:
     from infra.settings import StackConfig
     from release.aws import AwsCloud
+
+DELETING = "Deleting"
 
 
 class EndpointGuardError(SlipwayError):
@@ -32,6 +36,8 @@ class Serving:
 class Surroundings:
     """``serving`` and ``states`` by endpoint name; without entry there is nothing yet.
 
+    ``roles`` and ``endpoints`` are ours by their tags: Pulumi takes over those that it does not
+    know, because an ``up`` was killed between AWS's yes and the writing of its state.
     ``recreate``: an endpoint that is missing may be made from its last good configuration.
     """
 
@@ -39,6 +45,8 @@ class Surroundings:
     region: str
     history_stands: bool = False
     recreate: bool = False
+    roles: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
     serving: Mapping[str, Serving] = field(default_factory=dict[str, Serving])
     states: Mapping[str, EndpointState] = field(default_factory=dict[str, EndpointState])
 
@@ -71,21 +79,57 @@ class Surroundings:
 
 
 def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) -> Surroundings:
-    """Read history and endpoints; changes nothing."""
-    bucket = history_bucket_name(config.stack, account_id, cloud.region)
-    if not _bucket_stands(cloud["s3"], bucket):
-        return Surroundings(account_id, cloud.region, recreate=recreate)
+    """Read history, roles and endpoints; changes nothing."""
     from release.store import S3History
 
+    bucket = history_bucket_name(config.stack, account_id, cloud.region)
+    history_stands = _bucket_stands(cloud["s3"], bucket)
     serving: dict[str, Serving] = {}
     states: dict[str, EndpointState] = {}
+    endpoints: set[str] = set()
+    roles: set[str] = set()
     for model in config.models:
-        name = model.endpoint_name
-        states[name] = S3History(cloud["s3"], bucket, name).load()
-        found = _serving(cloud, name)
+        name, ours = model.endpoint_name, model_tags(config.stack, model)
+        if history_stands:
+            states[name] = S3History(cloud["s3"], bucket, name).load()
+        role = role_name(name, cloud.region)
+        if _has_tags(_role_tags(cloud["iam"], role), ours):
+            roles.add(role)
+        endpoint = cloud.endpoint(name)
+        if endpoint.status not in (MISSING, DELETING):
+            arn = f"arn:aws:sagemaker:{cloud.region}:{account_id}:endpoint/{name.lower()}"
+            if _has_tags(cloud.tags(arn), ours):
+                endpoints.add(name)
+        found = _serving(cloud, endpoint.config_name)
         if found is not None:
             serving[name] = found
-    return Surroundings(account_id, cloud.region, True, recreate, serving, states)
+    return Surroundings(
+        account_id,
+        cloud.region,
+        history_stands,
+        recreate,
+        frozenset(roles),
+        frozenset(endpoints),
+        serving,
+        states,
+    )
+
+
+def _has_tags(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(present.get(key) == value for key, value in wanted.items())
+
+
+def _role_tags(iam: Any, name: str) -> dict[str, str]:
+    """The tags of a role; none where there is no such role."""
+    from release.aws import RefusedError, call
+
+    try:
+        role = call(iam.get_role, RoleName=name)["Role"]
+    except RefusedError as error:
+        if error.code == "NoSuchEntity":
+            return {}
+        raise
+    return {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
 
 
 def _bucket_stands(s3: Any, bucket: str) -> bool:
@@ -100,9 +144,8 @@ def _bucket_stands(s3: Any, bucket: str) -> bool:
     return True
 
 
-def _serving(cloud: AwsCloud, endpoint_name: str) -> Serving | None:
-    endpoint = cloud.endpoint(endpoint_name)
-    config = cloud.config(endpoint.config_name) if endpoint.config_name else None
+def _serving(cloud: AwsCloud, config_name: str) -> Serving | None:
+    config = cloud.config(config_name) if config_name else None
     if config is None or config.content_hash is None:
         return None
     variants = config.production()
