@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Operation and logical name of a resource, as it begins.
 Observer = Callable[[str, str], None]
 RECREATE_VARIABLE = "SLIPWAY_RECREATE_ENDPOINT"
+REMOVALS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 
 
 class EngineError(SlipwayError):
@@ -37,22 +38,31 @@ class EngineInterruptedError(EngineError):
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that an operation touches."""
+    """One resource that an operation touches; ``is_kept``: it leaves the state, and stays."""
 
     operation: str
     type: str
     name: str
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an operation did, or would do; ``changes`` counts resources by kind of change."""
+    """What an operation did, or would do; ``changes`` counts resources by kind of change.
+
+    Pulumi counts as deleted what is retained, too; ``kept`` says how many of them.
+    """
 
     operation: str
     changes: dict[str, int]
     seconds: float
     steps: tuple[Change, ...] = field(default=())
     note: str = ""
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def kept(self) -> int:
+        return sum(step.is_kept for step in self.steps)
 
     @property
     def is_unchanged(self) -> bool:
@@ -80,7 +90,10 @@ class Engine:
         more = {RECREATE_VARIABLE: "1"} if recreate_endpoint else {}
         return self._run("up", lambda stack, options: stack.up(**options), more)
 
-    def refresh(self) -> Result:
+    def refresh(self, *, preview_only: bool = False) -> Result:
+        """Read what stands into the state; with ``preview_only`` only tell what differs."""
+        if preview_only:
+            return self._run("refresh", lambda stack, options: stack.preview_refresh(**options))
         return self._run("refresh", lambda stack, options: stack.refresh(**options))
 
     def destroy(self) -> Result:
@@ -90,10 +103,6 @@ class Engine:
         """
         self._unprotect()
         return self._run("destroy", lambda stack, options: stack.destroy(**options))
-
-    def outputs(self) -> dict[str, Any]:
-        with _variables_set(self._opened_variables()):
-            return {name: found.value for name, found in self._opened().outputs().items()}
 
     def resources(self) -> list[dict[str, Any]]:
         """The state's resources as Pulumi wrote them."""
@@ -184,8 +193,10 @@ class Engine:
         if changes is None:
             changes = done.summary.resource_changes or {}
         counted = {str(getattr(k, "value", k)): int(v) for k, v in changes.items()}
-        seconds = time.monotonic() - started
-        return Result(operation, counted, round(seconds, 2), tuple(steps), note)
+        seconds = round(time.monotonic() - started, 2)
+        found: Any = getattr(done, "outputs", None) or {}
+        outputs = {name: output.value for name, output in found.items()}
+        return Result(operation, counted, seconds, tuple(steps), note, outputs)
 
     def _listener(self, steps: list[Change]) -> Callable[[Any], None]:
         def listen(event: Any) -> None:
@@ -195,7 +206,8 @@ class Engine:
             operation = str(getattr(step.op, "value", step.op))
             name = step.urn.rsplit("::", 1)[-1]
             if operation != "same":
-                steps.append(Change(operation, step.type, name))
+                is_kept = operation in REMOVALS and bool(step.old and step.old.retain_on_delete)
+                steps.append(Change(operation, step.type, name, is_kept))
                 if self._observer is not None:
                     self._observer(operation, name)
 

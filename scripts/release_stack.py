@@ -80,14 +80,19 @@ class ReleaseStack:
         raise NotFoundError(f"no model {model!r} in stack {self.name}; it has: {known}")
 
 
-def open_stack(stack: str | None) -> ReleaseStack:
-    """The stack by name: ``--stack``, else PULUMI_STACK, else ``local``.
+def stack_name(stack: str | None) -> str:
+    """``--stack``, else PULUMI_STACK, else ``local``."""
+    return stack or os.environ.get("PULUMI_STACK") or LOCAL_STACK
+
+
+def open_stack(stack: str | None, root: Path | None = None) -> ReleaseStack:
+    """The stack of the project at ``root`` (default: where we are).
 
     Raises:
         StackError: there is no ``Pulumi.<stack>.yaml``; lists those that there are.
     """
-    root = project_root()
-    name = stack or os.environ.get("PULUMI_STACK") or LOCAL_STACK
+    root = root or project_root()
+    name = stack_name(stack)
     settings = root / f"Pulumi.{name}.yaml"
     if not settings.is_file():
         found = sorted(p.name.removeprefix("Pulumi.") for p in root.glob("Pulumi.*.yaml"))

@@ -8,6 +8,7 @@ each user.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -181,21 +182,19 @@ def _explain(name: str, errors: str) -> str:
 
 
 def _module_folder(go: str, module: Path) -> Path:
+    """Where the SDK's sources lie; downloaded and checked if they are not there."""
     done = subprocess.run(
-        [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
+        [go, "mod", "download", "-json", "github.com/pulumi/pulumi/sdk/v3"],
         cwd=module,
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local"},
     )
-    folder = done.stdout.strip()
-    if not folder:
-        subprocess.run(
-            [go, "mod", "download", "github.com/pulumi/pulumi/sdk/v3"], cwd=module, check=False
-        )
-        raise PulumiSetupError(_explain("pulumi-language-python", done.stderr))
-    return Path(folder)
+    told: dict[str, str] = json.loads(done.stdout) if done.stdout.strip() else {}
+    if done.returncode != 0 or "Dir" not in told:
+        raise PulumiSetupError(_explain("pulumi-language-python", told.get("Error") or done.stderr))
+    return Path(told["Dir"])
 
 
 def main() -> None:

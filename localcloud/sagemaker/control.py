@@ -55,7 +55,7 @@ class ServerOptions:
     """
 
     command: tuple[str, ...] = (sys.executable, "-m", "inference", "serve")
-    min_startup_seconds: float = 30.0
+    min_startup_seconds: float = 120.0
     timeout_seconds: float = TIMEOUT_SECONDS
 
 
