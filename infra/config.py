@@ -69,15 +69,17 @@ def parse(
     defaults = root.child(":defaults")
     defaults.only(*SHARED_KEYS)
     models: list[ModelConfig] = []
+    endpoint_names: list[tuple[str, str]] = []
     named = root.child(":models")
     for name in named.layers[0].values:
         node = _layered(named, str(name), defaults)
         if node is not None:
             reader = ModelReader(node, str(name), stack, project_root, local_image)
             model = reader.read(load_package)
+            endpoint_names.append((str(name), reader.endpoint_name))
             if model is not None:
                 models.append(model)
-    _check_distinct(models, problems)
+    _check_distinct(endpoint_names, problems)
     if problems.found:
         raise ConfigError(stack, [p.replace("slipway.:", "slipway:") for p in problems.found])
     return StackConfig(stack, tuple(models))
@@ -97,10 +99,11 @@ def _check_root(root: Node) -> None:
                 "there is no such key, the keys are slipway:defaults, slipway:models",
                 "correct its spelling or remove it",
             )
-    if not root.layers[0].values.get(":models"):
+    models = root.layers[0].values.get(":models")
+    if models is None or models == {}:
         root.problems.add(
             f"{root.path}.:models",
-            root.layers[0].values.get(":models"),
+            models,
             "a map with at least one model is needed",
             "write `slipway:models: {NAME: {package: dist/NAME/VERSION}}`",
         )
@@ -118,14 +121,15 @@ def _layered(named: Node, name: str, defaults: Node) -> Node | None:
     return Node((own, *defaults.layers), named.problems)
 
 
-def _check_distinct(models: list[ModelConfig], problems: Problems) -> None:
+def _check_distinct(endpoint_names: list[tuple[str, str]], problems: Problems) -> None:
     seen: dict[str, str] = {}
-    for model in models:
-        other = seen.setdefault(model.endpoint_name.lower(), model.name)
-        if other != model.name:
+    for model, endpoint_name in endpoint_names:
+        # SageMaker's names are one where they differ in case only (fact 3.3).
+        other = seen.setdefault(endpoint_name.lower(), model)
+        if other != model:
             problems.add(
-                f"{NAMESPACE}.:models.{model.name}.endpoint.name",
-                model.endpoint_name,
+                f"{NAMESPACE}.:models.{model}.endpoint.name",
+                endpoint_name,
                 f"model {other} has the same endpoint name",
                 "give one of them another name",
             )

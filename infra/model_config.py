@@ -22,6 +22,8 @@ MANIFEST_VARIABLE = "SLIPWAY_MANIFEST_SHA256"
 ENDPOINT_NAME = r"(?=.{1,63}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 MODEL_NAME = r"(?=.{1,45}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*"
 INSTANCE_TYPE = r"ml\.[a-z0-9-]+\.[a-z0-9-]+"
+MAX_VARIABLE = 1024
+VARIABLE_NAME = rf"(?=.{{1,{MAX_VARIABLE}}}$)[a-zA-Z_][a-zA-Z0-9_]*"
 IMAGE = r"[^@\s]+@sha256:[0-9a-f]{64}"
 SHARED_KEYS = ("image", "instanceType", "environment", "capture", "endpoint", "alarms", "release")
 MAX_INSTANCES = 1000
@@ -39,6 +41,7 @@ class ModelReader:
         self._root = root
         self._local_image = local_image
         self._problems = node.problems
+        self.endpoint_name = f"{name}-{stack}"
 
     def read(self, load_package: LoadPackage) -> ModelConfig | None:
         """The model; None where so much is wrong that none can be made."""
@@ -54,7 +57,7 @@ class ModelReader:
             "an instance type of SageMaker is allowed",
             f"write one such as {DEFAULT_INSTANCE_TYPE}",
         )
-        name = self._endpoint_name(endpoint)
+        self.endpoint_name = self._endpoint_name(endpoint)
         image, environment = self._image(), self._environment()
         capture = self._capture()
         gates: tuple[Gate, ...] = (ErrorGate(), LatencyGate(alarms.p95_latency_us))
@@ -63,7 +66,7 @@ class ModelReader:
             return None
         return ModelConfig(
             self._name,
-            name,
+            self.endpoint_name,
             package,
             image,
             instance_type,
@@ -84,6 +87,8 @@ class ModelReader:
             )
         default = f"{self._name}-{self._stack}"
         path, value = endpoint.find("name")
+        if value is None and re.fullmatch(MODEL_NAME, self._name) is None:
+            return default
         name = default if value is None else value
         if not isinstance(name, str) or re.fullmatch(ENDPOINT_NAME, name) is None:
             self._problems.add(
@@ -167,6 +172,14 @@ class ModelReader:
                     self._problems.add(path, value, allowed, "remove it")
                 elif not isinstance(value, str):
                     self._problems.add(path, value, "text is allowed", "put it in quotes")
+                elif re.fullmatch(VARIABLE_NAME, key) is None or len(value) > MAX_VARIABLE:
+                    self._problems.add(
+                        path,
+                        value,
+                        "SageMaker allows letters, digits and underscores in a variable's name, no "
+                        f"digit first, and {MAX_VARIABLE} characters in name and value",
+                        "change it",
+                    )
                 else:
                     found[key] = value
         return found
@@ -193,8 +206,8 @@ def _read_scaling(endpoint: Node) -> Scaling:
         least,
         most,
         scaling.number("invocationsPerInstance", default.invocations_per_instance, 1),
-        int(scaling.seconds("scaleInCooldown", default.scale_in_cooldown_seconds)),
-        int(scaling.seconds("scaleOutCooldown", default.scale_out_cooldown_seconds)),
+        round(scaling.seconds("scaleInCooldown", default.scale_in_cooldown_seconds)),
+        round(scaling.seconds("scaleOutCooldown", default.scale_out_cooldown_seconds)),
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_MICROSECONDS = {"us": 1.0, "ms": 1000.0, "s": 1_000_000.0}
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MICROSECONDS = {"us": 1.0, "ms": 1000.0, "s": 1_000_000.0}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 
 
@@ -118,7 +118,7 @@ class Node:
         if value is None:
             return default
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:
+        if not is_number or not math.isfinite(value) or not low <= value <= high:
             self.problems.add(path, value, _range("a number", low, high), "change it")
             return default
         return float(value)
@@ -134,10 +134,10 @@ class Node:
         return value
 
     def seconds(self, key: str, default: float) -> float:
-        return self._quantity(key, default, _SECONDS, "a duration such as 45s, 3m or 2h")
+        return self._quantity(key, default, SECONDS, "a duration such as 45s, 3m or 2h")
 
     def microseconds(self, key: str, default: float) -> float:
-        return self._quantity(key, default, _MICROSECONDS, "a latency such as 50ms or 1s")
+        return self._quantity(key, default, MICROSECONDS, "a latency such as 50ms or 1s")
 
     def _quantity(self, key: str, default: float, units: dict[str, float], what: str) -> float:
         path, value = self.find(key)

@@ -48,25 +48,27 @@ def _steps(node: Node) -> tuple[Step, ...]:
     items = node.items("steps")
     if items is None:
         return DEFAULT_STEPS
-    if not items:
-        path, value = node.find("steps")
+    path, value = node.find("steps")
+    if value == []:
         node.problems.add(path, value, "at least one step is needed", "write one, or leave it out")
     steps: list[Step] = []
+    reached = 0.0
     for item in items:
         item.only("weight", "tolerance", "bake")
-        step = _step(item)
-        if steps and step.weight <= steps[-1].weight:
+        weight = _weight(item)
+        if weight is not None and weight <= reached:
             item.problems.add(
                 f"{item.path}.weight",
-                step.weight,
-                f"weights must rise, and the step before has {steps[-1].weight:g}",
+                item.find("weight")[1],
+                f"weights must rise, and the step before has {reached:g}",
                 "write the steps from the smallest weight to the largest",
             )
-        steps.append(step)
+        reached = reached if weight is None else weight
+        steps.append(_step(item, reached))
     return tuple(steps)
 
 
-def _step(item: Node) -> Step:
+def _weight(item: Node) -> float | None:
     path, weight = item.find("weight")
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
     if not is_number or not 0 < weight < 100:
@@ -76,7 +78,11 @@ def _step(item: Node) -> Step:
             "a share in percent between 0 and 100, both excluded, is allowed",
             "change it; the swap takes the last share, so a step of 100 is left out",
         )
-        weight = 0.0
+        return None
+    return float(weight)
+
+
+def _step(item: Node, weight: float) -> Step:
     tolerance = item.child("tolerance")
     tolerance.only("ratio", "points")
     bake = item.child("bake")
@@ -87,7 +93,7 @@ def _step(item: Node) -> Step:
         allowed = f"at least min, {shortest:g} s, is allowed"
         bake.problems.add(path, value or f"{longest:g}s", allowed, "raise it or lower min")
     return Step(
-        float(weight),
+        weight,
         Tolerance(tolerance.number("ratio", 2.0, 1), tolerance.number("points", 1.0, 0, 100)),
         shortest,
         longest,
@@ -98,8 +104,8 @@ def _gates(node: Node, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
     items = node.items("gates")
     if items is None:
         return default
-    if not items:
-        path, value = node.find("gates")
+    path, value = node.find("gates")
+    if value == []:
         node.problems.add(path, value, "at least one gate is needed", "write `- {metric: errors}`")
     gates: list[Gate] = []
     for item in items:

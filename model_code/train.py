@@ -83,7 +83,7 @@ def train(options: TrainingOptions, tracking_uri: str) -> TrainingResult:
         tracking_uri,
         options.model,
         pipeline,
-        example=evaluation[features],
+        example=evaluation.loc[_scorable(pipeline, evaluation), features],
         params={k: v for k, v in asdict(options).items() if k != "model"},
         metrics=metrics,
         predict_fn="predict_proba",

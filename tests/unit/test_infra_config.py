@@ -1,0 +1,382 @@
+"""The stack's configuration: what it means, and what is said about each mistake in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import config as pulumi_config
+
+from contracts.package import ARCHIVE_FILE, MANIFEST_FILE
+from contracts.release_manifest import ErrorGate, LatencyGate, Step, Tolerance
+from infra import config
+from infra.config import ConfigError, parse
+from infra.settings import DEFAULT_STEPS, ModelConfig, Scaling, StackConfig
+from monitoring.alarms import AlarmLimits
+from tests.unit.infra_bad_configs import BAD_MODELS, BAD_ROOTS, with_model
+from tests.unit.infra_samples import (
+    ACCEPTED,
+    DIGEST,
+    IMAGE,
+    LOCAL_IMAGE,
+    ROOT,
+    package_of,
+    write_package,
+)
+
+
+def read(raw: Mapping[str, Any], stack: str = "prod", local_image: str = "") -> StackConfig:
+    return parse(raw, stack, ROOT, local_image, package_of)
+
+
+def read_model(raw: Mapping[str, Any], name: str = "wine") -> ModelConfig:
+    return next(model for model in read(raw).models if model.name == name)
+
+
+def problems_of(raw: Mapping[str, Any], stack: str = "prod", local_image: str = "") -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        read(raw, stack, local_image)
+    return list(refused.value.problems)
+
+
+# --- what is accepted, and what it means
+
+
+def test_a_package_and_an_image_are_all_that_a_first_user_writes() -> None:
+    model = read_model(ACCEPTED["the least"])
+
+    assert model.endpoint_name == "wine-prod"
+    assert model.package.folder == ROOT / "dist" / "wine" / "3"
+    assert model.package.archive == ROOT / "dist" / "wine" / "3" / "model.tar.gz"
+    assert model.image == IMAGE
+    assert model.instance_type == "ml.c7i.large"
+    assert model.environment == {}
+    assert model.capture_percent is None
+    assert model.scaling == Scaling(2, 4, 1000.0, 300, 60)
+    assert model.alarms == AlarmLimits(0.05, 500_000)
+    assert model.release.strategy == "canary"
+    assert model.release.steps == DEFAULT_STEPS
+    assert model.release.gates == (ErrorGate(1.0), LatencyGate(500_000, 1.25))
+    assert model.release.on_inconclusive == "rollback"
+    assert model.release.settle_seconds == 60
+    assert model.release.warm_up_seconds == 60
+    assert model.release.post_bake_seconds == 600
+    assert model.release.keep_versions == 3
+
+
+def test_everything_that_can_be_written_is_read_in_seconds_microseconds_and_percent() -> None:
+    model = read_model(ACCEPTED["everything"])
+
+    assert model.endpoint_name == "Wine-of-today"
+    assert model.instance_type == "ml.g5.xlarge"
+    assert model.environment == {"LEVEL": "debug"}
+    assert model.capture_percent == 20
+    assert model.scaling == Scaling(3, 9, 1200.5, 600, 45)
+    assert model.alarms == AlarmLimits(0.02, 80_000)
+    assert model.release.steps == (
+        Step(0.5, Tolerance(2, 1), 180, 7200),
+        Step(20, Tolerance(5, 5), 120, 7200),
+        Step(50, Tolerance(2, 1), 5400, 172_800),
+    )
+    assert model.release.gates == (ErrorGate(1.5), LatencyGate(50_000, 1.1))
+    assert model.release.settle_seconds == 30
+    assert model.release.warm_up_seconds == 0
+    assert model.release.post_bake_seconds == 3600
+    assert model.release.keep_versions == 5
+
+
+def test_defaults_reach_every_model_that_does_not_write_its_own() -> None:
+    wine = read_model(ACCEPTED["layers"])
+
+    assert wine.image == IMAGE
+    assert wine.instance_type == "ml.c7i.xlarge"
+    assert wine.environment == {"LEVEL": "info", "THREADS": "2"}
+    assert wine.capture_percent == 100
+    assert wine.scaling == Scaling(4, 6)
+    assert wine.alarms == AlarmLimits(0.01, 1_000_000)
+    assert [step.weight for step in wine.release.steps] == [10]
+    assert (wine.release.keep_versions, wine.release.post_bake_seconds) == (7, 1200)
+
+
+def test_a_model_overrides_single_values_inside_nested_defaults() -> None:
+    beer = read_model(ACCEPTED["layers"], "beer")
+
+    assert beer.environment == {"LEVEL": "debug", "THREADS": "2"}
+    assert beer.capture_percent is None, "an explicit 0 turns the default capture off"
+    assert beer.scaling == Scaling(4, 12)
+    assert beer.alarms == AlarmLimits(0.01, 800)
+    assert [step.weight for step in beer.release.steps] == [10]
+    assert (beer.release.keep_versions, beer.release.post_bake_seconds) == (7, 300)
+
+
+def test_a_key_left_empty_counts_as_not_written() -> None:
+    raw = with_model(instanceType=None, release=None, endpoint={"name": None, "instances": None})
+
+    assert read(raw) == read(with_model())
+
+
+def test_the_latency_gate_follows_the_latency_alarm_unless_gates_are_written() -> None:
+    model = read_model(with_model(alarms={"latency": "80ms"}))
+
+    assert model.release.gates == (ErrorGate(), LatencyGate(80_000))
+
+
+def test_more_instances_than_the_default_maximum_need_no_maximum() -> None:
+    assert read_model(with_model(endpoint={"instances": {"min": 7}})).scaling == Scaling(7, 7)
+
+
+def test_a_registered_name_with_underscores_is_written_with_hyphens() -> None:
+    raw = {"models": {"my-wine": {"package": "dist/my_wine/3", "image": IMAGE}}}
+
+    assert read_model(raw, "my-wine").package.manifest.model == "my_wine"
+
+
+def test_the_local_stack_runs_the_image_of_the_local_cloud() -> None:
+    raw = {"models": {"wine": {"package": "dist/wine/3"}}}
+
+    (model,) = read(raw, "local", LOCAL_IMAGE).models
+
+    assert (model.image, model.endpoint_name) == (LOCAL_IMAGE, "wine-local")
+
+
+# --- what is refused, and in which words
+
+
+@pytest.mark.parametrize("case", BAD_MODELS, ids=lambda case: case.name)
+def test_a_mistake_in_a_model_is_named_with_key_value_what_is_allowed_and_what_to_do(
+    case: Any,
+) -> None:
+    assert problems_of(with_model(**case.values)) == list(case.problems)
+
+
+@pytest.mark.parametrize("case", BAD_ROOTS, ids=lambda case: case.name)
+def test_a_mistake_around_the_models_is_named_as_fully(case: Any) -> None:
+    assert problems_of(case.values) == list(case.problems)
+
+
+def test_three_mistakes_are_reported_at_once() -> None:
+    raw = with_model(
+        instanceType="c7i.large",
+        endpoint={"name": "wine_prod"},
+        release={"postBake": 600},
+    )
+
+    with pytest.raises(ConfigError) as refused:
+        read(raw)
+
+    assert str(refused.value) == (
+        "Pulumi.prod.yaml has 3 problems:\n"
+        "  - slipway:models.wine.instanceType is 'c7i.large'; an instance type of SageMaker is "
+        "allowed; write one such as ml.c7i.large\n"
+        "  - slipway:models.wine.endpoint.name is 'wine_prod'; SageMaker allows letters, digits "
+        "and hyphens between them, at most 63 in all; write a shorter or simpler endpoint.name\n"
+        "  - slipway:models.wine.release.postBake is 600; a duration such as 45s, 3m or 2h is "
+        "allowed; write the number with its unit (s, m, h, d)"
+    )
+
+
+def test_one_mistake_is_one_problem() -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(with_model(capture={"sampling": 101}))
+
+    assert str(refused.value) == (
+        "Pulumi.prod.yaml has 1 problem:\n"
+        "  - slipway:models.wine.capture.sampling is 101; a whole number from 0 to 100 is "
+        "allowed; change it"
+    )
+
+
+def test_a_mistake_in_the_defaults_is_named_there_and_once_for_all_models() -> None:
+    raw = {
+        "defaults": {"instanceType": "large", "image": IMAGE, "release": {"step": []}},
+        "models": {"wine": {"package": "dist/wine/3"}, "beer": {"package": "dist/beer/1"}},
+    }
+
+    assert problems_of(raw) == [
+        "slipway:defaults.instanceType is 'large'; an instance type of SageMaker is allowed; "
+        "write one such as ml.c7i.large",
+        "slipway:defaults.release.step is []; there is no such key, the keys are gates, "
+        "keepVersions, onInconclusive, postBake, settle, steps, strategy, warmUp; "
+        "correct its spelling or remove it",
+    ]
+
+
+def test_a_value_of_the_defaults_that_a_models_own_value_excludes_is_named_where_it_stands() -> (
+    None
+):
+    raw = {
+        "defaults": {"endpoint": {"instances": {"max": 4}}},
+        **with_model(endpoint={"instances": {"min": 6}}),
+    }
+
+    assert problems_of(raw) == [
+        "slipway:defaults.endpoint.instances.max is 4; at least min, 6, is allowed; raise it"
+    ]
+
+
+def test_two_models_with_one_endpoint_name_are_refused_though_one_has_no_package() -> None:
+    """SageMaker takes names that differ in case only for the same."""
+    raw = {
+        "models": {
+            "wine": {"package": "dist/wine/3", "image": IMAGE, "endpoint": {"name": "drinks"}},
+            "beer": {"image": IMAGE, "endpoint": {"name": "Drinks"}},
+        }
+    }
+
+    assert problems_of(raw) == [
+        "slipway:models.beer.package is missing; a folder with manifest.json is needed; "
+        "make one with `slipway package beer/VERSION` and name it",
+        "slipway:models.beer.endpoint.name is 'Drinks'; model wine has the same endpoint name; "
+        "give one of them another name",
+    ]
+
+
+def test_an_endpoint_name_that_the_stacks_name_makes_too_long_is_refused() -> None:
+    name, stack = "w" * 45, "a-stack-of-long-name"
+    raw = {"models": {name: {"package": f"dist/{name}/3", "image": IMAGE}}}
+
+    assert problems_of(raw, stack) == [
+        f"slipway:models.{name}.endpoint.name is '{name}-{stack}'; SageMaker allows letters, "
+        "digits and hyphens between them, at most 63 in all; write a shorter or simpler "
+        "endpoint.name"
+    ]
+
+
+def test_the_local_stack_takes_no_image_of_its_own() -> None:
+    assert problems_of(with_model(), "local", LOCAL_IMAGE) == [
+        f"slipway:models.wine.image is '{IMAGE[:76]}...; the stack local runs its own model "
+        "server and takes no image; remove it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "received"),
+    [("", "is missing"), ("slipway-local:latest", "is 'slipway-local:latest'")],
+)
+def test_the_local_stack_needs_the_local_clouds_image(image: str, received: str) -> None:
+    raw = {"models": {"wine": {"package": "dist/wine/3"}}}
+
+    assert problems_of(raw, "local", image) == [
+        f"the variable SLIPWAY_LOCAL_IMAGE {received}; the local cloud's image with its digest is "
+        'needed; use `slipway up`, or first run `eval "$(slipway env local)"`'
+    ]
+
+
+# --- packages, as they lie on disk
+
+
+def package_problem(root: Path) -> str:
+    with pytest.raises(ConfigError) as refused:
+        parse(with_model(), "prod", root, "")
+    (problem,) = refused.value.problems
+    return problem
+
+
+def test_a_whole_package_is_accepted(tmp_path: Path) -> None:
+    folder = write_package(tmp_path)
+
+    (model,) = parse(with_model(), "prod", tmp_path, "").models
+
+    assert model.package.folder == folder
+    assert model.package.manifest.version == "3"
+
+
+def test_a_package_folder_that_is_missing_says_how_to_make_it(tmp_path: Path) -> None:
+    assert package_problem(tmp_path) == (
+        "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
+        f"no package at {tmp_path}/dist/wine/3: manifest.json is missing; "
+        "make one with `slipway package MODEL/VERSION`"
+    )
+
+
+def test_a_package_without_its_archive_is_refused(tmp_path: Path) -> None:
+    folder = write_package(tmp_path)
+    (folder / ARCHIVE_FILE).unlink()
+
+    assert package_problem(tmp_path) == (
+        "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
+        f"{folder}/model.tar.gz is missing; package it again with `slipway package wine/3`"
+    )
+
+
+def test_an_archive_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    folder = write_package(tmp_path, b"0123456789")
+    (folder / ARCHIVE_FILE).write_bytes(b"01234")
+
+    assert package_problem(tmp_path) == (
+        "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
+        f"{folder}/model.tar.gz has 5 bytes, its manifest says 10: the file is cut short or was "
+        "changed; package it again with `slipway package wine/3`"
+    )
+
+
+def test_an_archive_with_another_hash_is_refused(tmp_path: Path) -> None:
+    folder = write_package(tmp_path, b"0123456789")
+    (folder / ARCHIVE_FILE).write_bytes(b"9876543210")
+
+    assert package_problem(tmp_path) == (
+        "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
+        f"{folder}/model.tar.gz has sha256 7619ee8cea49…, its manifest says 84d89877f0d4…: the "
+        "file was changed; package it again with `slipway package wine/3`"
+    )
+
+
+def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    folder = write_package(tmp_path)
+    (folder / MANIFEST_FILE).write_text("{")
+
+    assert package_problem(tmp_path) == (
+        "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
+        f"{folder}/manifest.json is not JSON (Expecting property name enclosed in double quotes: "
+        "line 1 column 2 (char 1)); package the model again"
+    )
+
+
+# --- through Pulumi
+
+
+@pytest.fixture
+def pulumi_values(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets what Pulumi would hand over; nothing of it outlives the test."""
+    monkeypatch.delenv("PULUMI_CONFIG", raising=False)
+    before = pulumi_config.CONFIG.get()
+    yield pulumi_config.set_all_config
+    pulumi_config.CONFIG.set(before)
+
+
+def test_pulumis_own_configuration_is_read_with_other_namespaces_left_alone(
+    pulumi_values: Any, tmp_path: Path
+) -> None:
+    write_package(tmp_path)
+    pulumi_values(
+        {
+            "aws:region": "eu-west-1",
+            "slipway:defaults": f'{{"image": "{IMAGE}"}}',
+            "slipway:models": '{"wine": {"package": "dist/wine/3"}}',
+        }
+    )
+
+    loaded = config.load(pulumi.Config("slipway"), "prod", tmp_path, "")
+
+    assert loaded.stack == "prod"
+    assert [(m.name, m.image.endswith(DIGEST)) for m in loaded.models] == [("wine", True)]
+
+
+def test_a_program_that_the_cli_runs_gets_its_values_from_the_environment(
+    pulumi_values: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi_values({})
+    monkeypatch.setenv("PULUMI_CONFIG", '{"slipway:models": "wine", "slipway:model": "7"}')
+
+    with pytest.raises(ConfigError) as refused:
+        config.load(pulumi.Config("slipway"), "dev", tmp_path, "")
+
+    assert str(refused.value) == (
+        "Pulumi.dev.yaml has 2 problems:\n"
+        "  - slipway:model is 7; there is no such key, the keys are slipway:defaults, "
+        "slipway:models; correct its spelling or remove it\n"
+        "  - slipway:models is 'wine'; a map is allowed; write `key: value` under it"
+    )
