@@ -31,5 +31,8 @@ class ModelFailedError(InferenceError):
 
 def shown(value: object) -> str:
     """A value of a client's, cut so that an error never carries more than 64 characters of it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested deeply, or a number of thousands of digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= 64 else text[:61] + "..."

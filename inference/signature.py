@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from inference.errors import RequestError, shown
 
-INT_LIMITS = {"int32": 2**31, "int64": 2**63}
+# Formats of JSON schema, and numpy's names where the model takes an array.
+INT_RANGES = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)} | {
+    f"uint{bits}": (0, 2**bits) for bits in (8, 16, 32, 64)
+}
+FLOAT_LIMITS = {"float16": 65504.0, "float": 3.4028234663852886e38}
+FLOAT_LIMITS["float32"] = FLOAT_LIMITS["float"]
+MAX_FLOAT = sys.float_info.max
+# What pandas' datetime64[ns] holds.
+FIRST_YEAR, LAST_YEAR = 1678, 2261
 
 
 @dataclass(frozen=True)
@@ -25,9 +35,13 @@ class Column:
     @property
     def wanted(self) -> str:
         """What the column takes, as an error says it."""
-        names = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
-        text = names.get(self.kind, "text")
-        return "a date and time in ISO 8601" if self.form == "date-time" else text
+        names = {"number": "a finite number", "boolean": "true or false"}
+        if self.form == "date-time":
+            return f"a date and time in ISO 8601, of the years {FIRST_YEAR} to {LAST_YEAR},"
+        if self.kind == "integer":
+            low, above = INT_RANGES[self.form]
+            return f"a whole number from {low} to {above - 1}"
+        return names.get(self.kind, "text")
 
 
 @dataclass(frozen=True)
@@ -45,18 +59,32 @@ class Signature:
     def from_schema(schema: dict[str, Any]) -> Signature:
         """From the JSON schema of one row in ``slipway.json``."""
         properties: dict[str, Any] = schema["properties"]
+        tensor: str | None = schema.get("x-tensor")
         return Signature(
             tuple(
                 Column(
                     name,
                     properties[name]["type"],
-                    properties[name].get("format", ""),
+                    tensor or properties[name].get("format", ""),
                     bool(properties[name].get("nullable", False)),
                 )
                 for name in schema["x-columns"]
             ),
-            schema.get("x-tensor"),
+            tensor,
         )
+
+    def refuse_unknown(self, given: Iterable[str], where: str = "") -> None:
+        """A name that the model does not know may be a known one misspelt: never ignore it."""
+        for name in given:
+            if name not in self._known:
+                raise RequestError(
+                    400, f"{where}column {shown(name)} came, which the model does not know; "
+                    f"it takes {', '.join(self.names)}",
+                )  # fmt: skip
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
 
 
 def columns_of_rows(signature: Signature, rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
@@ -110,14 +138,14 @@ class _Bad:
 _BAD = _Bad()
 
 
-def _number(value: Any, _column: Column) -> Any:
+def _number(value: Any, column: Column) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _BAD
     try:
         number = float(value)
     except OverflowError:
         return _BAD
-    return number if math.isfinite(number) else _BAD
+    return number if abs(number) <= FLOAT_LIMITS.get(column.form, MAX_FLOAT) else _BAD
 
 
 def _integer(value: Any, column: Column) -> Any:
@@ -125,8 +153,8 @@ def _integer(value: Any, column: Column) -> Any:
         return _BAD
     if isinstance(value, float) and not value.is_integer():
         return _BAD
-    limit = INT_LIMITS.get(column.form, INT_LIMITS["int64"])
-    return int(value) if -limit <= int(value) < limit else _BAD
+    low, above = INT_RANGES[column.form]
+    return int(value) if low <= int(value) < above else _BAD
 
 
 def _boolean(value: Any, _column: Column) -> Any:
@@ -141,9 +169,13 @@ def _datetime(value: Any, _column: Column) -> Any:
     if not isinstance(value, str):
         return _BAD
     try:
-        return dt.datetime.fromisoformat(value)
-    except ValueError:
+        moment = dt.datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            # The model's columns have no time zone, so what has one means UTC.
+            moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         return _BAD
+    return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else _BAD
 
 
 _TAKERS: dict[str, Callable[[Any, Column], Any]] = {
@@ -159,6 +191,8 @@ def from_text(column: Column, cell: str) -> Any:
     """A CSV cell as the JSON value that it spells; an empty cell is null."""
     if cell == "" and not (column.kind == "string" and not column.nullable):
         return None
+    if "_" in cell and column.kind != "string":
+        return cell  # Python would read 1_000 as a number
     match column.kind:
         case "number" | "integer":
             try:

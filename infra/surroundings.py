@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from release.aws import AwsCloud
 
 DELETING = "Deleting"
+FAILED = "Failed"
 
 
 class EndpointGuardError(SlipwayError):
@@ -38,6 +39,7 @@ class Surroundings:
 
     ``roles`` and ``endpoints`` are ours by their tags: Pulumi takes over those that it does not
     know, because an ``up`` was killed between AWS's yes and the writing of its state.
+    ``failed``: endpoints of ours that never came into service.
     ``recreate``: an endpoint that is missing may be made from its last good configuration.
     """
 
@@ -47,6 +49,7 @@ class Surroundings:
     recreate: bool = False
     roles: frozenset[str] = frozenset()
     endpoints: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
     serving: Mapping[str, Serving] = field(default_factory=dict[str, Serving])
     states: Mapping[str, EndpointState] = field(default_factory=dict[str, EndpointState])
 
@@ -64,6 +67,11 @@ class Surroundings:
         """
         state = self.states.get(endpoint_name)
         if state is None or not state.has_history:
+            if endpoint_name in self.failed:
+                raise EndpointGuardError(
+                    f"endpoint {endpoint_name} stands, Failed, from an earlier try; `slipway up` "
+                    "removes it first, or delete it yourself and try again"
+                )
             return
         last_good = self.last_good_config(endpoint_name)
         if self.recreate and last_good is not None:
@@ -87,6 +95,7 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
     serving: dict[str, Serving] = {}
     states: dict[str, EndpointState] = {}
     endpoints: set[str] = set()
+    failed: set[str] = set()
     roles: set[str] = set()
     for model in config.models:
         name, ours = model.endpoint_name, model_tags(config.stack, model)
@@ -99,7 +108,7 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
         if endpoint.status not in (MISSING, DELETING):
             arn = f"arn:aws:sagemaker:{cloud.region}:{account_id}:endpoint/{name.lower()}"
             if _has_tags(cloud.tags(arn), ours):
-                endpoints.add(name)
+                (failed if endpoint.status == FAILED else endpoints).add(name)
         found = _serving(cloud, endpoint.config_name)
         if found is not None:
             serving[name] = found
@@ -110,6 +119,7 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
         recreate,
         frozenset(roles),
         frozenset(endpoints),
+        frozenset(failed),
         serving,
         states,
     )

@@ -5,8 +5,10 @@ As in MLflow, ``name/3`` is a version and ``name@champion`` an alias, everywhere
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,11 +63,11 @@ def connected(uri: str) -> Generator[MlflowClient]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    import logging
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -110,21 +112,39 @@ def log_sklearn(
         from mlflow.models import infer_signature
 
         answer = getattr(estimator, predict_fn)(example)
+        with warnings.catch_warnings():
+            # Whole numbers that may be missing are the caller's to declare as float.
+            warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")
+            signature = infer_signature(example, answer)
         with mlflow.start_run(experiment_id=_experiment(client, uri, model)) as run:
             mlflow.log_params(dict(params))
             mlflow.log_metrics(dict(metrics))
             info = mlflow.sklearn.log_model(  # pyright: ignore[reportPrivateImportUsage]
                 estimator,
                 name="model",
-                signature=infer_signature(example, answer),
-                registered_model_name=model,
+                signature=signature,
                 pyfunc_predict_fn=predict_fn,
                 skops_trusted_types=trusted_types(estimator),
                 pip_requirements=_requirements(),
             )
-        version = str(info.registered_model_version)
+        version = _register(client, model, info, run.info.run_id)
         client.set_registered_model_alias(model, CHALLENGER, version)
         return Logged(version, run.info.run_id)
+
+
+def _register(client: MlflowClient, model: str, info: Any, run_id: str) -> str:
+    """The next version of ``model``, which is made if it is new."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(model)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        model, source=info.model_uri, run_id=run_id, model_id=info.model_id
+    )
+    return str(made.version)
 
 
 def _requirements() -> list[str]:

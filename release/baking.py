@@ -32,7 +32,8 @@ def bake(release: Release, observation: Observation) -> Move:
     verdict = verdict_of(release, observation)
     if verdict.answer is Answer.FAIL:
         failed = _end_step(release, "fail", verdict.text, endpoint.now)
-        return retreat(failed, ROLLED_BACK, f"FAIL {verdict.text}", endpoint.now), ()
+        reason = f"failed at {step.weight:g} %: {verdict.text}"
+        return retreat(failed, ROLLED_BACK, reason, endpoint.now), ()
     waiting = unless_steady(release, endpoint, transition_config(release))
     if waiting is not None:
         return waiting
@@ -89,7 +90,7 @@ def post_bake(release: Release, observation: Observation) -> Move:
     settings = release.manifest.release
     trouble = release.tripped or _landed_trouble(release, observation)
     if trouble:
-        return retreat(release, ROLLED_BACK, f"FAIL {trouble}", endpoint.now), ()
+        return retreat(release, ROLLED_BACK, f"failed after the swap: {trouble}", endpoint.now), ()
     waiting = unless_steady(release, endpoint, release.destination.endpoint_config_name)
     if waiting is not None:
         return waiting

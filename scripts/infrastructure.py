@@ -82,11 +82,12 @@ def up(
 
     Any other stack than `local` is previewed first, and asks.
     """
-    from scripts import teardown
+    from scripts import orphans, teardown
     from scripts.release_stack import LOCAL_STACK, open_stack
 
     place = open_stack(stack)
     teardown.refuse_while_locked(place, teardown.endpoints(place), "up")
+    orphans.settle(place, lambda text: stderr.print(text, markup=False, soft_wrap=True))
     if place.name != LOCAL_STACK and not yes:
         _require_terminal("up")
         with _watched(f"previewing stack {place.name}", as_json) as observer:

@@ -26,6 +26,9 @@ def line(event: Event, started_at: float) -> str | None:
         return None
     since = max(0, round(event.at - started_at))
     clock = f"{since // 60:02d}:{since % 60:02d}"
+    if event.kind == "retreat":
+        # Why is told by the step before it, and by the result.
+        return f"{clock}  going back"
     if event.kind != "step":
         return f"{clock}  {event.text}"
     data = event.data

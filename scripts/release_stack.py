@@ -50,6 +50,13 @@ class ReleaseStack:
     def state(self, endpoint_name: str) -> EndpointState:
         return S3History(self.s3, self.bucket, endpoint_name).load()
 
+    def state_or_new(self, endpoint_name: str) -> EndpointState:
+        """As :meth:`state`; an empty one where the stack has no history yet."""
+        try:
+            return self.state(endpoint_name)
+        except NotFoundError:
+            return EndpointState(endpoint_name)
+
     def manifests(self) -> list[ReleaseManifest]:
         """What is staged for every endpoint of the stack."""
         names = list_endpoints(self.s3, self.bucket)
@@ -99,11 +106,21 @@ def open_stack(stack: str | None, root: Path | None = None) -> ReleaseStack:
         known = ", ".join(p.removesuffix(".yaml") for p in found) or "none"
         raise StackError(f"no stack {name!r}: {settings.name} is missing; the stacks are: {known}")
     if name == LOCAL_STACK:
-        from localcloud.connect import environment
-
-        os.environ.update(environment(root))
+        _enter_local_cloud(root)
     region = _region(settings)
     return ReleaseStack(name, root, region, AwsCloud(region, client))
+
+
+def _enter_local_cloud(root: Path) -> None:
+    """From here on every client of this process means the local cloud, and nothing else."""
+    from localcloud.connect import environment
+
+    variables = environment(root)
+    for name in [n for n in os.environ if n.startswith("AWS_ENDPOINT_URL_")]:
+        del os.environ[name]
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    os.environ.update(variables)
 
 
 def _region(settings: Path) -> str:

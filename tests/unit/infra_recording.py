@@ -1,7 +1,7 @@
 """Runs the program against Pulumi's mocks and keeps every registration with its options.
 
 ``MockMonitor`` hands only inputs to the mocks; the requests themselves carry the options. It also
-runs no hooks; this one asks those of a creation, as the engine does, before it registers.
+runs no hooks; this one asks those of a creation, as the engine does, and keeps what they refuse.
 """
 
 from __future__ import annotations
@@ -78,10 +78,6 @@ def role_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
-class RefusedByHookError(Exception):
-    """A hook answered with an error; the engine makes nothing then."""
-
-
 class RecordingMonitor(MockMonitor):
     """``preview`` runs only the hooks that are meant for it."""
 
@@ -90,6 +86,7 @@ class RecordingMonitor(MockMonitor):
         self._preview = preview
         self.registered: list[Registered] = []
         self.hooks: dict[str, Any] = {}
+        self.refusals: list[str] = []
 
     def RegisterResource(self, request: Any) -> Any:
         for name in request.hooks.before_create:
@@ -117,7 +114,7 @@ class RecordingMonitor(MockMonitor):
             )
         error = resource_pb2.ResourceHookResponse.FromString(answer.response).error
         if error:
-            raise RefusedByHookError(error)
+            self.refusals.append(error)
 
 
 def _registered(request: Any, urn: str) -> Registered:
@@ -165,10 +162,15 @@ def _short(token: str) -> str:
 
 @dataclass(frozen=True)
 class Declared:
-    """All that one run of the program asked for; ``exports`` is empty after a preview."""
+    """All that one run of the program asked for.
+
+    ``exports`` holds what became known: one entry in an ``up``, none in a preview.
+    ``refusals`` are the errors of the hooks; the engine stops there, the mocks go on.
+    """
 
     resources: tuple[Registered, ...]
-    exports: dict[str, Any]
+    exports: list[dict[str, Any]]
+    refusals: tuple[str, ...]
 
     def of(self, token: str) -> list[Registered]:
         return [found for found in self.resources if found.token == token]
@@ -209,15 +211,15 @@ class Declared:
 
 def declare(config: StackConfig, around: Surroundings, preview: bool = False) -> Declared:
     """What ``infra.stack.build`` declares, in the mode ``up`` or ``preview``."""
-    seen: dict[str, Any] = {}
+    exports: list[dict[str, Any]] = []
 
     def program() -> pulumi.Output[Any]:
-        return pulumi.Output.from_input(build(config, around)).apply(seen.update)
+        return pulumi.Output.from_input(build(config, around)).apply(exports.append)
 
     monitor = RecordingMonitor(CloudMocks(preview), preview)
     pulumi.runtime.set_mocks(monitor.mocks, PROJECT, config.stack, preview, monitor=monitor)
     pulumi.runtime.test(program)()
-    return Declared(tuple(monitor.registered), seen)
+    return Declared(tuple(monitor.registered), exports, tuple(monitor.refusals))
 
 
 def _unknown_paths(value: Any, path: str = "") -> Iterator[str]:

@@ -196,11 +196,15 @@ def test_a_mistake_in_the_defaults_is_named_there_and_once_for_all_models() -> N
     }
 
     assert problems_of(raw) == [
-        "slipway:defaults.instanceType is 'large'; an instance type of SageMaker is allowed; "
-        "write one such as ml.c7i.large",
-        "slipway:defaults.release.step is []; there is no such key, the keys are gates, "
-        "keepVersions, onInconclusive, postBake, settle, steps, strategy, warmUp; "
-        "correct its spelling or remove it",
+        (
+            "slipway:defaults.instanceType is 'large'; an instance type of SageMaker is allowed; "
+            "write one such as ml.c7i.large"
+        ),
+        (
+            "slipway:defaults.release.step is []; there is no such key, the keys are gates, "
+            "keepVersions, onInconclusive, postBake, settle, steps, strategy, warmUp; "
+            "correct its spelling or remove it"
+        ),
     ]
 
 
@@ -227,10 +231,14 @@ def test_two_models_with_one_endpoint_name_are_refused_though_one_has_no_package
     }
 
     assert problems_of(raw) == [
-        "slipway:models.beer.package is missing; a folder with manifest.json is needed; "
-        "make one with `slipway package beer/VERSION` and name it",
-        "slipway:models.beer.endpoint.name is 'Drinks'; model wine has the same endpoint name; "
-        "give one of them another name",
+        (
+            "slipway:models.beer.package is missing; a folder with manifest.json is needed; "
+            "make one with `slipway package beer/VERSION` and name it"
+        ),
+        (
+            "slipway:models.beer.endpoint.name is 'Drinks'; model wine has the same endpoint name; "
+            "give one of them another name"
+        ),
     ]
 
 
@@ -239,16 +247,20 @@ def test_an_endpoint_name_that_the_stacks_name_makes_too_long_is_refused() -> No
     raw = {"models": {name: {"package": f"dist/{name}/3", "image": IMAGE}}}
 
     assert problems_of(raw, stack) == [
-        f"slipway:models.{name}.endpoint.name is '{name}-{stack}'; SageMaker allows letters, "
-        "digits and hyphens between them, at most 63 in all; write a shorter or simpler "
-        "endpoint.name"
+        (
+            f"slipway:models.{name}.endpoint.name is '{name}-{stack}'; SageMaker allows letters, "
+            "digits and hyphens between them, at most 63 in all; write a shorter or simpler "
+            "endpoint.name"
+        )
     ]
 
 
 def test_the_local_stack_takes_no_image_of_its_own() -> None:
     assert problems_of(with_model(), "local", LOCAL_IMAGE) == [
-        f"slipway:models.wine.image is '{IMAGE[:76]}...; the stack local runs its own model "
-        "server and takes no image; remove it"
+        (
+            f"slipway:models.wine.image is '{IMAGE[:76]}...; the stack local runs its own model "
+            "server and takes no image; remove it"
+        )
     ]
 
 
@@ -260,8 +272,10 @@ def test_the_local_stack_needs_the_local_clouds_image(image: str, received: str)
     raw = {"models": {"wine": {"package": "dist/wine/3"}}}
 
     assert problems_of(raw, "local", image) == [
-        f"the variable SLIPWAY_LOCAL_IMAGE {received}; the local cloud's image with its digest is "
-        'needed; use `slipway up`, or first run `eval "$(slipway env local)"`'
+        (
+            f"the variable SLIPWAY_LOCAL_IMAGE {received}; the local cloud's image with its digest "
+            'is needed; use `slipway up`, or first run `eval "$(slipway env local)"`'
+        )
     ]
 
 

@@ -1,0 +1,138 @@
+"""What each key of the stack file is for, its unit, and its default where that is no value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """``default``: words, where the readers have no value for it or make it of others."""
+
+    text: str
+    unit: str
+    default: str | None = None
+
+
+MAPS = {
+    "file": "Values of one stack; `slipway up` reads them. A key left empty counts as not written.",
+    "config": "Pulumi's configuration: `slipway:` is Slipway's, `aws:region` says where it lives.",
+    "defaults": "Values for every model of the stack that does not write its own, key by key.",
+    "models": "The models of the stack, by name: letters, digits and single hyphens, at most 45.",
+    "model": "One model: the version to stage, where it runs and how it is released.",
+    "environment": (
+        "Environment variables of the model server, as text. They belong to the version: a change "
+        "takes effect by a release. Without any, only Slipway's own is set."
+    ),
+    "capture": "Capture of requests and answers in the artifact bucket; takes effect by a release.",
+    "endpoint": "The SageMaker endpoint and its fleet.",
+    "endpoint.instances": "Bounds of the fleet; take effect at `up`. Equal ones turn scaling off.",
+    "endpoint.scaling": "Target tracking of the fleet's size; takes effect at `up`.",
+    "alarms": "Limits of the standing and of the rollback alarms; take effect at `up`.",
+    "release": "How a new version takes over.",
+    "release.steps[]": "One step of the canary.",
+    "release.steps[].tolerance": (
+        "A step passes when the candidate is shown to be within one of both of live's errors."
+    ),
+    "release.steps[].bake": "How long the step lasts.",
+    "release.gates[errors]": "Errors of the candidate against live's in the same minutes.",
+    "release.gates[latency]": "p95 latency of the candidate against a limit and against live's.",
+}
+LISTS = {
+    "release.steps": "The canary's steps, weights rising; the swap to the whole follows the last.",
+    "release.gates": (
+        "What must hold at every step. Default: errors, and latency over the latency alarm's limit."
+    ),
+}
+_ALLOW = "how many times live's value the candidate may have"
+VALUES = {
+    "package": Words(
+        "Folder with manifest.json and model.tar.gz, as `slipway package` makes it: the version "
+        "to stage. Relative to the stack file.",
+        "folder",
+        "none: it must be written",
+    ),
+    "image": Words(
+        "Image of the model server, pinned by its digest; takes effect by a release. The stack "
+        "`local` runs its own and takes none.",
+        "REPOSITORY@sha256:DIGEST",
+        "none: it must be written, for the model or as a default, but for the stack `local`",
+    ),
+    "instanceType": Words(
+        "SageMaker instance type of the fleet; takes effect by a release.", "instance type"
+    ),
+    "capture.sampling": Words(
+        "Share of requests that are captured; 0 captures none.", "percent of requests"
+    ),
+    "endpoint.name": Words(
+        "Name of the endpoint: letters, digits and hyphens between them, at most 63. A change "
+        "makes another endpoint.",
+        "name",
+        "<model>-<stack>",
+    ),
+    "endpoint.instances.min": Words("Fewest instances that serve.", "instances"),
+    "endpoint.instances.max": Words(
+        "Most instances that scaling may start; at least min.",
+        "instances",
+        "4, or min where that is more",
+    ),
+    "endpoint.scaling.invocationsPerInstance": Words(
+        "Load of an instance at which the fleet is right-sized.",
+        "invocations per instance and minute",
+    ),
+    "endpoint.scaling.scaleInCooldown": Words(
+        "Wait after an instance was taken away.", "duration: s, m, h or d"
+    ),
+    "endpoint.scaling.scaleOutCooldown": Words(
+        "Wait after an instance was added.", "duration: s, m, h or d"
+    ),
+    "alarms.errors": Words("Share of failed requests above which it alarms.", "fraction, 0 to 1"),
+    "alarms.latency": Words(
+        "p95 latency of the model above which it alarms.", "latency: us, ms or s"
+    ),
+    "release.strategy": Words("How traffic moves to the new version.", "strategy"),
+    "release.onInconclusive": Words(
+        "What happens where a step cannot be decided within its longest bake.", "action"
+    ),
+    "release.settle": Words(
+        "Wait until the metrics of a minute count as complete.", "duration: s, m, h or d"
+    ),
+    "release.warmUp": Words(
+        "Time after a change of weight that no gate looks at.", "duration: s, m, h or d"
+    ),
+    "release.postBake": Words(
+        "Watch after the swap, in which the release can still go back.", "duration: s, m, h or d"
+    ),
+    "release.keepVersions": Words("Good versions that are kept to go back to.", "versions"),
+    "release.steps[].weight": Words(
+        "The candidate's share of the traffic; more than in the step before.",
+        "percent of traffic",
+        "none: it must be written",
+    ),
+    "release.steps[].tolerance.ratio": Words(
+        "Errors of the candidate as a multiple of live's.", "times live's share of errors"
+    ),
+    "release.steps[].tolerance.points": Words(
+        "Errors of the candidate above live's.", "percentage points"
+    ),
+    "release.steps[].bake.min": Words(
+        "Shortest time before the step may pass.", "duration: s, m, h or d"
+    ),
+    "release.steps[].bake.max": Words(
+        "Longest time before the step counts as inconclusive; at least min.",
+        "duration: s, m, h or d",
+    ),
+    "release.gates[errors].metric": Words(
+        "The gate's metric.", "metric", "none: it must be written"
+    ),
+    "release.gates[errors].allow": Words(f"For errors: {_ALLOW}.", "ratio"),
+    "release.gates[latency].metric": Words(
+        "The gate's metric.", "metric", "none: it must be written"
+    ),
+    "release.gates[latency].over": Words(
+        "Latency up to which the gate passes whatever live's is.",
+        "latency: us, ms or s",
+        "none: it must be written",
+    ),
+    "release.gates[latency].allow": Words(f"For latency: {_ALLOW}.", "ratio"),
+}
