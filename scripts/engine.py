@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 # Operation and logical name of a resource, as it begins.
 Observer = Callable[[str, str], None]
 RECREATE_VARIABLE = "SLIPWAY_RECREATE_ENDPOINT"
+# What Pulumi says after the error that matters.
+SUMMARIES = frozenset(
+    f"error: {what} failed" for what in ("update", "preview", "refresh", "destroy")
+)
 REMOVALS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 
 
@@ -38,12 +42,16 @@ class EngineInterruptedError(EngineError):
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that an operation touches; ``is_kept``: it leaves the state, and stays."""
+    """One resource that an operation touches; ``is_kept``: it leaves the state, and stays.
+
+    ``inputs`` are what the program gives; assets by hash, secrets left out.
+    """
 
     operation: str
     type: str
     name: str
     is_kept: bool = False
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True)
@@ -207,7 +215,8 @@ class Engine:
             name = step.urn.rsplit("::", 1)[-1]
             if operation != "same":
                 is_kept = operation in REMOVALS and bool(step.old and step.old.retain_on_delete)
-                steps.append(Change(operation, step.type, name, is_kept))
+                inputs = dict(step.new.inputs or {}) if step.new else {}
+                steps.append(Change(operation, step.type, name, is_kept, inputs))
                 if self._observer is not None:
                     self._observer(operation, name)
 
@@ -234,14 +243,11 @@ class Engine:
 
 
 def readable(text: str) -> str:
-    """The lines of Pulumi's output that say what went wrong, without noise around them."""
-    lines = [line.rstrip() for line in text.splitlines()]
-    told = [line.strip() for line in lines if "error:" in line]
-    kept: list[str] = []
-    for line in told or [line.strip() for line in lines if line.strip()]:
-        if line not in kept:
-            kept.append(line)
-    return "\n".join(f"  {line}" for line in kept[-20:])
+    """The lines of Pulumi's output that say what went wrong, each once."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error:") and line not in SUMMARIES]
+    chosen = errors or [line for line in lines if "error:" in line] or lines
+    return "\n".join(f"  {line}" for line in list(dict.fromkeys(chosen))[-20:])
 
 
 def _project_name(root: Path) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +24,31 @@ from contracts.package import (
     Runtime,
 )
 from localcloud import connect
+from model_code.signature import row_schema
 from scripts.engine import Engine
 from tests.functional.conftest import Cloud
 from tests.functional.sagemaker_bench import archive
 
 MODEL = "echo"
+REPOSITORY = Path(__file__).resolve().parents[2]
+# The local stack's, for its passphrase; without one Pulumi writes one into the file.
+SALT = "v1:QzgB7pqbq90=:v1:vRcPY5gpWmr8U3M0:/9YxvZwPjCEzA45Kcj5981kv3tijSA=="
+SLIPWAY = [sys.executable, "-c", "from scripts.cli import main; main()"]
 
 
 def write_package(root: Path, version: str, model: str = MODEL) -> Path:
     """A linear model that multiplies by its version, as ``slipway package`` would write it."""
     import numpy as np
+    import pandas as pd
     import skops.io
     from sklearn.linear_model import LinearRegression
 
-    fitted = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([0.0, float(version)]))
+    inputs = pd.DataFrame({"x": [0.0, 1.0]})
+    fitted = LinearRegression().fit(inputs, np.array([0.0, float(version)]))
     content = skops.io.dumps(fitted)
     files = (FileEntry("model/model.skops", len(content), hashlib.sha256(content).hexdigest()),)
-    schema = {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}
+    specification = '[{"name": "x", "type": "double", "required": true}]'
+    schema = row_schema(specification, "the test's model")
     outputs = {"type": "number"}
     index = ArchiveIndex(model, version, "sklearn", "predict", schema, outputs, files).to_json()
     folder = root / "dist" / model / version
@@ -69,9 +81,8 @@ class Project:
     def configure(self, region: str = connect.DEFAULT_REGION, **model: Any) -> None:
         """Write the stack file; ``model`` are the values of the one model."""
         config = {"aws:region": region, "slipway:models": {MODEL: model}}
-        settings = {"encryptionsalt": self._salt(), "config": config}
-        written = {key: value for key, value in settings.items() if value is not None}
-        (self.root / "Pulumi.local.yaml").write_text(yaml.safe_dump(written))
+        settings = {"encryptionsalt": SALT, "config": config}
+        (self.root / "Pulumi.local.yaml").write_text(yaml.safe_dump(settings))
 
     def engine(self) -> Engine:
         return Engine(self.root, "local", home=self.cloud.home)
@@ -79,16 +90,34 @@ class Project:
     def client(self, service: str) -> Any:
         return self.cloud.client(service)
 
-    def _salt(self) -> str | None:
-        path = self.root / "Pulumi.local.yaml"
-        if not path.is_file():
-            return None
-        return yaml.safe_load(path.read_text()).get("encryptionsalt")
+    def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command in the project's folder."""
+        return subprocess.run(
+            [*SLIPWAY, *arguments],
+            cwd=self.root,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's variables without what points at any cloud."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
+    return {**kept, "PYTHONPATH": str(REPOSITORY)}
 
 
 def make_project(root: Path, cloud: Cloud, versions: tuple[str, ...] = ("1", "2")) -> Project:
     root.mkdir(parents=True, exist_ok=True)
-    (root / "Pulumi.yaml").write_text("name: slipway\nruntime: python\n")
+    project = {
+        "name": "slipway",
+        "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": sys.prefix}},
+    }
+    (root / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    # The very program that a person's `pulumi up` runs.
+    shutil.copy(REPOSITORY / "__main__.py", root)
     for version in versions:
         write_package(root, version)
     project = Project(root, cloud)

@@ -1,0 +1,32 @@
+"""One MLflow store for all tests of a worker, since making its tables takes seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from model_code import registry
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The store's URI; every test registers models under names of its own."""
+    folder = tmp_path_factory.getbasetemp() / "model-store"
+    folder.mkdir(exist_ok=True)
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def register(
+    store: str, name: str, estimator: Any, example: Any, predict_fn: str = "predict"
+) -> registry.Logged:
+    """The next version of ``name``, as a training of any model would register it."""
+    return registry.log_sklearn(
+        store,
+        name,
+        estimator,
+        example=example,
+        params={"made": "for a test"},
+        metrics={"score": 0.5},
+        predict_fn=predict_fn,
+    )

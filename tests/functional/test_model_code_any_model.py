@@ -1,0 +1,210 @@
+"""Models that know nothing of flights: registered, packaged, unpacked, served, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.package import ARCHIVE_FILE, load_package
+from inference.codecs import JSON, decode, encode
+from inference.errors import PackageRefusedError
+from inference.integrity import unpack
+from inference.predictor import ALLOW_CODE, load
+from model_code import registry
+from model_code.errors import PackagingError
+from model_code.package import package
+from tests.functional.inference_server import running
+from tests.functional.model_store import register, store  # noqa: F401 a fixture
+
+pytestmark = pytest.mark.xdist_group("model-store")
+
+
+@dataclass(frozen=True)
+class Case:
+    model: Any
+    rows: Any
+    output: str
+
+
+def iris_with_text_labels() -> Case:
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    data = load_iris(as_frame=True)
+    labels = data.target.map(dict(enumerate(data.target_names))).astype("object")
+    return Case(LogisticRegression(max_iter=500).fit(data.data, labels), data.data, "predict")
+
+
+def diabetes_forest() -> Case:
+    from sklearn.datasets import load_diabetes
+    from sklearn.ensemble import RandomForestRegressor
+
+    rows, target = load_diabetes(return_X_y=True, as_frame=True)
+    model = RandomForestRegressor(10, random_state=0).fit(rows, target)
+    return Case(model, rows.head(50), "predict")
+
+
+def boosted_trees() -> Case:
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rows, target = load_breast_cancer(return_X_y=True, as_frame=True)
+    model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(rows, target)
+    return Case(model, rows.head(50), "predict_proba")
+
+
+def text_truth_and_whole_numbers() -> Case:
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.tree import DecisionTreeClassifier
+
+    rows = pd.DataFrame(
+        {
+            "review, in words": ["good", "very good", 'bad "really"', "grässlich"] * 10,
+            "is_member": [True, False, True, True] * 10,
+            "visits": list(range(40)),
+            "grade": ["a", "b", "b", None] * 10,
+            "spent": [1.5, None, 3.25, 4.0] * 10,
+        }
+    ).astype({"review, in words": "object", "grade": "object"})
+    columns = make_column_transformer(
+        (TfidfVectorizer(), "review, in words"),
+        (OneHotEncoder(handle_unknown="ignore"), ["grade"]),
+        (SimpleImputer(), ["spent"]),
+        remainder="passthrough",
+    )
+    labels = [0, 1, 2, 2] * 10
+    model = make_pipeline(columns, DecisionTreeClassifier(random_state=0)).fit(rows, labels)
+    return Case(model, rows, "predict_proba")
+
+
+def several_outputs_of_an_array() -> Case:
+    import numpy as np
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    rows = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    targets = np.column_stack([rows[:, 0] > 0, (rows[:, 1:] > 0).sum(axis=1)]).astype("int64")
+    return Case(ExtraTreesClassifier(5, random_state=0).fit(rows, targets), rows, "predict")
+
+
+CASES = [
+    iris_with_text_labels,
+    diabetes_forest,
+    boosted_trees,
+    text_truth_and_whole_numbers,
+    several_outputs_of_an_array,
+]
+
+
+def body_of(rows: Any) -> bytes:
+    if not hasattr(rows, "to_dict"):
+        return json.dumps({"instances": rows.tolist()}).encode()
+    split = rows.to_dict(orient="split")
+    return json.dumps({"dataframe_split": {k: split[k] for k in ("columns", "data")}}).encode()
+
+
+def unpacked(store: str, reference: str, folder: Path, output: str | None = None) -> Path:  # noqa: F811
+    made = package(store, reference, folder / "dist", output)
+    load_package(made.folder)
+    unpack(made.folder / ARCHIVE_FILE, folder / "model")
+    return folder / "model"
+
+
+@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+def test_a_packaged_model_answers_as_the_model_itself(
+    store: str,  # noqa: F811
+    tmp_path: Path,
+    make: Callable[[], Case],
+) -> None:
+    case = make()
+    name = make.__name__.replace("_", "-")
+    logged = register(store, name, case.model, case.rows, case.output)
+    predictor = load(unpacked(store, f"{name}/{logged.version}", tmp_path), {})
+    for rows in (case.rows, case.rows[:1]):
+        want = getattr(case.model, case.output)(rows).tolist()
+        body = body_of(rows)
+        assert predictor.predict(decode(predictor.signature, JSON, body)) == want
+    assert json.loads(encode(JSON, want))["predictions"] == want
+
+
+def test_probabilities_of_several_outputs_stand_by_row(
+    store: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    case = several_outputs_of_an_array()
+    logged = register(store, "several-proba", case.model, case.rows)
+    folder = unpacked(store, f"several-proba/{logged.version}", tmp_path, "predict_proba")
+    predictor = load(folder, {})
+    got = predictor.predict(decode(predictor.signature, JSON, body_of(case.rows)))
+    by_output = case.model.predict_proba(case.rows)
+    assert got == [[part[row].tolist() for part in by_output] for row in range(len(case.rows))]
+
+
+def test_a_model_with_text_in_it_is_served_over_http(
+    store: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    case = text_truth_and_whole_numbers()
+    logged = register(store, "reviews", case.model, case.rows, case.output)
+    made = package(store, f"reviews/{logged.version}", tmp_path / "dist")
+    unpack(made.folder / ARCHIVE_FILE, tmp_path / "model")
+    want = case.model.predict_proba(case.rows).tolist()
+    with running(tmp_path / "model", made.manifest.index_sha256) as server:
+        for kind, body in (
+            ("application/json", body_of(case.rows)),
+            ("text/csv", case.rows.to_csv(index=False).encode()),
+        ):
+            reply = server.request("POST", "/invocations", body, content_type=kind)
+            assert reply.status == 200, reply.body
+            assert reply.json["predictions"] == want, kind
+        bad = case.rows.head(1).assign(visits="many")
+        reply = server.request("POST", "/invocations", body_of(bad))
+        assert reply.status == 400
+        assert "row 0, column 'visits': 'many' came; a whole number" in reply.error
+
+
+def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
+    store: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    import pandas as pd
+
+    source = tmp_path / "doubling.py"
+    source.write_text(
+        "import mlflow\n\n\n"
+        "class Doubling(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return model_input['x'] * 2\n\n\n"
+        "mlflow.models.set_model(Doubling())\n"
+    )
+    example = pd.DataFrame({"x": [1.5, 2.0]})
+    with registry.connected(store):
+        import mlflow
+
+        mlflow.set_experiment("doubling")
+        with mlflow.start_run():
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(source),
+                signature=mlflow.models.infer_signature(example, example["x"]),
+                registered_model_name="doubling",
+                pip_requirements=[],
+            )
+    made = package(store, "doubling/1", tmp_path / "dist")
+    unpack(made.folder / ARCHIVE_FILE, tmp_path / "model")
+    digest = made.manifest.index_sha256
+    with pytest.raises(PackageRefusedError, match=rf"set {ALLOW_CODE}={digest}"):
+        load(tmp_path / "model", {})
+    predictor = load(tmp_path / "model", {ALLOW_CODE: digest})
+    assert predictor.predict(decode(predictor.signature, JSON, body_of(example))) == [3.0, 4.0]
+    with pytest.raises(PackagingError, match="only scikit-learn models can be asked otherwise"):
+        package(store, "doubling/1", tmp_path / "dist", output="predict_proba")
