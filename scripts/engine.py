@@ -91,6 +91,11 @@ class Engine:
         self._variables: dict[str, str] = {}
         self._failure: SlipwayError | None = None
 
+    def create(self) -> None:
+        """Make the stack in its backend if it is not there; its resources are `up`'s."""
+        with _variables_set(self._opened_variables()):
+            self._opened()
+
     def preview(self) -> Result:
         return self._run("preview", lambda stack, options: stack.preview(**options))
 

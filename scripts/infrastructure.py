@@ -162,9 +162,12 @@ def env(
 ) -> None:
     """Print the variables for a plain `pulumi` command: eval "$(slipway env local)"."""
     from scripts.pulumi_cli import shell_environment
-    from scripts.release_stack import open_stack
+    from scripts.release_stack import LOCAL_STACK, open_stack
 
     place = open_stack(stack)
+    if place.name == LOCAL_STACK:
+        # A plain `pulumi preview` asks for a stack that exists.
+        _engine(place, lambda _operation, _name: None).create()
     variables = shell_environment(place.name, place.root)
     if as_json:
         print_json(variables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from contracts.errors import SlipwayError
@@ -58,9 +59,10 @@ def environment(stack: str, home: Path) -> dict[str, str]:
 
 
 def shell_environment(stack: str, home: Path) -> dict[str, str]:
-    """The same for a person's shell: the CLI that was found comes first on PATH."""
-    folder = str(find_pulumi().parent)
-    path = os.environ.get("PATH", "").split(os.pathsep)
-    if folder not in path:
-        path.insert(0, folder)
-    return {**environment(stack, home), "PATH": os.pathsep.join(path)}
+    """The same for a person's shell: the CLI that was found, and our Python, come first on PATH.
+
+    The language host that set-up builds knows no virtual environment but an activated one.
+    """
+    first = [str(find_pulumi().parent), str(Path(sys.executable).parent)]
+    path = [p for p in os.environ.get("PATH", "").split(os.pathsep) if p not in first]
+    return {**environment(stack, home), "PATH": os.pathsep.join([*first, *path])}

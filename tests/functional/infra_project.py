@@ -36,8 +36,13 @@ SALT = "v1:QzgB7pqbq90=:v1:vRcPY5gpWmr8U3M0:/9YxvZwPjCEzA45Kcj5981kv3tijSA=="
 SLIPWAY = [sys.executable, "-c", "from scripts.cli import main; main()"]
 
 
-def write_package(root: Path, version: str, model: str = MODEL) -> Path:
-    """A linear model that multiplies by its version, as ``slipway package`` would write it."""
+def write_package(
+    root: Path, version: str, model: str = MODEL, content: bytes | None = None
+) -> Path:
+    """A linear model that multiplies by its version, as ``slipway package`` would write it.
+
+    ``content`` takes the place of its file: a model that cannot be loaded.
+    """
     import numpy as np
     import pandas as pd
     import skops.io
@@ -45,7 +50,7 @@ def write_package(root: Path, version: str, model: str = MODEL) -> Path:
 
     inputs = pd.DataFrame({"x": [0.0, 1.0]})
     fitted = LinearRegression().fit(inputs, np.array([0.0, float(version)]))
-    content = skops.io.dumps(fitted)
+    content = skops.io.dumps(fitted) if content is None else content
     files = (FileEntry("model/model.skops", len(content), hashlib.sha256(content).hexdigest()),)
     specification = '[{"name": "x", "type": "double", "required": true}]'
     schema = row_schema(specification, "the test's model")
