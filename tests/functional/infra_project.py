@@ -76,6 +76,20 @@ def write_package(
     return folder
 
 
+def refusing_model(known: int) -> bytes:
+    """A model that raises on every x that is not one of 0, 1 … ``known``."""
+    import numpy as np
+    import pandas as pd
+    import skops.io
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    inputs = pd.DataFrame({"x": [float(x) for x in range(known + 1)]})
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="error"), LinearRegression())
+    return skops.io.dumps(pipeline.fit(inputs, np.arange(known + 1.0)))
+
+
 @dataclass
 class Project:
     """Its folder, and the cloud that its stack ``local`` lives in."""
