@@ -10,6 +10,9 @@ from pathlib import Path
 
 from contracts.errors import SlipwayError
 
+# One row is no work for several threads: starting them costs more than the sum. Read at import.
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
@@ -22,6 +25,8 @@ def main() -> None:
     serve.add_argument("--model-dir", type=Path, default=Path("/opt/ml/model"))
     args = parser.parse_args()
 
+    for name in THREAD_SETTINGS:
+        os.environ.setdefault(name, "1")
     import uvloop
 
     from inference.server import serve as run

@@ -11,12 +11,15 @@ from typing import Any, cast
 
 import orjson
 
+from inference import strict_json
 from inference.errors import RequestError, shown
 from inference.signature import Signature, checked, columns_of_rows, from_text
 
 JSON, CSV = "application/json", "text/csv"
 OFFERED = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}
-FORMS = "dataframe_split, dataframe_records, instances or inputs"
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+FORMS_TEXT = "dataframe_split, dataframe_records, instances or inputs"
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Decoded:
 def decode(signature: Signature, content_type: str, body: bytes) -> Decoded:
     """A body by its Content-Type; nothing said means JSON, as MLflow's clients send it."""
     kind, parameters = media_type(content_type)
+    charset = parameters.get("charset", "utf-8")
+    if charset not in CHARSETS:
+        raise RequestError(415, f"charset is {shown(charset)}; utf-8 is needed")
     match kind:
         case "" | "application/json":
             return _decode_json(signature, body)
@@ -47,36 +53,19 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def _decode_json(signature: Signature, body: bytes) -> Decoded:
-    document = _parse_json(body)
+    document = strict_json.parse(body)
     if not isinstance(document, dict):
-        raise RequestError(400, f"the body is {_kind(document)}; an object with {FORMS} is needed")
+        raise RequestError(
+            400, f"the body is {_kind(document)}; an object with {FORMS_TEXT} is needed"
+        )
     document = cast("dict[str, Any]", document)
-    if "dataframe_split" in document:
+    forms = [form for form in FORMS if form in document]
+    if len(forms) != 1:
+        came = shown(forms or sorted(document)[:8])
+        raise RequestError(400, f"the body has {came}; one of {FORMS_TEXT} is needed")
+    if forms[0] == "dataframe_split":
         return _split(signature, document["dataframe_split"])
-    for key in ("dataframe_records", "instances", "inputs"):
-        if key in document:
-            return _items(signature, key, document[key])
-    raise RequestError(400, f"the body has {shown(sorted(document)[:8])}; {FORMS} is needed")
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        # Bare NaN is null, as pandas and MLflow's clients write it; orjson refuses it.
-        import json
-
-        def refuse(name: str) -> float:
-            if name == "NaN":
-                return math.nan
-            raise RequestError(400, f"the body holds {name}; finite numbers or null are needed")
-
-        if b"NaN" not in body and b"Infinity" not in body:
-            raise RequestError(400, f"the body is not JSON: {error}") from None
-        try:
-            return json.loads(body, parse_constant=refuse)
-        except (ValueError, RecursionError):
-            raise RequestError(400, f"the body is not JSON: {error}") from None
+    return _items(signature, forms[0], document[forms[0]])
 
 
 def _split(signature: Signature, value: Any) -> Decoded:
@@ -87,20 +76,22 @@ def _split(signature: Signature, value: Any) -> Decoded:
     names = split.get("columns")
     if names is None:
         return _rows(signature, "dataframe_split: data", data)
-    if not isinstance(names, list) or len(set(map(str, names))) != len(names):
-        raise RequestError(400, "dataframe_split: columns is no list of different names")
+    if not isinstance(names, list):
+        raise RequestError(400, f"dataframe_split: columns is {_kind(names)}; a list is needed")
     order = [str(name) for name in cast("list[Any]", names)]
     for number, row in enumerate(data):
         if not isinstance(row, list) or len(cast("list[Any]", row)) != len(order):
             raise RequestError(
-                400, f"dataframe_split: row {number} does not have the {len(order)} values that "
-                "columns names",
+                400, f"dataframe_split: row {number} has {_size(row)}; columns names "
+                f"{len(order)}: {', '.join(order)[:400]}",
             )  # fmt: skip
     return _by_name(signature, order, cast("list[list[Any]]", data))
 
 
 def _by_name(signature: Signature, order: Sequence[str], data: Sequence[Sequence[Any]]) -> Decoded:
-    """Rows whose values are named by ``order``; columns the model does not know are ignored."""
+    """Rows whose values are named by ``order``, each column once; nullable ones may be absent."""
+    _refuse_repeated(order)
+    signature.refuse_unknown(order)
     position = {name: i for i, name in enumerate(order)}
     columns: dict[str, list[Any]] = {}
     for column in signature.columns:
@@ -132,6 +123,8 @@ def _items(signature: Signature, key: str, value: Any) -> Decoded:
         if not isinstance(item, dict):
             raise RequestError(400, f"{key}: row {number} is {_kind(item)}; an object is needed")
     records = cast("list[dict[str, Any]]", items)
+    for number, record in enumerate(records):
+        signature.refuse_unknown(record, f"row {number}: ")
     columns: dict[str, list[Any]] = {}
     for column in signature.columns:
         if not column.nullable:
@@ -153,8 +146,8 @@ def _columns(signature: Signature, value: Mapping[str, Any]) -> Decoded:
         lengths.add(len(cast("list[Any]", values)))
     if len(lengths) > 1:
         raise RequestError(400, f"inputs: the columns have {sorted(lengths)} rows; one number")
-    rows = list(zip(*value.values(), strict=True)) if value else []
-    return _by_name(signature, list(value), rows)
+    signature.refuse_unknown(value, "inputs: ")
+    return _by_name(signature, list(value), list(zip(*value.values(), strict=True)))
 
 
 def _rows(signature: Signature, where: str, items: list[Any]) -> Decoded:
@@ -162,6 +155,18 @@ def _rows(signature: Signature, where: str, items: list[Any]) -> Decoded:
         if not isinstance(item, list):
             raise RequestError(400, f"{where}: row {number} is {_kind(item)}; a list is needed")
     return Decoded(columns_of_rows(signature, cast("list[list[Any]]", items)), len(items))
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise RequestError(400, f"column {shown(name)} came more than once; once is allowed")
+        seen.add(name)
+
+
+def _size(row: Any) -> str:
+    return f"{len(cast('list[Any]', row))} values" if isinstance(row, list) else _kind(row)
 
 
 def _kind(value: Any) -> str:
@@ -176,14 +181,19 @@ def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decode
         raise RequestError(400, f"the CSV is not UTF-8 (byte {error.start})") from None
     except csv.Error as error:
         raise RequestError(400, f"the body is not CSV: {error}") from None
+    if not lines:
+        raise RequestError(
+            400, f"the body is empty; rows of {', '.join(signature.names)} are needed"
+        )
     # A blank line is a row only where a row may be one empty cell.
     rows = [line or [""] for line in lines if line or len(signature.columns) == 1]
     names = signature.names
     if rows and _has_header(signature, rows[0], header):
         names = rows.pop(0)
-        for absent in (c.name for c in signature.columns if c.name not in names):
-            raise _absent(absent, signature)
-    known = {column.name: column for column in signature.columns}
+        _refuse_repeated(names)
+        signature.refuse_unknown(names)
+    by_name = {column.name: column for column in signature.columns}
+    columns = [by_name[name] for name in names]
     for number, row in enumerate(rows):
         if len(row) != len(names):
             raise RequestError(
@@ -191,12 +201,8 @@ def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decode
                 f"{', '.join(names)}",
             )  # fmt: skip
     typed = [
-        [
-            from_text(known[n], cell) if n in known else None
-            for n, cell in zip(names, row, strict=True)
-        ]
-        for row in rows
-    ]  # fmt: skip
+        [from_text(column, cell) for column, cell in zip(columns, row, strict=True)] for row in rows
+    ]
     return _by_name(signature, names, typed)
 
 
@@ -224,9 +230,7 @@ def accepted(accept: str) -> str:
             quality = float(parameters.get("q", "1"))
         except ValueError:
             quality = 0.0
-        offered = {"*/*": JSON, "application/*": JSON, "text/*": CSV, JSON: JSON, CSV: CSV}.get(
-            kind
-        )
+        offered = OFFERED.get(kind)
         if offered and quality > best_q:
             best, best_q = offered, quality
     if not best:

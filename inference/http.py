@@ -46,7 +46,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def error(status: int, message: str) -> Response:
-    return Response(status, orjson.dumps({"error": message}))
+    # A message may quote what no encoding holds (half a surrogate pair): show it escaped.
+    text = message.encode("utf-8", "backslashreplace").decode()
+    return Response(status, orjson.dumps({"error": text}))
 
 
 class Connection(asyncio.Protocol):
@@ -94,6 +96,7 @@ class Connection(asyncio.Protocol):
             self._refuse_now(400, f"the request is not HTTP/1.1: {problem}")
 
     def eof_received(self) -> bool:
+        self.closing = True  # the client may still read: what it asked for is answered
         return bool(self.queue or self.worker)
 
     # httptools' side
@@ -160,6 +163,8 @@ class Connection(asyncio.Protocol):
             else:
                 response = await self.handler(request)
             self._write(response, request.keep_alive and request.refused is None)
+            if self.transport is None:
+                self.queue.clear()
             if self.transport is not None and len(self.queue) < MAX_QUEUED:
                 self.transport.resume_reading()
         self.worker = None
@@ -169,7 +174,10 @@ class Connection(asyncio.Protocol):
     def _write(self, response: Response, keep_alive: bool) -> None:
         if self.transport is None:
             return
-        keep_alive = keep_alive and not self.closing
+        if not keep_alive:
+            self.queue.clear()
+            self.closing = True
+        keep_alive = not self.closing or bool(self.queue)
         lines = [
             f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
             f"Content-Type: {response.content_type}",
@@ -180,9 +188,6 @@ class Connection(asyncio.Protocol):
             lines.append("Connection: close")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
         self.transport.write(head + response.body)
-        if not keep_alive:
-            self.queue.clear()
-            self.closing = True
 
     def _refuse_now(self, status: int, message: str) -> None:
         """After a framing error nothing that follows can be trusted: answer and close."""

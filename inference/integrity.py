@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import tarfile
+import zlib
 from pathlib import Path
 
 from contracts.canonical import sha256_file
@@ -35,6 +37,7 @@ def read_index(model_dir: Path, expected_sha256: str | None) -> tuple[ArchiveInd
         raise PackageRefusedError(f"{path} cannot be read: {error}") from None
     for entry in index.files:
         _check_file(model_dir, entry.path, entry.size, entry.sha256)
+    _refuse_unlisted(model_dir, {entry.path for entry in index.files})
     return index, digest
 
 
@@ -48,10 +51,20 @@ def _check_file(root: Path, name: str, size: int, sha256: str) -> None:
         raise PackageRefusedError(f"{path} is not what {INDEX_FILE} says; package the model again")
 
 
+def _refuse_unlisted(root: Path, listed: set[str]) -> None:
+    """A file beside the listed ones could be loaded in place of one of them, or run."""
+    for path in sorted((root / "model").rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in listed:
+            raise PackageRefusedError(
+                f"{path} is not listed in {INDEX_FILE}: it was added later; package the model again"
+            )
+
+
 def unpack(archive: Path, folder: Path, max_bytes: int = 10 * 1024**3) -> None:
     """Unpack a ``model.tar.gz`` of plain files, as SageMaker does; no links, no way out."""
     try:
-        with tarfile.open(archive, mode="r:gz") as tar:
+        with gzip.open(archive) as zipped, tarfile.open(fileobj=zipped, mode="r:") as tar:
             total = 0
             for member in tar:
                 if not (member.isfile() or member.isdir()):
@@ -62,7 +75,9 @@ def unpack(archive: Path, folder: Path, max_bytes: int = 10 * 1024**3) -> None:
                 if total > max_bytes:
                     raise PackageRefusedError(f"{archive} unpacks to more than {max_bytes} bytes")
                 tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            while zipped.read(1 << 20):  # gzip's checksum stands behind the archive's end
+                pass
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise PackageRefusedError(
             f"{archive} cannot be unpacked ({error}): it is cut short or was changed; "
             "package the model again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable
@@ -10,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.package import ArchiveIndex
+from contracts.package import INDEX_FILE, ArchiveIndex
 from inference.codecs import Decoded
-from inference.errors import ModelFailedError, PackageRefusedError
+from inference.errors import ModelFailedError, PackageRefusedError, RequestError
+from inference.frames import model_input, outputs_as_rows, to_json_values
 from inference.integrity import read_index
-from inference.signature import Signature
+from inference.signature import Signature, is_null
 
 # Libraries that the server itself carries: their types are trusted, never by the artifact's word.
 TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
 DIGEST = "SLIPWAY_MANIFEST_SHA256"
 ALLOW_CODE = "SLIPWAY_ALLOW_CODE"
 TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
+OUTPUTS = ("predict", "predict_proba")
+ENGINES = ("sklearn", "pyfunc")
+MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ class Predictor:
         """Answers in the order of the rows; zero rows give none, without asking the model."""
         if decoded.rows == 0:
             return []
-        frame = _model_input(self.signature, decoded)
+        frame = model_input(self.signature, decoded)
         try:
             answer = self._call(frame)
             predictions = to_json_values(answer)
         except Exception as error:  # a model may raise anything
-            text = " ".join(str(error).split())
-            raise ModelFailedError(f"the model failed: {type(error).__name__}: {text}") from error
+            text = f"{type(error).__name__}: {' '.join(str(error).split())[:MAX_REASON]}"
+            if null := _first_null(self.signature, decoded):
+                raise RequestError(400, f"{null}, and the model says {text}") from error
+            raise ModelFailedError(f"the model failed: {text}") from error
         if len(predictions) != decoded.rows:
             raise ModelFailedError(
                 f"the model failed: {len(predictions)} predictions for {decoded.rows} rows"
@@ -57,7 +62,7 @@ class Predictor:
         }
         try:
             self.predict(Decoded(columns, 1))
-        except ModelFailedError:
+        except (ModelFailedError, RequestError):
             # A model with strict categories may refuse a made-up row and answer every real one.
             return
 
@@ -66,11 +71,20 @@ def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predicto
     """Check and load the package unpacked in ``model_dir``."""
     env = dict(os.environ) if environment is None else environment
     index, digest = read_index(model_dir, env.get(DIGEST))
+    for name, value, allowed in (
+        ("engine", index.engine, ENGINES),
+        ("output", index.output, OUTPUTS),
+    ):
+        if value not in allowed:
+            raise PackageRefusedError(
+                f"{model_dir / INDEX_FILE}: {name} is {value!r}; this server knows "
+                f"{', '.join(allowed)}; package the model again with this version of Slipway"
+            )
     signature = Signature.from_schema(index.inputs)
     folder = model_dir / "model"
     call = _load_sklearn(index, folder, env, digest)
     if call is None:
-        call = _load_pyfunc(folder, env, digest)
+        call = _load_with_mlflow(index, folder, env, digest)
     return Predictor(index, signature, call)
 
 
@@ -91,11 +105,21 @@ def _load_sklearn(
             f"{path} needs the types {', '.join(foreign)}, which nobody allowed; if you trust "
             f"them, set {TRUSTED_TYPES} to their names, separated by commas"
         )
-    model = skops.io.load(path, trusted=needed)
-    return getattr(model, index.output)
+    return _method(skops.io.load(path, trusted=needed), index.output)
 
 
-def _load_pyfunc(folder: Path, env: dict[str, str], digest: str) -> Callable[[Any], Any]:
+def _method(model: Any, output: str) -> Callable[[Any], Any]:
+    if not hasattr(model, output):
+        raise PackageRefusedError(
+            f"the model ({type(model).__name__}) has no {output}; package it with another --output"
+        )
+    call: Callable[[Any], Any] = getattr(model, output)
+    return call if output == "predict" else lambda rows: outputs_as_rows(call(rows))
+
+
+def _load_with_mlflow(
+    index: ArchiveIndex, folder: Path, env: dict[str, str], digest: str
+) -> Callable[[Any], Any]:
     """Any MLflow model, by MLflow; it may run code of its own, so its very hash must be allowed."""
     if not _code_allowed(env, digest):
         raise PackageRefusedError(
@@ -103,8 +127,18 @@ def _load_pyfunc(folder: Path, env: dict[str, str], digest: str) -> Callable[[An
             f"you trust this very package, set {ALLOW_CODE}={digest}"
         )
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
-    import mlflow.pyfunc
-
+    try:
+        import mlflow.pyfunc
+        from mlflow.sklearn import (
+            load_model,  # pyright: ignore[reportPrivateImportUsage, reportUnknownVariableType]
+        )
+    except ImportError as error:
+        raise PackageRefusedError(
+            f"{folder} can only be loaded by MLflow, which this image lacks ({error}); build an "
+            "image with the model's own requirements.txt"
+        ) from None
+    if index.engine == "sklearn":
+        return _method(load_model(str(folder)), index.output)
     return mlflow.pyfunc.load_model(str(folder)).predict
 
 
@@ -112,49 +146,16 @@ def _code_allowed(env: dict[str, str], digest: str) -> bool:
     return digest in re.split(r"[\s,]+", env.get(ALLOW_CODE, ""))
 
 
-def _model_input(signature: Signature, decoded: Decoded) -> Any:
-    """A numpy array for a tensor signature, else a DataFrame with the signature's types."""
-    if signature.tensor is not None:
-        import numpy as np
+def _first_null(signature: Signature, decoded: Decoded) -> str | None:
+    """Where a null stands in a number column that the signature says has none, in words.
 
-        return np.array(list(decoded.columns.values()), dtype=signature.tensor).T
-    import pandas as pd
-
-    series: dict[str, Any] = {}
+    Such a null is passed on, since many models fill it in themselves; one that cannot raises.
+    """
     for column in signature.columns:
-        values = decoded.columns[column.name]
-        dtype = _dtype(column.kind, column.form, values)
-        series[column.name] = pd.Series(values, dtype=dtype)
-    return pd.DataFrame(series)
-
-
-def _dtype(kind: str, form: str, values: list[Any]) -> str:
-    match kind:
-        case "number":
-            return "float32" if form == "float" else "float64"
-        case "integer":
-            has_null = any(isinstance(v, float) for v in values)
-            return "float64" if has_null else form or "int64"
-        case "boolean":
-            return "object" if any(v is None for v in values) else "bool"
-        case _:
-            return "datetime64[ns]" if form == "date-time" else "object"
-
-
-def to_json_values(answer: Any) -> list[Any]:
-    """A model's answer (array, list, Series, DataFrame) as a list with one JSON value a row."""
-    if hasattr(answer, "to_dict") and hasattr(answer, "columns"):
-        records: list[dict[str, Any]] = answer.to_dict(orient="records")
-        return [{str(k): _plain(v) for k, v in record.items()} for record in records]
-    values = answer.tolist() if hasattr(answer, "tolist") else list(answer)
-    return [_plain(value) for value in values]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+        if column.kind == "number" and not column.nullable:
+            for row, value in enumerate(decoded.columns[column.name]):
+                if is_null(value):
+                    return (
+                        f"row {row}, column {column.name!r}: null came; {column.wanted} is needed"
+                    )
+    return None

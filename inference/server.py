@@ -13,15 +13,17 @@ import signal
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 from inference import codecs, http
-from inference.errors import ModelFailedError, RequestError, ServerError
+from inference.errors import ModelFailedError, RequestError, ServerError, shown
 from inference.predictor import Predictor, load
 
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 PREDICT_PATHS = frozenset({"/invocations", "/predict"})
-CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+ALLOWED = {"/ping": "GET"} | dict.fromkeys(PREDICT_PATHS, "POST")
 
 
 class Application:
@@ -37,8 +39,9 @@ class Application:
                 return http.Response(200 if self.predictor else 503, b"")
             case "POST", path if path in PREDICT_PATHS:
                 return await self._predict(request)
-            case _, path if path in PREDICT_PATHS:
-                return http.error(405, f"{path} takes POST")
+            case method, path if path in ALLOWED:
+                problem = f"method is {shown(method)}; {path} takes {ALLOWED[path]}"
+                return replace(http.error(405, problem), headers=(("Allow", ALLOWED[path]),))
             case _:
                 return http.error(404, "there are /ping, /invocations and /predict")
 
@@ -54,6 +57,7 @@ class Application:
             decoded = codecs.decode(predictor.signature, content_type, bytes(request.body))
             loop = asyncio.get_running_loop()
             predictions = await loop.run_in_executor(self.model_thread, predictor.predict, decoded)
+            body = codecs.encode(answer_type, predictions)
         except RequestError as problem:
             return http.error(problem.status, str(problem))
         except ModelFailedError as problem:
@@ -62,7 +66,7 @@ class Application:
         except Exception as problem:  # noqa: BLE001 a defect of ours: one line to the client
             log("server failed", error=repr(problem), trace=_trace(problem))
             return http.error(500, "the server failed; its log says how")
-        return http.Response(200, codecs.encode(answer_type, predictions), answer_type)
+        return http.Response(200, body, answer_type)
 
 
 def _trace(problem: BaseException) -> str:
@@ -94,17 +98,28 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if os.environ.get("SLIPWAY_WATCH_STDIN") == "1":
-        loop.run_in_executor(None, _wait_for_eof, loop, stop)
+        # A daemon: whoever ends the loop waits for the threads of an executor, and this one reads
+        # for as long as stdin stays open.
+        Thread(target=_wait_for_eof, args=(loop, stop), name="stdin", daemon=True).start()
 
+    stopped = asyncio.ensure_future(stop.wait())
+    loading = asyncio.ensure_future(_load(application, model_dir))
+    await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopped.done():
+        loading.result()  # raises what made the loading fail
+        await stopped
+    server.close()
+    await http.drain(connections, DRAIN_SECONDS)
+
+
+async def _load(application: Application, model_dir: Path) -> None:
+    """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
+    loop = asyncio.get_running_loop()
     predictor = await loop.run_in_executor(application.model_thread, load, model_dir)
     await loop.run_in_executor(application.model_thread, predictor.probe)
     application.predictor = predictor
     index = predictor.index
     log("ready", model=index.model, version=index.version, engine=index.engine)
-
-    await stop.wait()
-    server.close()
-    await http.drain(connections, DRAIN_SECONDS)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

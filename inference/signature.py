@@ -39,7 +39,7 @@ class Column:
         if self.form == "date-time":
             return f"a date and time in ISO 8601, of the years {FIRST_YEAR} to {LAST_YEAR},"
         if self.kind == "integer":
-            low, above = INT_RANGES[self.form]
+            low, above = INT_RANGES[self.form or "int64"]
             return f"a whole number from {low} to {above - 1}"
         return names.get(self.kind, "text")
 
@@ -153,7 +153,7 @@ def _integer(value: Any, column: Column) -> Any:
         return _BAD
     if isinstance(value, float) and not value.is_integer():
         return _BAD
-    low, above = INT_RANGES[column.form]
+    low, above = INT_RANGES[column.form or "int64"]
     return int(value) if low <= int(value) < above else _BAD
 
 

@@ -66,7 +66,7 @@ def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     )[["origin", "known_at", *WEATHER]].drop_duplicates(["origin", "known_at"])
     frame = flights.assign(
         known_at=departure,
-        day_of_week=departure.dt.tz_convert("America/New_York").dt.dayofweek.astype("int64"),
+        day_of_week=departure.dt.tz_convert("America/New_York").dt.day_of_week.astype("int64"),
         departure_minute=_minute_of_day(flights["sched_dep_time"]),
         arrival_minute=_minute_of_day(flights["sched_arr_time"]),
         late=(flights["arr_delay"] > LATE_MINUTES).astype("int64"),

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,7 @@ def listening(process: subprocess.Popen[bytes]) -> ModelServer:
 
 
 @contextmanager
-def running(model_dir: Path, digest: str | None, **environment: str) -> Iterator[ModelServer]:
+def running(model_dir: Path, digest: str | None, **environment: str) -> Generator[ModelServer]:
     """A server that is ready, and ends with the block."""
     process = start(model_dir, digest, **environment)
     try:

@@ -9,10 +9,9 @@ import pytest
 from model_code import registry
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The store's URI; every test registers models under names of its own."""
-    folder = tmp_path_factory.getbasetemp() / "model-store"
+def store_uri(factory: pytest.TempPathFactory) -> str:
+    """The worker's store; every test registers models under names of its own."""
+    folder = factory.getbasetemp() / "model-store"
     folder.mkdir(exist_ok=True)
     return f"sqlite:///{folder}/mlflow.db"
 

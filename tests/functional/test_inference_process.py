@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_types_that_nobody_allowed_are_refused_by_name(tmp_path: Path) -> None:
 
     from sklearn.dummy import DummyClassifier
 
-    model = DummyClassifier().fit([[0.0]], [1])
+    model: Any = DummyClassifier().fit([[0.0]], [1])
     model.counted_ = Counter([1])
     digest = write_package(tmp_path, model, COLUMNS)
     process = start(tmp_path, digest)

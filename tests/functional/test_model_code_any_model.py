@@ -19,9 +19,14 @@ from model_code import registry
 from model_code.errors import PackagingError
 from model_code.package import package
 from tests.functional.inference_server import running
-from tests.functional.model_store import register, store  # noqa: F401 a fixture
+from tests.functional.model_store import register, store_uri
 
 pytestmark = pytest.mark.xdist_group("model-store")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return store_uri(tmp_path_factory)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def iris_with_text_labels() -> Case:
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
 
-    data = load_iris(as_frame=True)
+    data: Any = load_iris(as_frame=True)
     labels = data.target.map(dict(enumerate(data.target_names))).astype("object")
     return Case(LogisticRegression(max_iter=500).fit(data.data, labels), data.data, "predict")
 
@@ -44,18 +49,21 @@ def diabetes_forest() -> Case:
     from sklearn.datasets import load_diabetes
     from sklearn.ensemble import RandomForestRegressor
 
-    rows, target = load_diabetes(return_X_y=True, as_frame=True)
-    model = RandomForestRegressor(10, random_state=0).fit(rows, target)
-    return Case(model, rows.head(50), "predict")
+    data: Any = load_diabetes(as_frame=True)
+    model = RandomForestRegressor(10, random_state=0).fit(data.data, data.target)
+    return Case(model, data.data.head(50), "predict")
 
 
 def boosted_trees() -> Case:
     from sklearn.datasets import load_breast_cancer
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
-    rows, target = load_breast_cancer(return_X_y=True, as_frame=True)
-    model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(rows, target)
-    return Case(model, rows.head(50), "predict_proba")
+    data: Any = load_breast_cancer(as_frame=True)
+    with threadpool_limits(1):  # its threads spin where other tests use the cores
+        model = HistGradientBoostingClassifier(max_iter=10, random_state=0)
+        model.fit(data.data, data.target)
+    return Case(model, data.data.head(50), "predict_proba")
 
 
 def text_truth_and_whole_numbers() -> Case:
@@ -112,7 +120,7 @@ def body_of(rows: Any) -> bytes:
     return json.dumps({"dataframe_split": {k: split[k] for k in ("columns", "data")}}).encode()
 
 
-def unpacked(store: str, reference: str, folder: Path, output: str | None = None) -> Path:  # noqa: F811
+def unpacked(store: str, reference: str, folder: Path, output: str | None = None) -> Path:
     made = package(store, reference, folder / "dist", output)
     load_package(made.folder)
     unpack(made.folder / ARCHIVE_FILE, folder / "model")
@@ -121,7 +129,7 @@ def unpacked(store: str, reference: str, folder: Path, output: str | None = None
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
 def test_a_packaged_model_answers_as_the_model_itself(
-    store: str,  # noqa: F811
+    store: str,
     tmp_path: Path,
     make: Callable[[], Case],
 ) -> None:
@@ -137,7 +145,7 @@ def test_a_packaged_model_answers_as_the_model_itself(
 
 
 def test_probabilities_of_several_outputs_stand_by_row(
-    store: str,  # noqa: F811
+    store: str,
     tmp_path: Path,
 ) -> None:
     case = several_outputs_of_an_array()
@@ -150,7 +158,7 @@ def test_probabilities_of_several_outputs_stand_by_row(
 
 
 def test_a_model_with_text_in_it_is_served_over_http(
-    store: str,  # noqa: F811
+    store: str,
     tmp_path: Path,
 ) -> None:
     case = text_truth_and_whole_numbers()
@@ -173,7 +181,7 @@ def test_a_model_with_text_in_it_is_served_over_http(
 
 
 def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
-    store: str,  # noqa: F811
+    store: str,
     tmp_path: Path,
 ) -> None:
     import pandas as pd
@@ -187,15 +195,17 @@ def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
         "mlflow.models.set_model(Doubling())\n"
     )
     example = pd.DataFrame({"x": [1.5, 2.0]})
-    with registry.connected(store):
+    with registry.connected(store) as client:
         import mlflow
+        from mlflow.models import infer_signature
 
-        mlflow.set_experiment("doubling")
-        with mlflow.start_run():
+        location = (tmp_path / "artifacts").as_uri()
+        experiment = client.create_experiment("doubling", artifact_location=location)
+        with mlflow.start_run(experiment_id=experiment):
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(source),
-                signature=mlflow.models.infer_signature(example, example["x"]),
+                signature=infer_signature(example, example["x"]),
                 registered_model_name="doubling",
                 pip_requirements=[],
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,15 @@ from model_code import flights, registry
 from model_code.errors import PackagingError, RegistryError
 from model_code.package import package
 from model_code.train import TrainingOptions, TrainingResult, train
-from tests.functional.model_store import register, store  # noqa: F401 a fixture
+from tests.functional.model_store import register, store_uri
 
 pytestmark = pytest.mark.xdist_group("model-store")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return store_uri(tmp_path_factory)
+
 
 OPTIONS = TrainingOptions(
     model="small-delay", train_months=(1,), evaluate_month=2, sample=500, airports=("LGA",)
@@ -25,12 +32,12 @@ OPTIONS = TrainingOptions(
 
 
 @pytest.fixture(scope="module")
-def trained(store: str) -> TrainingResult:  # noqa: F811
+def trained(store: str) -> TrainingResult:
     return train(OPTIONS, store)
 
 
 def test_training_registers_a_challenger_with_its_metrics(
-    store: str,  # noqa: F811
+    store: str,
     trained: TrainingResult,
 ) -> None:
     version = registry.resolve(store, "small-delay@challenger")
@@ -42,7 +49,7 @@ def test_training_registers_a_challenger_with_its_metrics(
 
 
 def test_a_package_carries_the_signature_and_where_it_comes_from(
-    store: str,  # noqa: F811
+    store: str,
     trained: TrainingResult,
     tmp_path: Path,
 ) -> None:
@@ -64,7 +71,7 @@ def test_a_package_carries_the_signature_and_where_it_comes_from(
 
 
 def test_the_same_version_is_packaged_to_the_same_bytes(
-    store: str,  # noqa: F811
+    store: str,
     trained: TrainingResult,
     tmp_path: Path,
 ) -> None:
@@ -78,7 +85,7 @@ def test_the_same_version_is_packaged_to_the_same_bytes(
     assert left == ["1"], "packaging leaves something behind"
 
 
-def test_aliases_move_from_version_to_version(store: str) -> None:  # noqa: F811
+def test_aliases_move_from_version_to_version(store: str) -> None:
     import pandas as pd
     from sklearn.dummy import DummyRegressor
 
@@ -109,7 +116,7 @@ def test_aliases_move_from_version_to_version(store: str) -> None:  # noqa: F811
     ],
 )
 def test_what_does_not_exist_is_answered_with_what_does(
-    store: str,  # noqa: F811
+    store: str,
     trained: TrainingResult,
     tmp_path: Path,
     reference: str,
@@ -126,7 +133,7 @@ def test_a_store_that_is_no_store_is_one_readable_error(tmp_path: Path) -> None:
 
 
 def test_another_output_is_part_of_the_package(
-    store: str,  # noqa: F811
+    store: str,
     trained: TrainingResult,
     tmp_path: Path,
 ) -> None:
@@ -139,20 +146,20 @@ def test_another_output_is_part_of_the_package(
         package(store, "small-delay/1", tmp_path, output="score")
 
 
-def test_types_of_the_users_own_are_refused_when_they_are_logged(store: str) -> None:  # noqa: F811
+def test_types_of_the_users_own_are_refused_when_they_are_logged(store: str) -> None:
     from collections import Counter
 
     import pandas as pd
     from sklearn.dummy import DummyRegressor
 
     example = pd.DataFrame({"x": [0.0]})
-    model = DummyRegressor().fit(example, [1.0])
-    model.counted_ = Counter([1])  # pyright: ignore[reportAttributeAccessIssue]
+    model: Any = DummyRegressor().fit(example, [1.0])
+    model.counted_ = Counter([1])
     with pytest.raises(RegistryError, match=r"needs the types collections\.Counter, which are not"):
         register(store, "counted", model, example)
     assert "counted" not in registry.names(store), "a refused model was registered"
 
 
-def test_the_same_options_train_the_same_model(store: str, tmp_path: Path) -> None:  # noqa: F811
+def test_the_same_options_train_the_same_model(store: str, tmp_path: Path) -> None:
     again = [train(replace(OPTIONS, model=f"twin-{n}"), store).metrics for n in (1, 2)]
     assert again[0] == again[1]

@@ -1,0 +1,85 @@
+"""Columns to what a model takes, and a model's answer to what JSON carries."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+from inference.codecs import Decoded
+from inference.signature import Signature
+
+
+def model_input(signature: Signature, decoded: Decoded) -> Any:
+    """A numpy array for a tensor signature, else a DataFrame with the signature's types."""
+    import numpy as np
+
+    if signature.tensor is not None:
+        by_column = np.array(list(decoded.columns.values()), dtype=signature.tensor)
+        return np.ascontiguousarray(by_column.T)
+    import pandas as pd
+
+    # One index for all columns, and arrays where pandas would infer nothing else from them: a
+    # third of the time that a frame of one row takes otherwise.
+    index = pd.RangeIndex(decoded.rows)
+    columns: dict[int, Any] = {}
+    for position, column in enumerate(signature.columns):
+        values = decoded.columns[column.name]
+        dtype = _dtype(column.kind, column.form, values)
+        if dtype in {"object", "datetime64[ns]"}:
+            columns[position] = pd.Series(values, dtype=dtype, index=index)
+        else:
+            columns[position] = np.array(values, dtype=dtype)
+    frame = pd.DataFrame(columns, index=index)
+    frame.columns = _names(tuple(signature.names))
+    return frame
+
+
+@lru_cache(maxsize=8)
+def _names(names: tuple[str, ...]) -> Any:
+    """Column names as Python text: pandas' own text type makes each look-up of a column slow."""
+    import pandas as pd
+
+    return pd.Index(names, dtype="object")
+
+
+def _dtype(kind: str, form: str, values: list[Any]) -> str:
+    match kind:
+        case "number":
+            return "float32" if form == "float" else "float64"
+        case "integer":
+            has_null = any(isinstance(v, float) for v in values)
+            return "float64" if has_null else form or "int64"
+        case "boolean":
+            return "object" if any(v is None for v in values) else "bool"
+        case _:
+            return "datetime64[ns]" if form == "date-time" else "object"
+
+
+def to_json_values(answer: Any) -> list[Any]:
+    """A model's answer (array, list, Series, DataFrame) as a list with one JSON value a row."""
+    if hasattr(answer, "toarray"):
+        answer = answer.toarray()  # a sparse matrix of scipy
+    if hasattr(answer, "to_dict") and hasattr(answer, "columns"):
+        records: list[dict[str, Any]] = answer.to_dict(orient="records")
+        return [{str(k): _plain(v) for k, v in record.items()} for record in records]
+    values = answer.tolist() if hasattr(answer, "tolist") else list(answer)
+    return [_plain(value) for value in values]
+
+
+def outputs_as_rows(answer: Any) -> Any:
+    """``predict_proba`` of a model with several outputs: a list of arrays, turned to rows."""
+    if not isinstance(answer, list):
+        return answer
+    parts: list[list[Any]] = [part.tolist() for part in answer]  # pyright: ignore[reportUnknownVariableType]
+    return [list(row) for row in zip(*parts, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

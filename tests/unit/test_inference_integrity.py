@@ -1,0 +1,183 @@
+"""Packages: nothing is loaded that is cut short, changed, added or outside its folder."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from contracts.canonical import sha256_file, sha256_text
+from contracts.package import INDEX_FILE, ArchiveIndex, FileEntry
+from inference.errors import PackageRefusedError
+from inference.integrity import read_index, unpack
+
+CONTENT = {"model/MLmodel": b"flavors: {}\n", "model/data/weights.bin": b"\x00\x01" * 500}
+
+
+def make_package(root: Path, **entries: str) -> str:
+    """An unpacked package; ``entries`` adds files to the index that were never written."""
+    files: list[FileEntry] = []
+    for name, data in CONTENT.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        files.append(FileEntry(name, len(data), sha256_file(path)))
+    files += [FileEntry(path, 1, sha256_text("x")) for path in entries.values()]
+    index = ArchiveIndex(
+        model="wine",
+        version="1",
+        engine="sklearn",
+        output="predict",
+        inputs={"properties": {}, "x-columns": []},
+        outputs={},
+        files=tuple(files),
+    )
+    (root / INDEX_FILE).write_text(index.to_json())
+    return sha256_text(index.to_json())
+
+
+def test_a_complete_package_is_taken_with_and_without_a_hash_from_outside(tmp_path: Path) -> None:
+    digest = make_package(tmp_path)
+    for expected in (digest, None):
+        index, found = read_index(tmp_path, expected)
+        assert found == digest
+        assert [entry.path for entry in index.files] == list(CONTENT)
+
+
+def test_a_folder_without_an_index_is_no_package(tmp_path: Path) -> None:
+    with pytest.raises(PackageRefusedError, match=r"holds no slipway\.json: .* unpacked into"):
+        read_index(tmp_path / "absent", None)
+
+
+def test_an_index_with_another_hash_is_refused(tmp_path: Path) -> None:
+    make_package(tmp_path)
+    with pytest.raises(PackageRefusedError, match=r"SLIPWAY_MANIFEST_SHA256 says 0{12}…: this is "):
+        read_index(tmp_path, "0" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 9}', "{}"])
+def test_an_index_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / INDEX_FILE).write_text(text)
+    with pytest.raises(PackageRefusedError, match=r"slipway\.json cannot be read: "):
+        read_index(tmp_path, None)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+
+
+def link(path: Path) -> None:
+    twin = path.rename(path.parent.parent / "twin")
+    path.symlink_to(twin)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (cut, r"weights\.bin is not what slipway\.json says; package the model again"),
+        (flip, r"weights\.bin is not what slipway\.json says"),
+        (Path.unlink, r"weights\.bin is missing; package the model again"),
+        (link, r"names 'model/data/weights\.bin', which lies outside the package"),
+    ],
+)
+def test_a_file_that_changed_is_refused(
+    tmp_path: Path, change: Callable[[Path], None], message: str
+) -> None:
+    digest = make_package(tmp_path)
+    change(tmp_path / "model/data/weights.bin")
+    with pytest.raises(PackageRefusedError, match=message):
+        read_index(tmp_path, digest)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "model/../../outside"])
+def test_an_index_that_names_a_path_outside_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("x")
+    digest = make_package(tmp_path / "package", extra=name)
+    with pytest.raises(PackageRefusedError, match="which lies outside the package"):
+        read_index(tmp_path / "package", digest)
+
+
+def test_a_file_that_the_index_does_not_list_is_refused(tmp_path: Path) -> None:
+    digest = make_package(tmp_path)
+    (tmp_path / "model" / "model.skops").write_bytes(b"another model")
+    with pytest.raises(PackageRefusedError, match=r"model\.skops is not listed in slipway\.json"):
+        read_index(tmp_path, digest)
+
+
+def make_archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for info, data in members:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def test_an_archive_unpacks_to_its_files(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.tar.gz", *((member(n), d) for n, d in CONTENT.items()))
+    unpack(archive, tmp_path / "out")
+    for name, data in CONTENT.items():
+        assert (tmp_path / "out" / name).read_bytes() == data
+
+
+def test_an_archive_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    noise = os.urandom(4096)
+    whole = make_archive(tmp_path / "a.tar.gz", (member("model/noise"), noise)).read_bytes()
+    archive = tmp_path / "short.tar.gz"
+    for share in (0, 0.01, 0.3, 0.7):
+        archive.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(PackageRefusedError, match="cut short or was changed"):
+            unpack(archive, tmp_path / "out")
+
+
+def test_an_archive_with_damaged_bytes_is_refused(tmp_path: Path) -> None:
+    data = b"".join(str(n).encode() for n in range(4000))
+    whole = bytearray(make_archive(tmp_path / "a.tar.gz", (member("f"), data)).read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 20] = b"\xff" * 20
+    (tmp_path / "a.tar.gz").write_bytes(whole)
+    with pytest.raises(PackageRefusedError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "data", [b"no gzip at all", gzip.compress(b"no tar at all" * 90)], ids=["no gzip", "no tar"]
+)
+def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(data)
+    with pytest.raises(PackageRefusedError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_an_archive_that_reaches_out_of_its_folder_writes_nothing_there(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.tar.gz", (member("../escaped"), b"x"))
+    with pytest.raises(PackageRefusedError, match="cannot be unpacked"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_an_archive_are_refused(tmp_path: Path, kind: bytes) -> None:
+    archive = make_archive(tmp_path / "a.tar.gz", (member("model/x", kind, "/etc/hostname"), b""))
+    with pytest.raises(PackageRefusedError, match="'model/x', no plain file; links are refused"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.tar.gz", (member("a"), b"0" * 600), (member("b"), b"0"))
+    with pytest.raises(PackageRefusedError, match="unpacks to more than 600 bytes"):
+        unpack(archive, tmp_path / "out", max_bytes=600)
