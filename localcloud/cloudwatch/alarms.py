@@ -1,4 +1,8 @@
-"""When an alarm is in which state: M of N, missing data, comparison (fact sheet 5). Pure."""
+"""When a metric alarm is in which state: M of N, missing data, comparison. Pure.
+
+Source: the CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data", with its
+two tables and "Avoiding premature transitions to alarm state".
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.service import ServiceError
-
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
-# CloudWatch looks at a somewhat longer range than EvaluationPeriods for real points (3 -> 5).
+# The evaluation range is longer than EvaluationPeriods (3 -> 5), for real points further back.
 EXTRA_PERIODS = 2
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -20,17 +22,22 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 MISSING_MODES = ("missing", "ignore", "breaching", "notBreaching")
 
+Params = dict[str, Any]
+
 
 @dataclass
 class Alarm:
-    """One metric alarm: what PutMetricAlarm was given, its state, and its tags."""
+    """One alarm: what it was put with, its state, and its tags."""
 
     arn: str
-    params: dict[str, Any]
+    params: Params
     configured: float
+    type: str = "MetricAlarm"
     state: str = INSUFFICIENT_DATA
     reason: str = "Unchecked: Initial alarm creation"
+    reason_data: str | None = None
     state_updated: float = 0.0
+    evaluation_state: str | None = None
     tags: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -38,107 +45,106 @@ class Alarm:
         return str(self.params["AlarmName"])
 
     @property
+    def actions_enabled(self) -> bool:
+        return bool(self.params.get("ActionsEnabled", True))
+
+    @property
     def period(self) -> int:
-        """Seconds; of metric math, the longest of its metrics'."""
-        if "Period" in self.params:
-            return int(self.params["Period"])
-        periods = [
-            q["MetricStat"]["Period"] if "MetricStat" in q else q.get("Period", 60)
-            for q in self.params.get("Metrics", [])
-        ]
-        return int(max(periods, default=60))
+        """Seconds; of metric math, the longest of its queries'."""
+        return period_of(self.params)
 
     @property
     def periods(self) -> int:
         return int(self.params["EvaluationPeriods"])
 
 
+def period_of(params: Params) -> int:
+    if "Period" in params:
+        return int(params["Period"])
+    periods = [
+        q["MetricStat"]["Period"] if "MetricStat" in q else q.get("Period", 1)
+        for q in params.get("Metrics") or []
+    ]
+    return int(max(periods, default=60))
+
+
 @dataclass(frozen=True)
-class Verdict:
-    state: str
-    reason: str
+class Point:
+    """A period's start (epoch seconds), its value, and of how many samples where that is known."""
+
+    at: int
+    value: float
+    samples: float | None = None
 
 
-def evaluate(alarm: Alarm, points: Sequence[float | None]) -> Verdict:
+@dataclass(frozen=True)
+class Outcome:
+    """``state`` is None when the alarm stays as it is; ``points`` were evaluated, newest first."""
+
+    state: str | None
+    points: tuple[Point, ...]
+    breaching: int
+    filled: int
+
+
+def evaluate(params: Params, points: Sequence[Point | None]) -> Outcome:
     """The state by the points of the evaluation range, oldest first; None where none came."""
-    params = alarm.params
-    n = alarm.periods
+    n = int(params["EvaluationPeriods"])
     m = int(params.get("DatapointsToAlarm", n))
     breaches = COMPARISONS[params["ComparisonOperator"]]
     threshold = float(params["Threshold"])
-    real = [p for p in points if p is not None][-n:]
-    breaching = sum(breaches(p, threshold) for p in real)
-    absent = n - len(real)
-    state = _state(params.get("TreatMissingData", "missing"), m, breaching, len(real), absent)
-    if state is None:
-        return Verdict(alarm.state, alarm.reason)
-    return Verdict(state, _reason(alarm, real, breaching, absent))
+    real = [(age, p) for age, p in enumerate(reversed(points), start=1) if p is not None][:n]
+    breaching = sum(breaches(p.value, threshold) for _, p in real)
+    filled = n - len(real)
+    state = _state(
+        params.get("TreatMissingData", "missing"),
+        m,
+        _Count(breaching, len(real), filled, real[-1][0] if real else 0),
+    )
+    return Outcome(state, tuple(p for _, p in real), breaching, filled)
 
 
-def _state(mode: str, m: int, breaching: int, real: int, absent: int) -> str | None:
-    """None keeps the state that there is."""
-    if breaching >= m:
+@dataclass(frozen=True)
+class _Count:
+    """Points that count; ``oldest_age`` is 1 for a point of the newest period."""
+
+    breaching: int
+    real: int
+    filled: int
+    oldest_age: int
+
+
+def _state(mode: str, m: int, count: _Count) -> str | None:
+    if count.breaching >= m:
         return ALARM
-    if absent == 0:
+    if count.filled == 0:
         return OK
     match mode:
         case "breaching":
-            return ALARM if breaching + absent >= m else OK
+            return ALARM if count.breaching + count.filled >= m else OK
         case "notBreaching":
             return OK
         case "ignore":
-            return None if breaching == real else OK
+            # Only a real point within the threshold says anything.
+            return None if count.breaching == count.real else OK
         case _:
-            if real == 0:
+            if count.real == 0:
                 return INSUFFICIENT_DATA
-            return ALARM if breaching == real else OK
+            # Fewer than M points breach. That is an alarm only when all do, and the oldest did so
+            # long ago that the next point could no longer clear it up.
+            is_too_early = count.breaching < count.real or count.oldest_age < m
+            return OK if is_too_early else ALARM
 
 
-def _reason(alarm: Alarm, real: Sequence[float], breaching: int, absent: int) -> str:
-    threshold = float(alarm.params["Threshold"])
-    if not real:
-        return f"Insufficient Data: {absent} datapoints were unknown."
-    shown = ", ".join(f"{p:g}" for p in real)
-    return (
-        f"Threshold Crossed: {breaching} out of the last {len(real)} datapoints [{shown}] "
-        f"breached the threshold ({threshold:g}), {absent} missing."
-    )
+def low_samples(params: Params, samples: float) -> bool:
+    """Whether ``EvaluateLowSampleCountPercentile=ignore`` keeps the state.
 
-
-def check(params: dict[str, Any]) -> None:
-    """What PutMetricAlarm refuses beyond its service model."""
-    has_metrics = bool(params.get("Metrics"))
-    statistics = [k for k in ("Statistic", "ExtendedStatistic") if params.get(k)]
-    if has_metrics and (params.get("MetricName") or statistics):
-        raise _refuse("Metrics list and a single metric cannot be used together.")
-    if not has_metrics:
-        if not params.get("MetricName") or not params.get("Namespace"):
-            raise ServiceError("MissingParameter", "MetricName and Namespace are required.")
-        if len(statistics) != 1:
-            raise _refuse("Exactly one of Statistic and ExtendedStatistic is required.")
-        _check_period(params.get("Period"))
-    if params.get("ComparisonOperator") not in COMPARISONS:
-        raise _refuse(f"ComparisonOperator must be one of {', '.join(COMPARISONS)}.")
-    if "Threshold" not in params:
-        raise ServiceError("MissingParameter", "Threshold is required.")
-    if params.get("DatapointsToAlarm", 1) > params["EvaluationPeriods"]:
-        raise _refuse("DatapointsToAlarm must be less than or equal to EvaluationPeriods.")
-    if params.get("TreatMissingData", "missing") not in MISSING_MODES:
-        raise _refuse(f"TreatMissingData must be one of {', '.join(MISSING_MODES)}.")
-    period = int(params.get("Period", 60))
-    limit = 604_800 if period >= 3_600 else 86_400
-    if period * params["EvaluationPeriods"] > limit:
-        raise _refuse(
-            "Metrics cannot be checked across more than a day (EvaluationPeriods*Period)."
-        )
-
-
-def _check_period(period: int | None) -> None:
-    if period is None:
-        raise ServiceError("MissingParameter", "Period is required.")
-    if period not in (10, 20, 30) and (period < 60 or period % 60):
-        raise _refuse("Period must be 10, 20, 30 or a multiple of 60.")
-
-
-def _refuse(message: str) -> ServiceError:
-    return ServiceError("ValidationError", message)
+    Below 10/(1 − p) samples, for percentiles under the median 10/p (user guide,
+    "Percentile-based alarms and low data samples").
+    """
+    statistic = str(params.get("ExtendedStatistic") or "")
+    if params.get("EvaluateLowSampleCountPercentile") != "ignore" or statistic[:1] != "p":
+        return False
+    share = float(statistic[1:]) / 100.0
+    outer = 1.0 - share if share >= 0.5 else share
+    return outer > 0 and samples < 10.0 / outer - 1e-9

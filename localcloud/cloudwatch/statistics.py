@@ -1,161 +1,186 @@
-"""CloudWatch's statistics over the samples of one period. Pure."""
+"""CloudWatch's statistics over the samples of one period. Pure.
+
+Source: the user guide, "CloudWatch statistics definitions". Percentages go by rank: p99 is "the
+maximum value of the remaining 99%" and tm99 "the average of the remaining 99%".
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from localcloud.cloudwatch.samples import Ordered, Samples
 from localcloud.service import ServiceError
 
-
-@dataclass(frozen=True)
-class StatisticSet:
-    """A publisher's own summary; its samples are not known one by one."""
-
-    count: float
-    total: float
-    minimum: float
-    maximum: float
-
-
-@dataclass
-class Samples:
-    """The samples of one period: exact values with their counts, and summaries."""
-
-    values: dict[float, float] = field(default_factory=dict[float, float])
-    sets: list[StatisticSet] = field(default_factory=list[StatisticSet])
-
-    def add(self, value: float, count: float = 1.0) -> None:
-        self.values[value] = self.values.get(value, 0.0) + count
-
-    def merge(self, other: Samples) -> None:
-        for value, count in other.values.items():
-            self.add(value, count)
-        self.sets.extend(other.sets)
-
-    @property
-    def count(self) -> float:
-        return sum(self.values.values()) + sum(s.count for s in self.sets)
-
-    @property
-    def total(self) -> float:
-        return sum(v * n for v, n in self.values.items()) + sum(s.total for s in self.sets)
-
-
-_BASIC: dict[str, Callable[[Samples], float]] = {
+BASIC: dict[str, Callable[[Samples], float]] = {
     "SampleCount": lambda s: s.count,
     "Sum": lambda s: s.total,
     "Average": lambda s: s.total / s.count,
     "Minimum": lambda s: min([*s.values, *(x.minimum for x in s.sets)]),
     "Maximum": lambda s: max([*s.values, *(x.maximum for x in s.sets)]),
 }
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
-_RANGE = re.compile(r"(PR|TC|TS|TM|WM)\(([^:]*):([^:]*)\)")
-_SHORT = re.compile(r"(tm|wm|tc|ts)(\d{1,2}(?:\.\d+)?)")
+_PERCENT = r"\d{1,2}(?:\.\d{1,10})?|100(?:\.0{1,10})?"
+_NUMBER = r"\d+(?:\.\d{1,10})?"
+_SHORT = re.compile(rf"(p|tm|wm|tc|ts)({_PERCENT})")
+_BOUND = rf"(?:{_NUMBER})?%?"
+_RANGE = re.compile(rf"(PR|TC|TS|TM|WM)\(({_BOUND}):({_BOUND})\)")
 
 
-def check(statistic: str) -> None:
+@dataclass(frozen=True)
+class Bound:
+    """One edge of a range: a percentage of the samples by rank, or a value; None is open."""
+
+    number: float
+    is_percent: bool
+
+    def is_below(self, other: Bound) -> bool:
+        return self.is_percent == other.is_percent and self.number < other.number
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A statistic that needs raw data points: ``kind`` over ``(low, high]``."""
+
+    kind: str
+    low: Bound | None
+    high: Bound | None
+
+
+def parse(name: str) -> Extended | None:
+    """The extended statistic that ``name`` means; None for a basic one.
+
+    Raises:
+        ServiceError: CloudWatch knows no such statistic.
+    """
+    if name in BASIC:
+        return None
+    if name == "IQM":
+        return Extended("TM", Bound(25.0, True), Bound(75.0, True))
+    if match := _SHORT.fullmatch(name):
+        return Extended(match[1].upper(), None, Bound(float(match[2]), True))
+    match = _RANGE.fullmatch(name)
+    if match is None:
+        raise _unknown(name)
+    low, high = _bound(name, match[2]), _bound(name, match[3])
+    if low is None and high is None:
+        raise _unknown(name)
+    if match[1] == "PR" and any(b is not None and b.is_percent for b in (low, high)):
+        raise _unknown(name)
+    if low is not None and high is not None and not low.is_below(high):
+        raise _unknown(name)
+    return Extended(match[1], low, high)
+
+
+def check(name: str) -> None:
     """Refuse a statistic that CloudWatch does not know."""
-    known = statistic in _BASIC or statistic == "IQM"
-    patterns = (_PERCENTILE, _RANGE, _SHORT)
-    if not known and not any(p.fullmatch(statistic) for p in patterns):
-        raise ServiceError("InvalidParameterValue", f"Statistic {statistic} is not supported.")
+    parse(name)
 
 
-def compute(statistic: str, samples: Samples) -> float | None:
-    """The statistic's value; None without samples, or for a percentile of summaries."""
+def compute(name: str, samples: Samples) -> float | None:
+    """The statistic's value; None without samples, or where it needs raw data points."""
     if samples.count <= 0:
         return None
-    if statistic in _BASIC:
-        return _BASIC[statistic](samples)
-    ordered = _ordered(samples)
+    extended = parse(name)
+    if extended is None:
+        return BASIC[name](samples)
+    ordered = samples.ordered()
     if ordered is None:
         return None
-    if match := _PERCENTILE.fullmatch(statistic):
-        return percentile(ordered, float(match[1]))
-    if statistic == "IQM":
-        return _in_range("TM", ordered, "25%", "75%")
-    if match := _RANGE.fullmatch(statistic):
-        return _in_range(match[1], ordered, match[2], match[3])
-    if match := _SHORT.fullmatch(statistic):
-        return _in_range(match[1].upper(), ordered, "", f"{match[2]}%")
-    check(statistic)
-    return None
-
-
-Ordered = list[tuple[float, float]]
-
-
-def _ordered(samples: Samples) -> Ordered | None:
-    """Values with counts in order; a summary counts only where its one value is known."""
-    values = dict(samples.values)
-    for summary in samples.sets:
-        if summary.minimum != summary.maximum and summary.count != 1:
-            return None
-        values[summary.minimum] = values.get(summary.minimum, 0.0) + summary.count
-    return sorted(values.items())
+    if extended.kind == "P":
+        assert extended.high is not None
+        return percentile(ordered, extended.high.number)
+    return _in_range(extended, ordered)
 
 
 def percentile(ordered: Ordered, percent: float) -> float:
-    """Linear interpolation between the closest ranks, as numpy's default does."""
+    """The largest value that is left when the highest (100 − percent) % are taken away."""
     count = sum(n for _, n in ordered)
-    rank = (count - 1) * percent / 100
-    low = int(rank)
-    below, above = _at(ordered, low), _at(ordered, min(low + 1, count - 1))
-    return below + (above - below) * (rank - low)
-
-
-def _at(ordered: Ordered, index: float) -> float:
+    keep = count - _share(count, 100.0 - percent)
     seen = 0.0
-    for value, count in ordered:
-        seen += count
-        if index < seen:
+    for value, n in ordered:
+        seen += n
+        if seen >= keep:
             return value
     return ordered[-1][0]
 
 
-def _in_range(kind: str, ordered: Ordered, low: str, high: str) -> float | None:
-    """PR, TC, TS, TM, WM over ``(low, high]``; bounds are values, or percents of the samples."""
-    lower, upper = _bound(ordered, low, 0.0), _bound(ordered, high, 100.0)
+def _in_range(wanted: Extended, ordered: Ordered) -> float | None:
     total = sum(n for _, n in ordered)
-    inside = [
-        (v, n) for v, n in ordered if (lower is None or v > lower) and (upper is None or v <= upper)
-    ]
+    if wanted.kind == "WM":
+        return sum(v * n for v, n in _clamped(wanted, ordered)) / total
+    inside = _trimmed(wanted, ordered)
     count = sum(n for _, n in inside)
-    match kind:
+    match wanted.kind:
         case "PR":
             return 100.0 * count / total
         case "TC":
             return count
         case "TS":
             return sum(v * n for v, n in inside)
-        case "TM":
-            return sum(v * n for v, n in inside) / count if count else None
         case _:
-            clamped = sum(_clamp(v, lower, upper) * n for v, n in ordered)
-            return clamped / total
+            return sum(v * n for v, n in inside) / count if count else None
 
 
-def _bound(ordered: Ordered, text: str, open_percent: float) -> float | None:
+def _trimmed(wanted: Extended, ordered: Ordered) -> Ordered:
+    """What is left: by value in ``(low, high]``, by percentage without the outer ranks."""
+    total = sum(n for _, n in ordered)
+    first, last = 0.0, total
+    kept = ordered
+    for bound, is_low in ((wanted.low, True), (wanted.high, False)):
+        if bound is None:
+            continue
+        if not bound.is_percent:
+            kept = [(v, n) for v, n in kept if (v > bound.number) == is_low]
+        elif is_low:
+            first = _share(total, bound.number)
+        else:
+            last = total - _share(total, 100.0 - bound.number)
+    return kept if (first, last) == (0.0, total) else _ranks(kept, first, last)
+
+
+def _ranks(ordered: Ordered, first: float, last: float) -> Ordered:
+    kept: Ordered = []
+    start = 0.0
+    for value, n in ordered:
+        count = min(start + n, last) - max(start, first)
+        if count > 0:
+            kept.append((value, count))
+        start += n
+    return kept
+
+
+def _clamped(wanted: Extended, ordered: Ordered) -> Ordered:
+    low, high = (
+        percentile(ordered, b.number) if b is not None and b.is_percent else b and b.number
+        for b in (wanted.low, wanted.high)
+    )
+    lower = -math.inf if low is None else low
+    upper = math.inf if high is None else high
+    return [(min(max(v, lower), upper), n) for v, n in ordered]
+
+
+def _share(count: float, percent: float) -> float:
+    """How many whole samples ``percent`` of ``count`` are; never one too few by rounding."""
+    return math.floor(count * percent / 100.0 + 1e-9)
+
+
+def _bound(name: str, text: str) -> Bound | None:
     if not text:
         return None
-    try:
-        if not text.endswith("%"):
-            return float(text)
-        percent = float(text[:-1])
-    except ValueError:
-        raise ServiceError("InvalidParameterValue", f"{text!r} is no bound.") from None
-    return None if percent == open_percent else percentile(ordered, percent)
+    number = text.removesuffix("%")
+    if not number:
+        raise _unknown(name)
+    bound = Bound(float(number), text.endswith("%"))
+    if bound.is_percent and bound.number > 100:
+        raise _unknown(name)
+    return bound
 
 
-def _clamp(value: float, lower: float | None, upper: float | None) -> float:
-    value = value if lower is None else max(value, lower)
-    return value if upper is None else min(value, upper)
-
-
-def describe(samples: Samples, statistics: list[str]) -> dict[str, Any]:
-    """Several statistics at once, for GetMetricStatistics; absent where there is no value."""
-    found = {name: compute(name, samples) for name in statistics}
-    return {name: value for name, value in found.items() if value is not None}
+def _unknown(name: str) -> ServiceError:
+    return ServiceError(
+        "InvalidParameterValue",
+        f"The value {name} for parameter ExtendedStatistics is not supported; use p90, tm90, "
+        "tc90, ts90, wm90, IQM, PR(n:m), or TM, TC, TS, WM with (n:m) or (n%:m%).",
+    )

@@ -1,26 +1,25 @@
 """Every data point of every metric, by minute (and by second for high resolution).
 
-Kept by simulated age, counted from a metric's newest point: seconds for three hours, minutes for
-fifteen days; values are exact all that time. AWS goes on with coarser points after that.
+Kept as long as CloudWatch keeps them, in simulated time: seconds for three hours, minutes for
+fifteen days (AWS goes on with coarser points, which nothing here asks for). Minutes older than
+three hours that have many different values keep count, sum, minimum and maximum, and each other
+value to 1 %.
 """
 
 from __future__ import annotations
 
 import threading
-from array import array
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from localcloud.cloudwatch.statistics import Samples, StatisticSet
+from localcloud.cloudwatch.samples import Samples, StatisticSet
+from localcloud.cloudwatch.streams import HOUR, Hour, Points, Stream
 
 MINUTE = 60
-SECONDS_KEPT = 3 * 3600
-MINUTES_KEPT = 15 * 24 * 3600
-# So many values wait in a plain array before they are counted.
-MAX_PENDING = 4096
+SECONDS_KEPT = 3 * HOUR
+MINUTES_KEPT = 15 * 24 * HOUR
 
 __all__ = ["MetricKey", "MetricStore", "StatisticSet"]
 
@@ -35,54 +34,6 @@ class MetricKey:
     dimensions: tuple[tuple[str, str], ...]
 
 
-class _Bucket:
-    """One minute or second of one unit; ``pending`` is not yet part of ``samples``."""
-
-    __slots__ = ("pending", "samples")
-
-    def __init__(self) -> None:
-        self.samples = Samples()
-        self.pending = array("d")
-
-    def read(self) -> Samples:
-        if self.pending:
-            for value, count in Counter(self.pending).items():
-                self.samples.add(value, count)
-            self.pending = array("d")
-        return self.samples
-
-
-class _Stream:
-    """One metric in one unit."""
-
-    __slots__ = ("bucket", "minutes", "seconds", "start")
-
-    def __init__(self) -> None:
-        self.minutes: dict[int, _Bucket] = {}
-        self.seconds: dict[int, _Bucket] = {}
-        self.start = -1
-        self.bucket = _Bucket()
-
-    def minute(self, start: int) -> _Bucket:
-        found = self.minutes.get(start)
-        if found is None:
-            found = self.minutes[start] = _Bucket()
-            _drop_before(self.minutes, max(self.minutes) - MINUTES_KEPT)
-        return found
-
-    def second(self, start: int) -> _Bucket:
-        found = self.seconds.get(start)
-        if found is None:
-            found = self.seconds[start] = _Bucket()
-            _drop_before(self.seconds, max(self.seconds) - SECONDS_KEPT)
-        return found
-
-
-def _drop_before(buckets: dict[int, _Bucket], oldest: int) -> None:
-    for start in [s for s in buckets if s < oldest]:
-        del buckets[start]
-
-
 _HotKey = tuple[str, str, str, frozenset[tuple[str, str]], str]
 
 
@@ -91,8 +42,15 @@ class MetricStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[MetricKey, dict[str, _Stream]] = {}
-        self._hot: dict[_HotKey, _Stream] = {}
+        self._streams: dict[MetricKey, dict[str, Stream]] = {}
+        self._hot: dict[_HotKey, Stream] = {}
+        self._changes = 0
+        self._pruned = 0
+
+    @property
+    def changes(self) -> int:
+        """Grows with every change; equal numbers mean equal content."""
+        return self._changes
 
     def record(
         self,
@@ -109,16 +67,15 @@ class MetricStore:
         start = second - second % MINUTE
         hot = (region, namespace, metric, frozenset(dimensions.items()), unit)
         with self._lock:
+            self._changes += 1
             stream = self._hot.get(hot)
             if stream is None:
                 key = MetricKey(region, namespace, metric, tuple(sorted(dimensions.items())))
                 stream = self._hot[hot] = self._stream(key, unit)
-            if stream.start != start:
-                stream.bucket = stream.minute(start)
+            if stream.bucket is None or stream.start != start:
+                stream.bucket = stream.minutes.bucket(start)
                 stream.start = start
-            stream.bucket.pending.append(value)
-            if len(stream.bucket.pending) >= MAX_PENDING:
-                stream.bucket.read()
+            stream.bucket.append(value)
 
     def put(
         self,
@@ -130,20 +87,32 @@ class MetricStore:
         fine: bool = False,
     ) -> None:
         """Add values with their counts, or a summary; ``fine`` keeps the second as well."""
-        samples = Samples(dict(values), [] if summary is None else [summary])
+        samples = Samples(dict(values))
+        if summary is not None:
+            samples.add_set(summary)
         second = int(at)
         with self._lock:
+            self._changes += 1
             stream = self._stream(key, unit)
-            stream.minute(second - second % MINUTE).read().merge(samples)
+            stream.minutes.bucket(second - second % MINUTE).merge(samples)
             if fine:
-                stream.second(second).read().merge(samples)
+                stream.seconds.bucket(second).merge(samples)
 
-    def _stream(self, key: MetricKey, unit: str) -> _Stream:
-        return self._streams.setdefault(key, {}).setdefault(unit, _Stream())
+    def _stream(self, key: MetricKey, unit: str) -> Stream:
+        return self._streams.setdefault(key, {}).setdefault(unit, Stream())
 
-    def keys(self, region: str) -> list[MetricKey]:
+    def latest(self, region: str) -> dict[MetricKey, int]:
+        """The region's metrics with the start of their newest minute or second."""
         with self._lock:
-            return [key for key in self._streams if key.region == region]
+            return {
+                key: max(stream.latest() for stream in units.values())
+                for key, units in self._streams.items()
+                if key.region == region
+            }
+
+    def units(self, key: MetricKey) -> list[str]:
+        with self._lock:
+            return list(self._streams.get(key, {}))
 
     def periods(
         self, key: MetricKey, start: int, end: int, period: int, unit: str | None = None
@@ -157,34 +126,81 @@ class MetricStore:
             for name, stream in self._streams.get(key, {}).items():
                 if unit is not None and name != unit:
                     continue
-                fine = period < MINUTE and stream.seconds
-                buckets = stream.seconds if fine else stream.minutes
-                for at in [a for a in buckets if start <= a < end]:
+                fine = period < MINUTE and stream.seconds.hours
+                points = stream.seconds if fine else stream.minutes
+                for at, samples in points.between(start, end):
                     begin = start + (at - start) // period * period
-                    found.setdefault(begin, Samples()).merge(buckets[at].read())
+                    found.setdefault(begin, Samples()).merge(samples)
         return dict(sorted(found.items()))
 
-    def snapshot(self) -> list[Any]:
-        """Plain data for :meth:`restore`."""
+    def prune(self, now: float) -> None:
+        """Forget what is too old at ``now``; cheap enough for every minute, done every hour.
+
+        As in :meth:`snapshot`, the lock is held for a moment at a time.
+        """
+        if int(now) // HOUR == self._pruned:
+            return
+        self._pruned = int(now) // HOUR
         with self._lock:
-            return [
-                (
-                    (key.region, key.namespace, key.metric, key.dimensions),
-                    unit,
-                    _plain(stream.minutes),
-                    _plain(stream.seconds),
-                )
+            streams = [stream for units in self._streams.values() for stream in units.values()]
+        for stream in streams:
+            with self._lock:
+                stream.minutes.drop_before(int(now) - MINUTES_KEPT)
+                stream.seconds.drop_before(int(now) - SECONDS_KEPT)
+                stream.forget_bucket()
+                warm = stream.minutes.warm_before(int(now) - SECONDS_KEPT)
+            for hour in warm:
+                self._freeze(stream, hour)
+        with self._lock:
+            self._drop_empty()
+            self._changes += 1
+
+    def _freeze(self, stream: Stream, hour: Hour) -> None:
+        with self._lock:
+            buckets = list(hour.buckets().values())
+        for bucket in buckets:
+            with self._lock:
+                bucket.compact()
+        with self._lock:
+            stream.forget_bucket()
+            hour.freeze()
+
+    def _drop_empty(self) -> None:
+        for key, units in list(self._streams.items()):
+            for unit in [u for u, stream in units.items() if stream.is_empty]:
+                del units[unit]
+            if not units:
+                del self._streams[key]
+        self._hot.clear()
+
+    def snapshot(self) -> list[Any]:
+        """Plain data for :meth:`restore`; only hours that changed are written down anew.
+
+        The lock is held for one metric at a time, so that no invocation waits for all of them.
+        """
+        with self._lock:
+            streams = [
+                (key, unit, stream)
                 for key, units in self._streams.items()
                 for unit, stream in units.items()
             ]
+        found: list[Any] = []
+        for key, unit, stream in streams:
+            plain_key = (key.region, key.namespace, key.metric, key.dimensions)
+            with self._lock:
+                found.append((plain_key, unit, stream.minutes.pack(), stream.seconds.pack()))
+        return found
 
     def restore(self, state: list[Any]) -> None:
+        """Take over a :meth:`snapshot`; one that cannot be read changes nothing."""
+        streams: dict[MetricKey, dict[str, Stream]] = {}
+        for key, unit, minutes, seconds in state:
+            stream = streams.setdefault(MetricKey(*key), {}).setdefault(unit, Stream())
+            stream.minutes = Points.unpack(minutes)
+            stream.seconds = Points.unpack(seconds)
         with self._lock:
             self._clear()
-            for key, unit, minutes, seconds in state:
-                stream = self._stream(MetricKey(*key), unit)
-                _fill(stream.minutes, minutes)
-                _fill(stream.seconds, seconds)
+            self._streams = streams
 
     def reset(self) -> None:
         with self._lock:
@@ -193,18 +209,5 @@ class MetricStore:
     def _clear(self) -> None:
         self._streams.clear()
         self._hot.clear()
-
-
-def _plain(buckets: dict[int, _Bucket]) -> dict[int, Any]:
-    plain: dict[int, Any] = {}
-    for start, bucket in buckets.items():
-        samples = bucket.read()
-        sets = [(s.count, s.total, s.minimum, s.maximum) for s in samples.sets]
-        plain[start] = (dict(samples.values), sets)
-    return plain
-
-
-def _fill(buckets: dict[int, _Bucket], plain: dict[int, Any]) -> None:
-    for start, (values, sets) in plain.items():
-        bucket = buckets[start] = _Bucket()
-        bucket.samples = Samples(dict(values), [StatisticSet(*s) for s in sets])
+        self._changes += 1
+        self._pruned = 0

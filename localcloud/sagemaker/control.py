@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +50,10 @@ CLOSE_SECONDS = 3.0
 class ServerOptions:
     """What an instance runs, and how long it may take, in wall seconds.
 
-    ``command`` takes ``--host``, ``--port`` and ``--model-dir``.
+    ``command`` takes ``--host``, ``--port`` and ``--model-dir``; None is our own model server.
     """
 
-    command: tuple[str, ...] = (sys.executable, "-m", "inference", "serve")
+    command: tuple[str, ...] | None = None
     min_startup_seconds: float = 120.0
     timeout_seconds: float = TIMEOUT_SECONDS
 
@@ -94,7 +93,7 @@ class SageMaker:
         router = Router()
         self.runtime = Runtime(router, clock, metrics, self._capture, options.timeout_seconds)
         settings = LaunchSettings(options.command, home / "logs", options.min_startup_seconds)
-        launcher = Launcher(settings, self._artifacts, clock)
+        self._launcher = launcher = Launcher(settings, self._artifacts, clock)
         self._deployer = Deployer(self._state, launcher, router, clock, on_change)
         self._supervisor = Supervisor(self._deployer.fleets, launcher, router, clock, metrics, home)
         self._supervisor.start()
@@ -136,6 +135,7 @@ class SageMaker:
         self._supervisor.stop()
         self._deployer.halt(CLOSE_SECONDS)
         self._supervisor.close()
+        self._launcher.close()
         self._capture.close()
 
     def _operations(self) -> dict[str, Handler]:

@@ -14,6 +14,7 @@ from localcloud.clock import Clock
 from localcloud.image import local_image
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
 from localcloud.sagemaker.instance import Container, Instance, StartError, StoppedError
+from localcloud.sagemaker.nursery import Nursery
 from localcloud.sagemaker.records import Stored
 from localcloud.sagemaker.routing import Fleet
 
@@ -25,9 +26,12 @@ KILL_AFTER_SECONDS = 30.0  # fact sheet 1.1: SIGKILL 30 s after SIGTERM
 
 @dataclass(frozen=True)
 class LaunchSettings:
-    """How instances are run. ``min_startup_seconds`` are wall seconds, whatever the speed."""
+    """How instances are run: by ``command``, else as our own server.
 
-    command: tuple[str, ...]
+    ``min_startup_seconds`` are wall seconds, whatever the speed.
+    """
+
+    command: tuple[str, ...] | None
     logs: Path
     min_startup_seconds: float
 
@@ -75,6 +79,7 @@ class Launcher:
         self._places = threading.Semaphore(MAX_STARTING)
         self._lock = threading.Lock()
         self._running: set[Instance] = set()
+        self._nursery = Nursery()
 
     def launch(self, spec: VariantSpec, is_stopped: Callable[[], bool]) -> Instance:
         """One instance that answers ``/ping``.
@@ -159,6 +164,10 @@ class Launcher:
             running = list(self._running)
         self.stop(running, grace_seconds)
 
+    def close(self) -> None:
+        """No instance starts any more."""
+        self._nursery.close()
+
     def _container(self, spec: VariantSpec) -> Container:
         definition: dict[str, Any] = spec.model().params["PrimaryContainer"]
         if definition["Image"] != local_image():
@@ -174,6 +183,7 @@ class Launcher:
         window = spec.variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS)
         return Container(
             command=self._settings.command,
+            nursery=self._nursery,
             model_dir=model_dir,
             environment=definition.get("Environment") or {},
             log_folder=self._settings.logs / spec.endpoint / spec.name,

@@ -13,18 +13,17 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from localcloud.image import ROOT
 from localcloud.sagemaker.connection import Connection
+from localcloud.sagemaker.nursery import ONE_THREAD, Child, Nursery, NurseryError
 
 PING_TIMEOUT_SECONDS = 2.0  # fact sheet 1.1
 PING_EVERY_SECONDS = 0.1
 FIRST_LINE_EVERY_SECONDS = 0.02
 # What a server needs of our own environment; everything else is the container's.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
 
 
 class StartError(Exception):
@@ -37,9 +36,13 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Container:
-    """What one instance runs: a command that takes ``--host --port --model-dir``, and where."""
+    """What one instance runs and where: our server out of the nursery, or a command.
 
-    command: tuple[str, ...]
+    The command takes ``--host``, ``--port`` and ``--model-dir``.
+    """
+
+    command: tuple[str, ...] | None
+    nursery: Nursery
     model_dir: Path
     environment: Mapping[str, str]
     log_folder: Path
@@ -58,17 +61,11 @@ class Instance:
         self.log = container.log_folder / f"{self.id}.log"
         self._deadline = time.monotonic() + container.startup_seconds
         container.log_folder.mkdir(parents=True, exist_ok=True)
-        command = [*container.command, "--host", "127.0.0.1", "--port", "0"]
+        arguments = ["--host", "127.0.0.1", "--port", "0"]
+        arguments += ["--model-dir", str(container.model_dir)]
+        environment = self._environment(container)
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "--model-dir", str(container.model_dir)],
-                cwd=ROOT,
-                env=self._environment(container),
-                stdin=subprocess.PIPE,  # held open by us alone: its end is the server's end
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._process = _start(container, arguments, environment, log)
 
     @property
     def pid(self) -> int:
@@ -131,7 +128,7 @@ class Instance:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
             **inherited,
-            **_ONE_THREAD,
+            **ONE_THREAD,
             "PYTHONUNBUFFERED": "1",
             **container.environment,
             "SLIPWAY_WATCH_STDIN": "1",
@@ -144,3 +141,27 @@ class Instance:
                 if line.startswith(b'{"event": "listening"') and line.endswith(b"\n"):
                     return int(json.loads(line)["port"])
         return 0
+
+
+def _start(
+    container: Container, arguments: list[str], environment: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes] | Child:
+    """The server's process; its standard input is held open by us alone: its end is the server's.
+
+    Raises:
+        StartError: there is no process.
+    """
+    if container.command is None:
+        try:
+            return container.nursery.spawn(["serve", *arguments], environment, log.fileno())
+        except NurseryError as error:
+            raise StartError(str(error)) from error
+    return subprocess.Popen(
+        [*container.command, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )

@@ -110,8 +110,10 @@ def predict(cloud: Cloud, name: str) -> Any:
 
 
 def children(cloud: Cloud) -> list[psutil.Process]:
+    """The model servers: forks of the nursery."""
     daemon = psutil.Process(cloud.status().pid)
-    return [p for p in daemon.children() if "serve" in p.cmdline()]
+    nurseries = [p for p in daemon.children() if "localcloud.sagemaker.nursery" in p.cmdline()]
+    return [server for nursery in nurseries for server in nursery.children()]
 
 
 @pytest.mark.timeout(240)
