@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
+MLFLOW_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # Types whose code comes with the libraries that every server carries; nothing of a user's own.
 TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
 
@@ -69,8 +70,14 @@ def connected(uri: str) -> Generator[MlflowClient]:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
+    given = {name: os.environ.get(name) for name in MLFLOW_VARIABLES}
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    # MLflow writes both into the environment, where they would pass for the user's own choice.
+    for name, value in given.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
     try:
         yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:

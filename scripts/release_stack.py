@@ -92,6 +92,20 @@ def stack_name(stack: str | None) -> str:
     return stack or os.environ.get("PULUMI_STACK") or LOCAL_STACK
 
 
+def settings_file(root: Path, name: str) -> Path:
+    """The stack's file.
+
+    Raises:
+        StackError: there is none; lists those that there are.
+    """
+    settings = root / f"Pulumi.{name}.yaml"
+    if not settings.is_file():
+        found = sorted(p.name.removeprefix("Pulumi.") for p in root.glob("Pulumi.*.yaml"))
+        known = ", ".join(p.removesuffix(".yaml") for p in found) or "none"
+        raise StackError(f"no stack {name!r}: {settings.name} is missing; the stacks are: {known}")
+    return settings
+
+
 def open_stack(stack: str | None, root: Path | None = None) -> ReleaseStack:
     """The stack of the project at ``root`` (default: where we are).
 
@@ -100,11 +114,7 @@ def open_stack(stack: str | None, root: Path | None = None) -> ReleaseStack:
     """
     root = root or project_root()
     name = stack_name(stack)
-    settings = root / f"Pulumi.{name}.yaml"
-    if not settings.is_file():
-        found = sorted(p.name.removeprefix("Pulumi.") for p in root.glob("Pulumi.*.yaml"))
-        known = ", ".join(p.removesuffix(".yaml") for p in found) or "none"
-        raise StackError(f"no stack {name!r}: {settings.name} is missing; the stacks are: {known}")
+    settings = settings_file(root, name)
     if name == LOCAL_STACK:
         _enter_local_cloud(root)
     region = _region(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_the_first_up_makes_everything_and_the_endpoint_answers(staged: Staged) 
         EndpointName=ENDPOINT, ContentType="application/json", Body=b'{"instances": [{"x": 5}]}'
     )
     assert json.load(answer["Body"])["predictions"] == pytest.approx([5.0])
+
+
+def test_the_sagemaker_sdk_reads_and_invokes_the_endpoint(staged: Staged) -> None:
+    program = (
+        "import sys\n"
+        "from sagemaker.core.resources import Endpoint\n"
+        "endpoint = Endpoint.get(endpoint_name=sys.argv[1])\n"
+        'body = b\'{"instances": [{"x": 2}]}\'\n'
+        "answer = endpoint.invoke(body=body, content_type='application/json')\n"
+        "print(endpoint.endpoint_status, answer.body.read().decode())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, ENDPOINT],
+        env={**clean_environment(), **staged.project.cloud.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    status, answer = done.stdout.split(maxsplit=1)
+    assert status == "InService"
+    assert json.loads(answer)["predictions"] == pytest.approx([2.0])
 
 
 def test_a_second_up_and_a_refresh_change_nothing(staged: Staged) -> None:

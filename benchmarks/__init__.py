@@ -1,0 +1,1 @@
+"""Figures of Slipway beside those of a peer, measured in the same run."""
