@@ -1,4 +1,4 @@
-"""``make bench`` (``python -m benchmarks [NAME …]``): runs the benchmarks and prints their tables."""
+"""``make bench`` (``python -m benchmarks [NAME …]``): runs benchmarks and prints their tables."""
 
 from __future__ import annotations
 

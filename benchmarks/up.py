@@ -1,7 +1,7 @@
 """``slipway up`` (engine in this process, program inline) beside a plain ``pulumi up``.
 
-Both run the same program on the same engine against a local cloud of their own; first, unchanged and
-one change (an alarm's threshold).
+Both run the same program on the same engine, each against a local cloud of its own: the first `up`,
+one that changes nothing, and one that changes an alarm's threshold.
 """
 
 from __future__ import annotations

@@ -135,6 +135,11 @@ def load_package(directory: Path, *, verify_archive: bool = True) -> PackageMani
             f"no package at {directory}: {MANIFEST_FILE} is missing; "
             "make one with `slipway package MODEL/VERSION`"
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackageError(
+            f"{manifest_path} cannot be read ({error}); "
+            "make the package again with `slipway package MODEL/VERSION`"
+        ) from None
     manifest = PackageManifest.from_json(text, str(manifest_path))
     if verify_archive:
         _check_archive(directory / ARCHIVE_FILE, manifest)

@@ -52,9 +52,10 @@ def standing_alarms(
 ) -> tuple[StandingAlarm, ...]:
     """Errors and p95 latency of what serves; their names outlive every release."""
     dimensions = {"EndpointName": endpoint_name, "VariantName": variant}
+    limit = f"{100 * limits.error_fraction:.3g}%"
     errors = StandingAlarm(
         suffix="errors",
-        description=f"More than {limits.error_fraction:.1%} of {endpoint_name}'s requests fail.",
+        description=f"More than {limit} of {endpoint_name}'s requests fail.",
         metric_name="InvocationModelErrors",
         statistic="Average",
         extended_statistic=None,

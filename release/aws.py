@@ -231,7 +231,7 @@ class AwsCloud:
             case PutAlarm():
                 call(self["cloudwatch"].put_metric_alarm, **_alarm_input(endpoint_name, action))
             case DeleteAlarms(names):
-                # DeleteAlarms takes a hundred names, and none of them goes if one is unknown.
+                # An unknown name makes the call answer an error; it takes a hundred at most.
                 existing = tuple(self.alarms(names))
                 if existing:
                     call(self["cloudwatch"].delete_alarms, AlarmNames=list(existing))

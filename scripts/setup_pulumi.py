@@ -115,7 +115,9 @@ def ensure(say: Say) -> Path:
 def _go(folder: Path) -> str:
     go = shutil.which("go")
     if go is None:
-        raise PulumiSetupError(f"neither pulumi nor Go is on PATH; {THREE_WAYS}{folder}")
+        old = too_old_on_path()
+        missing = f"{old}, and there is no Go" if old else "neither pulumi nor Go is on PATH"
+        raise PulumiSetupError(f"{missing}; {THREE_WAYS}{folder}")
     done = subprocess.run([go, "version"], capture_output=True, text=True, check=False)
     match = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
     numbers = match.groups() if match else ("0", "0", "0")
@@ -123,7 +125,8 @@ def _go(folder: Path) -> str:
     if version < MIN_GO:
         shown = ".".join(map(str, version))
         raise PulumiSetupError(
-            f"{go} is Go {shown}, and no pulumi is on PATH; {THREE_WAYS}{folder}"
+            f"{go} is Go {shown}, and {too_old_on_path() or 'no pulumi is on PATH'}; "
+            f"{THREE_WAYS}{folder}"
         )
     return go
 

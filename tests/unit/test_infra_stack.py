@@ -570,7 +570,7 @@ def test_the_standing_alarms_watch_live_whatever_configuration_serves(preview: b
     assert found.one("cloudwatch:MetricAlarm", "wine-errors").inputs == {
         **same,
         "name": "wine-prod-errors",
-        "alarmDescription": "More than 2.0% of wine-prod's requests fail.",
+        "alarmDescription": "More than 2% of wine-prod's requests fail.",
         "metricName": "InvocationModelErrors",
         "statistic": "Average",
         "threshold": 0.02,

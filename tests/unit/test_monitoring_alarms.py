@@ -16,7 +16,7 @@ def test_standing_alarms_watch_errors_and_p95_latency_of_live_over_all_configura
     assert standing_alarms("wine-prod", LIMITS) == (
         StandingAlarm(
             suffix="errors",
-            description="More than 2.0% of wine-prod's requests fail.",
+            description="More than 2% of wine-prod's requests fail.",
             metric_name="InvocationModelErrors",
             statistic="Average",
             extended_statistic=None,
