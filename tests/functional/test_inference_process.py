@@ -17,8 +17,6 @@ import pytest
 from contracts.package import INDEX_FILE
 from tests.functional.inference_server import ROOT, listening, start, write_package
 
-pytestmark = pytest.mark.xdist_group("model-server")
-
 ENDS_SECONDS = 20
 COLUMNS = [("x", "number", "double", False)]
 

@@ -16,8 +16,6 @@ import pytest
 
 from tests.functional.inference_server import ModelServer, running, write_package
 
-pytestmark = pytest.mark.xdist_group("model-server")
-
 COLUMNS = [
     ("town", "string", "", False),
     ("size", "number", "double", False),

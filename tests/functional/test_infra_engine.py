@@ -18,7 +18,7 @@ from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi, shell_environme
 from tests.functional.conftest import running_cloud
 from tests.functional.infra_project import MODEL, Project, clean_environment, make_project
 
-pytestmark = [pytest.mark.xdist_group("infra-engine"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 ENDPOINT = f"{MODEL}-local"
 HISTORY = "slipway-history-local-123456789012-us-east-1"
 AUTO_NAME = re.compile(r"-[0-9a-f]{7}\b")

@@ -23,7 +23,7 @@ from tests.functional.infra_project import (
     write_package,
 )
 
-pytestmark = [pytest.mark.xdist_group("infra-interrupts"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 ENDPOINT = f"{MODEL}-local"
 
 
@@ -80,12 +80,17 @@ def test_two_at_once_do_not_get_into_each_other(project: Project) -> None:
 def test_stopped_by_a_person_while_it_works(project: Project) -> None:
     project.configure(package=f"dist/{MODEL}/1", environment={"STOPPED": "once"})
     child = _start_up(project)
-    locks = project.root / ".slipway" / "state" / ".pulumi" / "locks"
-    _wait(lambda: any(locks.rglob("*.json")), child)
+    assert child.stderr is not None
+    shown = ""
+    while "  + " not in shown:
+        line = child.stderr.readline()
+        assert line, f"it ended before it made anything: {shown}"
+        shown += line
     os.killpg(child.pid, signal.SIGINT)
     _, errors = child.communicate()
     assert child.returncode == 130, errors
     assert "was stopped; what was under way is finished and known" in errors
+    locks = project.root / ".slipway" / "state" / ".pulumi" / "locks"
     assert not any(locks.rglob("*.json")), "a lock was left behind"
     again = project.slipway("up", "--json")
     assert again.returncode == 0, again.stderr

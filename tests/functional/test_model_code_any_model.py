@@ -21,8 +21,6 @@ from model_code.package import package
 from tests.functional.inference_server import running
 from tests.functional.model_store import register, store_uri
 
-pytestmark = pytest.mark.xdist_group("model-store")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -18,8 +18,6 @@ from model_code.package import package
 from model_code.train import TrainingOptions, TrainingResult, train
 from tests.functional.model_store import register, store_uri
 
-pytestmark = pytest.mark.xdist_group("model-store")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -12,7 +12,7 @@ import pytest
 from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
 from tests.functional.infra_project import SLIPWAY, clean_environment
 
-pytestmark = [pytest.mark.xdist_group("rehearsal"), pytest.mark.timeout(500)]
+pytestmark = pytest.mark.timeout(500)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.functional.infra_project import (
     write_package,
 )
 
-pytestmark = [pytest.mark.xdist_group("release-flow"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 ENDPOINT = f"{MODEL}-local"
 ROWS = [json.dumps({"instances": [{"x": float(x)}]}).encode() for x in range(10)]
 STEP = {"tolerance": {"ratio": 5, "points": 20}, "bake": {"min": "1m", "max": "30m"}}

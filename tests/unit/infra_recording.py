@@ -6,6 +6,7 @@ runs no hooks; this one asks those of a creation, as the engine does, and keeps 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -216,6 +217,8 @@ def declare(config: StackConfig, around: Surroundings, preview: bool = False) ->
     def program() -> pulumi.Output[Any]:
         return pulumi.Output.from_input(build(config, around)).apply(exports.append)
 
+    # Pulumi's test mode takes the thread's loop; a test before may have closed or removed it.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     monitor = RecordingMonitor(CloudMocks(preview), preview)
     pulumi.runtime.set_mocks(monitor.mocks, PROJECT, config.stack, preview, monitor=monitor)
     pulumi.runtime.test(program)()

@@ -27,8 +27,6 @@ from tests.unit.infra_recording import (
 )
 from tests.unit.infra_samples import DIGEST, IMAGE, model_config, package_manifest
 
-# One worker imports Pulumi and declares each stack once.
-pytestmark = pytest.mark.xdist_group("pulumi-mocks")
 
 ENDPOINT = "wine-prod"
 ROLE = "slipway-wine-prod-eu-west-1"

@@ -90,7 +90,7 @@ def test_a_broken_candidate_goes_to_weight_zero_first_and_then_back() -> None:
     cloud, history = FakeCloud(behaviours=BROKEN), FakeHistory()
     result = release(cloud, history)
     assert (result.outcome, result.exit_code) == ("rolled_back", 2)
-    assert "FAIL errors" in result.reason
+    assert "failed at 10 %: errors" in result.reason
     assert "against 0 %, e = " in result.reason
     moves = [a for a in cloud.executed if isinstance(a, SetWeights | UpdateEndpoint)]
     assert moves[-2:] == [
