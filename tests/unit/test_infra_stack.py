@@ -27,7 +27,6 @@ from tests.unit.infra_recording import (
 )
 from tests.unit.infra_samples import DIGEST, IMAGE, model_config, package_manifest
 
-
 ENDPOINT = "wine-prod"
 ROLE = "slipway-wine-prod-eu-west-1"
 HISTORY_BUCKET = f"slipway-history-prod-{ACCOUNT}-{REGION}"
