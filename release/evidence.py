@@ -64,7 +64,7 @@ def summarize(release: Release, series: Series) -> ReleaseResult:
         model=release.manifest.model,
         endpoint=release.manifest.endpoint_name,
         purpose=release.purpose,
-        strategy=release.manifest.release.strategy,
+        strategy=release.manifest.release.strategy.kind,
         from_version=release.before.good.version,
         to_version=release.destination.version,
         registry_uri=release.destination.registry_uri,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.release_manifest import ErrorGate, ReleaseManifest, Step
+from contracts.release_manifest import Canary, ErrorGate, ReleaseManifest, Step
 from release.counting import MINUTE
 from release.gates import requests_to_pass
 from release.start import Snapshot
@@ -38,8 +38,8 @@ def find(
 def _settings(manifest: ReleaseManifest) -> list[Finding]:
     settings = manifest.release
     found: list[Finding] = []
-    if settings.strategy != "canary":
-        rule = f"strategy is {settings.strategy!r}; this version of Slipway releases by canary"
+    if not isinstance(settings.strategy, Canary):
+        rule = f"strategy is {settings.strategy.kind!r}; this version of Slipway releases by canary"
         found.append(Finding(ERROR, rule, "release.strategy", "set it to canary"))
     if not settings.steps:
         rule = "a canary without steps would move all traffic unseen"

@@ -95,10 +95,12 @@ def _judge_gate(
     gate_count: int,
 ) -> GateVerdict:
     match gate:
-        case ErrorGate(allow):
+        case ErrorGate(allow=allow):
             return judge_errors(step, allow, minutes, of_step, gate_count)
         case LatencyGate():
             return judge_latency(gate, of_step)
+        case _:
+            raise ValueError(f"no judge for the gate {gate.kind!r}")
 
 
 # --- errors

@@ -62,11 +62,17 @@ class Config:
 
 @dataclass(frozen=True)
 class VariantMinute:
-    """One variant in one minute; p95 in microseconds, None where CloudWatch has none."""
+    """One variant in one minute; p95 in microseconds, None where CloudWatch has none.
+
+    ``slow``: answers slower than the latency gate's limit; None where CloudWatch offers no count.
+    ``predictions``: captured answers by the prediction gate's bins; None where none are captured.
+    """
 
     requests: int
     errors: int
     p95_us: float | None
+    slow: int | None = None
+    predictions: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def make_plan(
     return Plan(
         model=manifest.model,
         endpoint=manifest.endpoint_name,
-        strategy=manifest.release.strategy,
+        strategy=manifest.release.strategy.kind,
         live=_live_side(manifest, state, snapshot, live_metrics),
         target=Side(
             manifest.target.version,

@@ -13,6 +13,7 @@ from contracts.release_manifest import (
     TAG_STACK,
     TAG_VERSION,
     AlarmSpec,
+    Canary,
     ErrorGate,
     LatencyGate,
     ReleaseManifest,
@@ -74,10 +75,8 @@ def target(version: str) -> Target:
 
 def manifest(version: str = "2", **settings: Any) -> ReleaseManifest:
     values: dict[str, Any] = {
-        "strategy": "canary",
-        "steps": (
-            Step(10, Tolerance(5, 5), 120, 3600),
-            Step(50, Tolerance(2, 2), 120, 3600),
+        "strategy": Canary(
+            (Step(10, Tolerance(5, 5), 120, 3600), Step(50, Tolerance(2, 2), 120, 3600))
         ),
         "gates": (ErrorGate(), LatencyGate(50_000, 1.25)),
         "on_inconclusive": "rollback",
@@ -86,6 +85,8 @@ def manifest(version: str = "2", **settings: Any) -> ReleaseManifest:
         "post_bake_seconds": 120.0,
         "keep_versions": 3,
     } | settings
+    if "steps" in values:
+        values["strategy"] = Canary(values.pop("steps"))
     return ReleaseManifest(
         stack="test",
         model="wine",
