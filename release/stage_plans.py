@@ -97,8 +97,7 @@ def stages(place: Circumstances) -> tuple[StagePlan, ...]:
     if not isinstance(phases[-1], Shadow):
         post = place.manifest.release.post_bake_seconds
         bake = (post, post, post)
-        gates = (GatePlan("alarms", "alarms, limits, latency", None),)
-        found.append(StagePlan("post-bake", 100, 0, place.count, 0, 0, bake, None, gates))
+        found.append(StagePlan("post-bake", 100, 0, place.count, 0, 0, bake, None, ()))
     return tuple(found)
 
 
@@ -113,7 +112,7 @@ def turnover_stage(place: Circumstances, name: str, candidates: int, extra: int)
 def _canary(place: Circumstances, canary: Canary) -> list[StagePlan]:
     count, steps = place.count, canary.steps
     first = candidate_count(steps[0].weight, count) if steps else 0
-    found = [turnover_stage(place, "bring the candidate in", first, count + first)]
+    found = [turnover_stage(place, "candidate in", first, count + first)]
     running = first
     for i, step in enumerate(steps):
         wanted = candidate_count(step.weight, count)
@@ -162,7 +161,7 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     extra = extra_instances(strategy, place.count)
     if isinstance(strategy, Rolling):
         return _rolling(place, strategy, extra)
-    found = [turnover_stage(place, "provision the new fleet", place.count, extra)]
+    found = [turnover_stage(place, "new fleet", place.count, extra)]
     waits = waits_of(strategy)
     for i, wait in enumerate(waits):
         share = _share_at(strategy, i, len(waits))
@@ -214,7 +213,7 @@ def _bake(
 def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) -> list[StagePlan]:
     percent = min(100.0, max(0.0, shadow.sampling_percent))
     mirrors = candidate_count(percent, place.count) if percent else 1
-    found = [turnover_stage(place, "bring the shadow in", mirrors, place.count + mirrors)]
+    found = [turnover_stage(place, "shadow in", mirrors, place.count + mirrors)]
     # Of the requests that either answers, the shadow has s/(1+s).
     share = percent / (100 + percent)
     overhead = counting_seconds(place.manifest, 0)
@@ -244,7 +243,7 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
     )
     if not isinstance(following, Canary):
         # A canary's configuration replaces the shadow's; anything else begins from one variant.
-        found.append(turnover_stage(place, "take the shadow out", 0, place.count))
+        found.append(turnover_stage(place, "shadow out", 0, place.count))
     return found
 
 

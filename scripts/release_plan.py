@@ -12,7 +12,6 @@ from scripts.release_screen import duration
 if TYPE_CHECKING:
     from contracts.release_manifest import ReleaseManifest
     from release.plan import Plan
-    from release.stage_plans import StagePlan
     from release.start import Snapshot
     from scripts.release_stack import ReleaseStack
 
@@ -70,21 +69,8 @@ def show_plan(plan: Plan) -> None:
     phases = " → ".join(plan.phases)
     stdout.print(f"{plan.endpoint} · {phases} · {plan.live.version} → {plan.target.version}")
     _show_sides(plan)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "live", "new", "exposed", "at least", "expected", "at most", "requests"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("what the gates will have excluded", overflow="fold")
-    for stage in plan.stages:
-        table.add_row(
-            stage.name,
-            str(stage.live_count),
-            str(stage.candidate_count),
-            _exposed(stage),
-            *(duration(s) for s in stage.seconds),
-            "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",
-            _gates(stage),
-        )
-    stdout.print(table)
+    _show_stages(plan)
+    _show_gates(plan)
     _show_totals(plan)
     for finding in plan.findings:
         colour = "red" if finding.severity == "error" else "yellow"
@@ -92,12 +78,33 @@ def show_plan(plan: Plan) -> None:
         stdout.print(f"{finding.rule}; {finding.remedy}", markup=False, soft_wrap=True)
 
 
-def _exposed(stage: StagePlan) -> str:
-    return f"{stage.mirrored:g} % copied" if stage.mirrored else f"{stage.weight:g} %"
+def _show_stages(plan: Plan) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "live", "new", "exposed", "at least", "expected", "at most", "requests"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in plan.stages:
+        table.add_row(
+            stage.name,
+            str(stage.live_count),
+            str(stage.candidate_count),
+            f"{stage.mirrored:g} % copied" if stage.mirrored else f"{stage.weight:g} %",
+            *(duration(s) for s in stage.seconds),
+            "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",
+        )
+    stdout.print(table)
 
 
-def _gates(stage: StagePlan) -> str:
-    return "; ".join(f"{gate.gate}: {gate.text}" for gate in stage.gates)
+def _show_gates(plan: Plan) -> None:
+    """What each gate will have excluded by the end of each stage, and when it is to pass."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("at", "gate", "will have excluded", "passes after"):
+        table.add_column(name, overflow="fold")
+    rows = [(stage.name, gate) for stage in plan.stages for gate in stage.gates]
+    for name, gate in rows:
+        passes = "–" if gate.passes_after is None else duration(gate.passes_after)
+        table.add_row(name, gate.gate, gate.text, passes)
+    if rows:
+        stdout.print(table)
 
 
 def _show_sides(plan: Plan) -> None:

@@ -122,6 +122,10 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(stage: Stage) -> None
     plan = stage.told("plan")
     assert [s["weight"] for s in plan["stages"] if 0 < s["weight"] < 100] == [20, 50]
     assert not [f for f in plan["findings"] if f["severity"] == "error"], plan["findings"]
+    assert plan["traffic"]["source"] == "the last hour"
+    assert plan["traffic"]["requests_per_minute"] > 0
+    assert "points" in plan["stages"][1]["gates"][0]["text"]
+    assert plan["untold"] == [t for t in plan["untold"] if t.startswith("the quota")]
     before = len(stage.traffic.answers())
     told = stage.told("release")
     assert told["outcome"] == "promoted", told

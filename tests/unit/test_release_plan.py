@@ -67,7 +67,7 @@ def shape(plan: Plan) -> list[tuple[str, float, int, int, float]]:
 def test_a_canary_turns_the_fleet_over_twice_and_scales_the_candidate() -> None:
     plan = planned()
     assert shape(plan) == [
-        ("bring the candidate in", 0, 1, 5, 300),
+        ("candidate in", 0, 1, 5, 300),
         ("10 %", 10, 1, 1, 60 + 180),
         ("50 %", 50, 2, 2, 300 + 60 + 120),
         ("swap", 0, 2, 6, 300),
@@ -111,7 +111,7 @@ def test_every_gate_says_what_it_will_have_excluded() -> None:
 def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
     plan = planned(BlueGreen(CanaryShift(25, 600), 300, TOLERANCE))
     assert shape(plan) == [
-        ("provision the new fleet", 0, 4, 4, 300),
+        ("new fleet", 0, 4, 4, 300),
         ("25 %, bake", 25, 1, 4, 600),
         ("all traffic, bake", 100, 4, 4, 300),
         ("post-bake", 100, 0, 0, 120),
@@ -130,7 +130,7 @@ def test_linear_shifts_step_by_step() -> None:
 def test_all_at_once_exposes_everything_in_one_bake() -> None:
     plan = planned(BlueGreen(AllAtOnce(), 600, TOLERANCE))
     assert [s.name for s in plan.stages] == [
-        "provision the new fleet",
+        "new fleet",
         "all traffic, bake",
         "post-bake",
     ]
@@ -151,16 +151,16 @@ def test_rolling_provisions_batch_by_batch() -> None:
 def test_a_shadow_exposes_nobody_and_leaves_again() -> None:
     plan = planned(Shadow(50, TOLERANCE, 180, 7200, 0.05))
     assert [(s.name, s.weight, s.mirrored) for s in plan.stages] == [
-        ("bring the shadow in", 0, 0),
+        ("shadow in", 0, 0),
         ("mirror 50 %", 0, 50),
-        ("take the shadow out", 0, 0),
+        ("shadow out", 0, 0),
     ]
     assert (plan.exposed, plan.turnovers, plan.phases) == (0, 2, ("shadow",))
 
 
 def test_a_canary_after_a_shadow_takes_its_place_directly() -> None:
     plan = planned(Shadow(100, TOLERANCE, 180, 7200, 0.05, CANARY))
-    assert "take the shadow out" not in [s.name for s in plan.stages]
+    assert "shadow out" not in [s.name for s in plan.stages]
     assert plan.phases == ("shadow", "canary")
     assert plan.exposed == 50
 
