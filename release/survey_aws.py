@@ -71,7 +71,7 @@ def _traffic(
     over = next((g.over_us for g in manifest.release.gates if isinstance(g, LatencyGate)), None)
     asked = [("requests", "Invocations", "Sum"), ("errors", "InvocationModelErrors", "Sum")]
     if over is not None:
-        asked.append(("slow", "ModelLatency", f"TC({over:g}:)"))
+        asked.append(("slow", "ModelLatency", f"TC({over:.15g}:)"))
     dimensions = [
         {"Name": "EndpointName", "Value": manifest.endpoint_name},
         {"Name": "VariantName", "Value": LIVE_VARIANT},
