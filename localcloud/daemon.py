@@ -40,6 +40,7 @@ from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
 from localcloud.provider_process import ProviderProcess
+from localcloud.quotas import ServiceQuotas
 from localcloud.s3_access import InProcessActions, InProcessS3
 from localcloud.service import OwnService
 
@@ -80,7 +81,7 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
     moto_state.restore()
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
-    services: dict[str, OwnService] = {}
+    services: dict[str, OwnService] = {"service-quotas": ServiceQuotas()}
     invoker: Invoker | None = None
     store: Any = None
     if importlib.util.find_spec("localcloud.cloudwatch.service"):
