@@ -19,8 +19,10 @@ from threading import Thread
 
 from inference import codecs, http
 from inference.errors import ModelFailedError, RequestError, ServerError, shown
+from inference.limits import MAX_BODY_BYTES, Limits
 from inference.predictor import Predictor, load
 
+MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 PREDICT_PATHS = frozenset({"/invocations", "/predict"})
 ALLOWED = {"/ping": "GET"} | dict.fromkeys(PREDICT_PATHS, "POST")
@@ -82,12 +84,9 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
     """Listen, load, answer until SIGTERM (or, with SLIPWAY_WATCH_STDIN, until stdin closes)."""
     loop = asyncio.get_running_loop()
     application = Application()
-    connections: set[http.Connection] = set()
-    limit = int(os.environ.get("SLIPWAY_MAX_BODY_BYTES", http.MAX_BODY_BYTES))
+    site = http.Site(application, Limits(body_bytes=_body_limit()))
     try:
-        server = await loop.create_server(
-            lambda: http.Connection(application, connections, limit), host, port, backlog=1024
-        )
+        server = await loop.create_server(lambda: http.Connection(site), host, port, backlog=1024)
     except OSError as problem:
         raise ServerError(
             f"cannot listen on {host}:{port}: {problem.strerror or problem}; "
@@ -102,6 +101,7 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
         # for as long as stdin stays open.
         Thread(target=_wait_for_eof, args=(loop, stop), name="stdin", daemon=True).start()
 
+    watching = asyncio.ensure_future(http.watch(site))
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.ensure_future(_load(application, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,7 +109,15 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
         loading.result()  # raises what made the loading fail
         await stopped
     server.close()
-    await http.drain(connections, DRAIN_SECONDS)
+    watching.cancel()
+    await http.drain(site.connections, DRAIN_SECONDS)
+
+
+def _body_limit() -> int:
+    text = os.environ.get(MAX_BODY, str(MAX_BODY_BYTES))
+    if not text.isdigit() or int(text) == 0:
+        raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
+    return int(text)
 
 
 async def _load(application: Application, model_dir: Path) -> None:
