@@ -7,84 +7,33 @@ beside the event loop, so that ``/ping`` answers while it works.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-import traceback
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+import time
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
-from inference import codecs, http
-from inference.errors import ModelFailedError, RequestError, ServerError, shown
+from inference import http, telemetry
+from inference.application import Application, log
+from inference.board import READY, Board
+from inference.errors import ServerError, shown
 from inference.limits import MAX_BODY_BYTES, Limits
-from inference.predictor import Predictor, load
+from inference.predictor import load
 
+EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
+SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
-PREDICT_PATHS = frozenset({"/invocations", "/predict"})
-ALLOWED = {"/ping": "GET"} | dict.fromkeys(PREDICT_PATHS, "POST")
-
-
-class Application:
-    """Answers requests; ``predictor`` is None until the model has been loaded and probed."""
-
-    def __init__(self) -> None:
-        self.predictor: Predictor | None = None
-        self.model_thread = ThreadPoolExecutor(1, "model")
-
-    async def __call__(self, request: http.Request) -> http.Response:
-        match request.method, request.path:
-            case "GET", "/ping":
-                return http.Response(200 if self.predictor else 503, b"")
-            case "POST", path if path in PREDICT_PATHS:
-                return await self._predict(request)
-            case method, path if path in ALLOWED:
-                problem = f"method is {shown(method)}; {path} takes {ALLOWED[path]}"
-                return replace(http.error(405, problem), headers=(("Allow", ALLOWED[path]),))
-            case _:
-                return http.error(404, "there are /ping, /invocations and /predict")
-
-    async def _predict(self, request: http.Request) -> http.Response:
-        predictor = self.predictor
-        if predictor is None:
-            return http.error(503, "the model is being loaded")
-        try:
-            answer_type = codecs.accepted(request.headers.get("accept", ""))
-            if request.headers.get("content-encoding", "identity") != "identity":
-                raise RequestError(415, "the body is encoded; send it as it is")
-            content_type = request.headers.get("content-type", "")
-            decoded = codecs.decode(predictor.signature, content_type, bytes(request.body))
-            loop = asyncio.get_running_loop()
-            predictions = await loop.run_in_executor(self.model_thread, predictor.predict, decoded)
-            body = codecs.encode(answer_type, predictions)
-        except RequestError as problem:
-            return http.error(problem.status, str(problem))
-        except ModelFailedError as problem:
-            log("model failed", error=str(problem), trace=_trace(problem))
-            return http.error(500, str(problem))
-        except Exception as problem:  # noqa: BLE001 a defect of ours: one line to the client
-            log("server failed", error=repr(problem), trace=_trace(problem))
-            return http.error(500, "the server failed; its log says how")
-        return http.Response(200, body, answer_type)
-
-
-def _trace(problem: BaseException) -> str:
-    return "".join(traceback.format_exception(problem))[-4000:]
-
-
-def log(event: str, **fields: object) -> None:
-    """One line of JSON on stdout, where SageMaker takes a container's log from."""
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 async def serve(host: str, port: int, model_dir: Path) -> None:
     """Listen, load, answer until SIGTERM (or, with SLIPWAY_WATCH_STDIN, until stdin closes)."""
     loop = asyncio.get_running_loop()
-    application = Application()
-    site = http.Site(application, Limits(body_bytes=_body_limit()))
+    board, limit = Board(1), _body_limit()
+    application = Application(board, board.slots[0], limit)
+    site = http.Site(application, Limits(body_bytes=limit))
     try:
         server = await loop.create_server(lambda: http.Connection(site), host, port, backlog=1024)
     except OSError as problem:
@@ -102,6 +51,7 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
         Thread(target=_wait_for_eof, args=(loop, stop), name="stdin", daemon=True).start()
 
     watching = asyncio.ensure_future(http.watch(site))
+    telling = asyncio.ensure_future(_tell(application, model_dir))
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.ensure_future(_load(application, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +60,23 @@ async def serve(host: str, port: int, model_dir: Path) -> None:
         await stopped
     server.close()
     watching.cancel()
+    telling.cancel()
     await http.drain(site.connections, DRAIN_SECONDS)
+
+
+async def _tell(application: Application, model_dir: Path) -> None:
+    """Once a minute, on SageMaker: what nobody can scrape there, as a line of the log."""
+    if os.environ.get(EMBEDDED, "1" if model_dir == SAGEMAKER_MODEL else "0") != "1":
+        return
+    before: Any = None
+    while True:
+        await asyncio.sleep(60)
+        predictor = application.predictor
+        index = None if predictor is None else predictor.index
+        line, before = telemetry.embedded(
+            application.board, index, round(time.time() * 1000), before
+        )
+        print(line, flush=True)
 
 
 def _body_limit() -> int:
@@ -126,6 +92,7 @@ async def _load(application: Application, model_dir: Path) -> None:
     predictor = await loop.run_in_executor(application.model_thread, load, model_dir)
     await loop.run_in_executor(application.model_thread, predictor.probe)
     application.predictor = predictor
+    application.slot.state = READY
     index = predictor.index
     log("ready", model=index.model, version=index.version, engine=index.engine)
 
