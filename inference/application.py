@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import time
@@ -16,8 +15,9 @@ from typing import Any
 import orjson
 
 from inference import codecs, http, openapi, telemetry, v2
-from inference.board import READY, Board, Slot
+from inference.board import Board, Slot
 from inference.errors import ModelFailedError, RequestError, shown
+from inference.log import log
 from inference.predictor import Predictor
 
 PREDICT_ROUTES = {"/invocations": "invocations", "/predict": "predict"}
@@ -55,7 +55,9 @@ class Application:
         response = answered.response
         self.slot.count(answered.route, response.status, seconds)
         found = _request_id(request)
-        if self.logged == "all" or (self.logged == "errors" and response.status >= 400):
+        # A 503 of /ping is how a server says that it loads, and comes every second.
+        is_error = response.status >= 400 and answered.route != "ping"
+        if self.logged == "all" or (self.logged == "errors" and is_error):
             self._log(request, response, found, seconds)
         return replace(response, headers=(*response.headers, *self._headers(found)))
 
@@ -92,8 +94,8 @@ class Application:
         return Answered(route, replace(http.error(405, problem), headers=(("Allow", method),)))
 
     async def _ping(self, _request: http.Request) -> http.Response:
-        ready = self.predictor is not None and self.slot.state == READY
-        return http.Response(200 if ready else 503, b"")
+        is_healthy = self.board.is_healthy(time.monotonic())
+        return http.Response(200 if is_healthy else 503, b"")
 
     async def _about(self, request: http.Request) -> http.Response:
         predictor = self.predictor
@@ -226,8 +228,3 @@ def _json(value: Any, status: int = 200) -> http.Response:
 
 def _trace(problem: BaseException) -> str:
     return "".join(traceback.format_exception(problem))[-4000:]
-
-
-def log(event: str, **fields: object) -> None:
-    """One line of JSON on stdout, where SageMaker takes a container's log from."""
-    print(json.dumps({"event": event, **fields}), flush=True)

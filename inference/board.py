@@ -24,6 +24,10 @@ _ROWS = _SECONDS + len(SECONDS_BUCKETS) + 2
 _IGNORED = _ROWS + len(ROWS_BUCKETS) + 2
 SLOT = _IGNORED + 1
 _WORD = 8
+# A loop that has not turned for so long answers nobody.
+STUCK_SECONDS = 30.0
+_WAS_READY, _IS_FAILING = 0, 1
+_HOUSE = 2
 
 
 class Slot:
@@ -76,10 +80,27 @@ class Board:
     """The slots of all workers; made before they are forked."""
 
     def __init__(self, workers: int) -> None:
-        self._memory = mmap.mmap(-1, workers * SLOT * _WORD)
+        self._memory = mmap.mmap(-1, (_HOUSE + workers * SLOT) * _WORD)
         words = memoryview(self._memory).cast("d")
-        self.slots = [Slot(words[i * SLOT : (i + 1) * SLOT]) for i in range(workers)]
-        self._words = [words[i * SLOT : (i + 1) * SLOT] for i in range(workers)]
+        self._house, places = words[:_HOUSE], words[_HOUSE:]
+        self._words = [places[i * SLOT : (i + 1) * SLOT] for i in range(workers)]
+        self.slots = [Slot(words) for words in self._words]
+
+    def is_healthy(self, now: float) -> bool:
+        """What ``/ping`` says: all have loaded once, one serves, none is stuck or given up.
+
+        ``now`` is in monotonic seconds, which all processes of a machine share.
+        """
+        states = [slot.state for slot in self.slots]
+        if all(state == READY for state in states):
+            self._house[_WAS_READY] = 1.0
+        is_stuck = any(s.state == READY and now - s.beat > STUCK_SECONDS for s in self.slots)
+        was_ready, is_failing = self._house[_WAS_READY], self._house[_IS_FAILING]
+        return bool(was_ready) and not is_failing and not is_stuck and READY in states
+
+    def give_up(self) -> None:
+        """Workers cannot be kept alive: the instance is to be replaced."""
+        self._house[_IS_FAILING] = 1.0
 
     def requests(self, route: str, kind: str) -> float:
         place = _REQUESTS + ROUTES.index(route) * len(CLASSES) + CLASSES.index(kind)
