@@ -91,6 +91,7 @@ class MotoApp:
         for lock in held:
             lock.acquire()
         try:
+            moto_hooks.forget_instances()
             moto_api_backend.reset()
             self._keeper.clear()
         finally:

@@ -79,6 +79,25 @@ class _PolicyOnly:
         self.policy = policy
 
 
+def forget_instances() -> None:
+    """moto remembers every model object ever made, for its dashboard; a daemon would only grow.
+
+    moto's own ``reset_model_data`` lets go of the old lists while it replaces them. What is in them
+    may run code when it goes (``FakeKey.__del__``), and until the assignment is over CPython's
+    cache of type attributes still gives the dying list to other threads, which append to freed
+    memory. So all lists stay until all are replaced.
+    """
+    from moto.core.model_instances import model_data
+
+    # Another thread may import a service meanwhile: walk through copies.
+    services = [list(models.values()) for models in list(model_data.values())]
+    models: list[Any] = [model for of_service in services for model in of_service]
+    forgotten = [model.instances_tracked for model in models]
+    for model in models:
+        model.instances_tracked = []
+    forgotten.clear()
+
+
 def names_aws_policies(body: bytes) -> bool:
     """Whether an IAM request needs the policies that AWS itself manages."""
     return b"iam%3A%3Aaws%3Apolicy" in body or b"iam::aws:policy" in body or b"ListPolicies" in body
