@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as real_datetime
+import io
 import json
 import os
+import threading
 from typing import Any
 
 from localcloud.clock import Clock
@@ -15,6 +17,7 @@ _LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 def install(clock: Clock) -> None:
     _use_clock(clock)
     _judge_unconditional_bucket_policies_only()
+    _list_versions_without_their_bytes()
 
 
 class _SimulatedDatetime:
@@ -77,6 +80,32 @@ class _PolicyOnly:
 
     def __init__(self, policy: bytes) -> None:
         self.policy = policy
+
+
+def _list_versions_without_their_bytes() -> None:
+    """ListObjectVersions copies every version of a bucket, to mark the latest: not their bytes too.
+
+    They would be in memory twice while everybody else waits for S3, for each page of a listing.
+    """
+    from moto.s3.models import FakeKey
+
+    key_type: Any = FakeKey
+    key_type.__deepcopy__ = _described_key
+
+
+def _described_key(key: Any, _memo: Any) -> Any:
+    """What a listing tells of an S3 object."""
+    assert key.etag  # made of the bytes, where nobody asked for it before
+    kind: Any = type(key)
+    described: Any = kind.__new__(kind)
+    described.__dict__.update(
+        key.__dict__,
+        _value_buffer=io.BytesIO(),
+        disposed=True,
+        lock=threading.Lock(),
+        multipart=None,
+    )
+    return described
 
 
 def forget_instances() -> None:
