@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import faulthandler
 import importlib.util
 import logging
 import os
@@ -164,6 +165,7 @@ class Daemon:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    faulthandler.enable()  # into the daemon's log, for a crash leaves nothing else
     options = _parse(arguments)
     logging.basicConfig(
         level=logging.INFO,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloudwatch import alarm_rules, composite
@@ -214,7 +214,8 @@ class AlarmBook:
     # state on disk
 
     def plain(self) -> Any:
-        found = [(region, asdict(alarm)) for (region, _), alarm in self.alarms.items()]
+        """Not copied, for it is written down at every change: pickle it before anything changes."""
+        found = [(region, vars(alarm)) for (region, _), alarm in self.alarms.items()]
         return found, self.history.items
 
     def fill(self, plain: Any) -> None:

@@ -109,6 +109,13 @@ class SageMaker:
         with self._state.lock:
             return handler(copy.deepcopy(params), context)
 
+    def overview(self) -> list[Params]:
+        """The endpoints of all regions: status, and how many instances each variant has."""
+        with self._state.lock:
+            for endpoint in self._state.endpoints.values():
+                self._deployer.refresh_counts(endpoint)
+            return [describe.overview(endpoint) for endpoint in self._state.endpoints.values()]
+
     def snapshot(self) -> bytes:
         return self._state.dump()
 

@@ -16,6 +16,7 @@ from localcloud.provider.resources.base import Call, Resource
 from localcloud.provider.resources.iam import Role
 from localcloud.provider.resources.kms import Key
 from localcloud.provider.resources.s3_settings import BucketLifecycle
+from localcloud.provider.resources.sagemaker import Model
 from localcloud.provider.resources.sagemaker_endpoint import Endpoint
 from localcloud.provider.schema import resource_type
 from localcloud.provider.server import Sessions
@@ -85,6 +86,12 @@ def test_a_roles_description_survives_a_change_of_its_session_duration() -> None
     with stub:
         Role().update(call, {"maxSessionDuration"})
     stub.assert_no_pending_responses()
+
+
+def test_a_model_is_never_updated_whatever_the_plan_says() -> None:
+    call, stub = call_of(Model(), {"inferenceExecutionConfig": {"mode": "Direct"}}, {}, "m")
+    with stub:
+        Model().update(call, {"inferenceExecutionConfig"})
 
 
 @pytest.mark.parametrize(("enabled", "expected"), [(True, 180), (False, None)])
