@@ -25,6 +25,7 @@ import uvloop
 from contracts.errors import SlipwayError
 from localcloud import clock as clocks
 from localcloud import moto_hooks
+from localcloud.actions import SNS, ActionTable
 from localcloud.clock import Clock, ClockKeeper
 from localcloud.connect import (
     DEFAULT_PORT,
@@ -40,7 +41,7 @@ from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
 from localcloud.provider_process import ProviderProcess
-from localcloud.s3_access import InProcessActions, InProcessS3
+from localcloud.s3_access import InProcessS3, InProcessTopics
 from localcloud.service import OwnService
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,10 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
 
         store = MetricStore()
         services["cloudwatch"] = CloudWatch(
-            clock, store, InProcessActions(moto), own_state.notifier("cloudwatch")
+            clock,
+            store,
+            ActionTable({SNS: InProcessTopics(moto).take}),
+            own_state.notifier("cloudwatch"),
         )
     if importlib.util.find_spec("localcloud.sagemaker.control"):
         from localcloud.sagemaker.control import SageMaker
