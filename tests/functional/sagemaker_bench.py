@@ -74,12 +74,26 @@ class Recorded:
         unit: str,
         at: datetime,
         region: str,
+        fine: bool = False,
     ) -> None:
         self.samples.append((namespace, metric, dict(dimensions), value, unit, at, region))
 
     def values(self, metric: str, **dimensions: str) -> list[float]:
         wanted = dict(dimensions)
         return [s[3] for s in list(self.samples) if s[1] == metric and s[2] == wanted]
+
+
+class Scaled:
+    """Application Auto Scaling as a table of endpoints and their scaled variants."""
+
+    def __init__(self, variants: dict[str, set[str]]) -> None:
+        self.variants = variants
+
+    def scaled_variants(self, region: str, endpoint: str) -> set[str]:
+        return self.variants.get(endpoint, set())
+
+    def deregister_endpoint(self, region: str, endpoint: str) -> None:
+        self.variants.pop(endpoint, None)
 
 
 def archive(files: dict[str, bytes] | None = None) -> bytes:
@@ -129,7 +143,7 @@ class Bench:
             home,
             s3,
             self.own_state.notifier("sagemaker"),
-            lambda _, endpoint: scaled.get(endpoint, set()),
+            Scaled(scaled),
             ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5),
         )
         self.own_state.restore({"sagemaker": self.service})
