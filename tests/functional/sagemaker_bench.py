@@ -26,10 +26,11 @@ from localcloud.front import Front
 from localcloud.image import local_image
 from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
-from localcloud.service import ServiceError
+from localcloud.service import OwnService, ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 SERVER = (sys.executable, str(Path(__file__).with_name("fake_model_server.py")))
+OPTIONS = ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5)
 DEADLINE_SECONDS = 20.0
 
 
@@ -137,19 +138,11 @@ class Bench:
         self.metrics = Recorded()
         self.clock = Clock(speed)
         self.own_state = OwnState(home / "state")
-        self.service = SageMaker(
-            self.clock,
-            self.metrics,
-            home,
-            s3,
-            self.own_state.notifier("sagemaker"),
-            Scaled(scaled),
-            ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5),
-        )
-        self.own_state.restore({"sagemaker": self.service})
+        self.service, services = self._assemble(scaled)
+        self.own_state.restore(services)
         moto: Any = None
         self.front = Front(
-            CloudDispatcher({"sagemaker": self.service}, self.own_state, moto, moto, self.clock),
+            CloudDispatcher(services, self.own_state, moto, moto, self.clock),
             self.service.runtime,
             self.clock,
         )
@@ -163,6 +156,19 @@ class Bench:
         self.sagemaker = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
         self._numbers = itertools.count(1)
+
+    def _assemble(self, scaled: dict[str, set[str]]) -> tuple[SageMaker, dict[str, OwnService]]:
+        """SageMaker, and all services by their names."""
+        service = SageMaker(
+            self.clock,
+            self.metrics,
+            self.home,
+            self.s3,
+            self.own_state.notifier("sagemaker"),
+            Scaled(scaled),
+            OPTIONS,
+        )
+        return service, {"sagemaker": service}
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         import boto3
