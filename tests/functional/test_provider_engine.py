@@ -188,18 +188,33 @@ def test_scaling_is_made_changed_seen_and_taken_away(
     assert stack.up().changes == {"same": 1, "update": 2}
     assert [a["Threshold"] for a in alarms()] == [50.0, 45.0]
 
-    cloudwatch.delete_alarms(AlarmNames=[alarms()[1]["AlarmName"]])
     tags = {"ResourceARN": stack.outputs("scaling")["arn"], "Tags": {"a": "other"}}
     scaling.tag_resource(**tags)
     scaling.register_scalable_target(
         **where, MinCapacity=1, MaxCapacity=9, SuspendedState={"DynamicScalingInSuspended": True}
     )
+    scaling.put_scaling_policy(
+        **where,
+        PolicyName=stack.outputs("tracking")["name"],
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 70.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )
     assert stack.refresh().changes == {"same": 1, "update": 2}
     planned = stack.preview()
     assert planned.details["scaling"]["maxCapacity"] == "update"
-    assert "tags.a" in planned.details["scaling"] or "tags" in planned.details["scaling"]
+    assert "targetTrackingScalingPolicyConfiguration.targetValue" in planned.details["tracking"]
     stack.up()
+    assert [a["Threshold"] for a in alarms()] == [50.0, 45.0]
+    assert stack.preview().changes == {"same": 3}
 
+    cloudwatch.delete_alarms(AlarmNames=[alarms()[1]["AlarmName"]])
+    stack.refresh()
+    assert stack.outputs("tracking")["alarmArns"] == [alarms()[0]["AlarmArn"]]
     scaling.delete_scaling_policy(**where, PolicyName=stack.outputs("tracking")["name"])
     assert stack.refresh().changes == {"same": 2, "delete": 1}
     assert stack.up().changes == {"same": 2, "create": 1}
