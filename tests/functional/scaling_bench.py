@@ -124,13 +124,13 @@ class ScalingBench(Bench):
         return True
 
     @contextmanager
-    def traffic(self, endpoint: str, clients: int = 1) -> Iterator[None]:
+    def traffic(self, endpoint: str, clients: int = 1, **request: Any) -> Iterator[None]:
         """Requests one after the other by each client, as long as the block lasts."""
         stopping = threading.Event()
 
         def client() -> None:
             while not stopping.is_set():
-                self.invoke(endpoint)
+                self.invoke(endpoint, **request)
                 stopping.wait(0.002)
 
         threads = [threading.Thread(target=client, daemon=True) for _ in range(clients)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.functional.sagemaker_bench import wait_for
-from tests.functional.scaling_bench import ScalingBench, running_scaling_bench
+from tests.functional.scaling_bench import CONCURRENT, ScalingBench, running_scaling_bench
 
 # Invocations of an instance in a minute, which is half a second here.
 TARGET = 5
@@ -59,6 +59,17 @@ def test_traffic_scales_out_and_less_of_it_in(bench: ScalingBench) -> None:
 
     wait_for(lambda: bench.trickle(name) and bench.count(name) == 1, "scaling in", 60)
     assert bench.activities(name)[0]["Cause"].startswith(f"monitor alarm {low} in state ALARM")
+
+
+def test_requests_at_once_scale_out_by_the_high_resolution_metric(bench: ScalingBench) -> None:
+    name = endpoint(bench)
+    bench.register(name, 1, 3)
+    kind = {"PredefinedMetricType": CONCURRENT}
+    bench.track(name, 1, PredefinedMetricSpecification=kind)
+    slow = {"ContentType": "application/json", "body": '{"seconds": 0.2}'}
+    with bench.traffic(name, 4, **slow):
+        bench.scaled(name, 3)
+    assert all("AlarmHigh" in activity["Cause"] for activity in bench.activities(name))
 
 
 def test_suspended_scale_in_keeps_the_count(bench: ScalingBench) -> None:
