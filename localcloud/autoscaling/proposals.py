@@ -51,10 +51,12 @@ def _track_out(situation: Situation, policy: Policy, alarm: Alarm) -> Proposal:
 
 
 def _track_in(situation: Situation, policy: Policy, alarm: Alarm) -> Proposal:
+    """By points since the last scale-in: before it, more instances shared the load."""
     desired = situation.current
-    if alarm.points:
+    points = [p for p in alarm.points if situation.last_in is None or p.at >= situation.last_in]
+    if points:
         target = float(policy.config["TargetValue"])
-        desired = min(desired, decisions.tracked_in(desired, alarm.points, target))
+        desired = min(desired, decisions.tracked_in(desired, points, target))
     cooldown = float(policy.config.get("ScaleInCooldown", DEFAULT_COOLDOWN))
     return Proposal(policy.name, alarm.name, desired, cooldown)
 

@@ -30,6 +30,7 @@ from localcloud.service import ServiceError
 Params = dict[str, Any]
 IN_SERVICE = "InService"
 _MOVING = frozenset({"Updating", "SystemUpdating", "RollingBack"})
+_NOT_THERE = frozenset({"Creating", "Failed", "Deleting", "OutOfService"})
 _ALARM_DESCRIPTION = "Attempting to scale due to alarm triggered"
 
 
@@ -44,6 +45,11 @@ class Variant:
     @property
     def is_active(self) -> bool:
         return self.status == IN_SERVICE
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be a scalable target."""
+        return self.status not in _NOT_THERE
 
     @property
     def is_changing(self) -> bool:

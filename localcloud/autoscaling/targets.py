@@ -39,7 +39,7 @@ class Targets:
         resource_id = params["ResourceId"]
         endpoint, name = split(resource_id) or ("", "")
         variant = self._scaler.variant(context.region, endpoint, name)
-        if variant is None or not (variant.is_active or variant.is_changing):
+        if variant is None or not variant.is_there:
             # As for the other services ("ECS service doesn't exist: ..."); the exact text is not
             # published for SageMaker.
             raise rules.refuse(f"SageMaker endpoint variant doesn't exist: {resource_id}")

@@ -153,6 +153,15 @@ def test_tracking_scales_in_only_when_every_policy_is_ready() -> None:
     assert (found_one.policy, found_one.desired) == ("a", 1)
 
 
+def test_scaling_in_again_looks_only_at_points_of_the_smaller_fleet() -> None:
+    alarm = low(10.0, 10.0, 60.0)
+    stands = situation(4, last_in=NOW - 90)
+    (found,) = proposals(stands, [(policy(ScaleInCooldown=0), [alarm])])
+    assert found.desired == 3
+    (found,) = proposals(situation(4, last_in=NOW - 30), [(policy(), [alarm])])
+    assert found.desired == 4, "nothing was measured since"
+
+
 def test_a_policy_that_may_not_scale_in_still_scales_out() -> None:
     never = policy(DisableScaleIn=True)
     assert [p.desired for p in proposals(situation(2), [(never, [high(200.0)])])] == [4]

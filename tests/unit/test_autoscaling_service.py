@@ -254,6 +254,8 @@ def test_an_endpoint_that_changes_is_registered_without_touching_its_count(clien
     client.world.status = "Updating"
     client.register(3, 5)
     assert client.world.updates == []
+    client.world.status = "UpdateRollbackFailed"
+    client.call("RegisterScalableTarget", **WHERE, MaxCapacity=6)
     client.world.status = "Failed"
     assert client.refused("RegisterScalableTarget", **WHERE, MaxCapacity=9)[0] == (
         "ValidationException"
@@ -497,7 +499,7 @@ def test_an_alarm_scales_out_then_another_in(client: Client) -> None:
     client.settle()
     client.fire("AlarmLow", 30.0)
     assert client.world.updates == [5, 2], "it cools down"
-    client.ticks += 61
+    client.ticks += 181
     client.fire("AlarmLow", 30.0)
     assert client.world.updates == [5, 2, 1]
 
