@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,13 @@ from localcloud.sagemaker.records import (
 )
 from localcloud.sagemaker.routing import Router
 from localcloud.sagemaker.runtime import TIMEOUT_SECONDS, Runtime
+from localcloud.sagemaker.scaling import NoScaling, Scaling
 from localcloud.sagemaker.state import State, key_of
 from localcloud.sagemaker.supervisor import Supervisor
 from localcloud.service import RequestContext, S3Access, ServiceError
 
 Params = dict[str, Any]
 Handler = Callable[[Params, RequestContext], Params]
-# Region and endpoint in, the names of the variants that are scalable targets out.
-ScaledVariants = Callable[[str, str], Collection[str]]
 
 CLOSE_SECONDS = 3.0
 
@@ -58,18 +58,13 @@ class ServerOptions:
     timeout_seconds: float = TIMEOUT_SECONDS
 
 
-def _none_scaled(region: str, endpoint: str) -> Collection[str]:
-    del region, endpoint
-    return ()
-
-
 class SageMaker:
     """:class:`localcloud.service.OwnService`; ``runtime`` is the data plane beside it.
 
     Args:
         home: where logs and unpacked models go.
         on_change: called when an endpoint has changed in the background.
-        scaled_variants: asks Application Auto Scaling for an endpoint's scalable targets.
+        scaling: Application Auto Scaling; nothing is scaled where it is None.
     """
 
     name = "sagemaker"
@@ -81,11 +76,11 @@ class SageMaker:
         home: Path,
         s3: S3Access,
         on_change: Callable[[], None],
-        scaled_variants: ScaledVariants = _none_scaled,
+        scaling: Scaling | None = None,
         options: ServerOptions | None = None,
     ) -> None:
         options = ServerOptions() if options is None else options
-        self._scaled_variants = scaled_variants
+        self._scaling: Scaling = NoScaling() if scaling is None else scaling
         self._state = State()
         self._catalog = Catalog(self._state)
         self._artifacts = Artifacts(home / "models", s3)
@@ -106,8 +101,16 @@ class SageMaker:
                 "UnknownOperationException",
                 f"The local cloud does not offer SageMaker's {operation} yet.",
             )
+        if operation == "UpdateEndpoint":
+            handler = partial(self._update_endpoint, scaled=self._scaled(params, context))
         with self._state.lock:
-            return handler(copy.deepcopy(params), context)
+            answer = handler(copy.deepcopy(params), context)
+        if operation == "DeleteEndpoint":
+            self._scaling.deregister_endpoint(context.region, params["EndpointName"])
+        return answer
+
+    def _scaled(self, params: Params, context: RequestContext) -> Collection[str]:
+        return self._scaling.scaled_variants(context.region, params["EndpointName"])
 
     def overview(self) -> list[Params]:
         """The endpoints of all regions: status, and how many instances each variant has."""
@@ -199,7 +202,9 @@ class SageMaker:
         self._deployer.refresh_counts(endpoint)
         return describe.endpoint(endpoint)
 
-    def _update_endpoint(self, params: Params, context: RequestContext) -> Params:
+    def _update_endpoint(
+        self, params: Params, context: RequestContext, scaled: Collection[str] = ()
+    ) -> Params:
         endpoint = self._catalog.endpoint(params["EndpointName"], context)
         deployment = _deployment(params, endpoint)
         excluded = rules.excluded_properties(params)
@@ -209,7 +214,7 @@ class SageMaker:
         rules.check_scaled_variants(
             endpoint.config["ProductionVariants"],
             config.params["ProductionVariants"],
-            self._scaled_variants(context.region, endpoint.name),
+            scaled,
         )
         retain = bool(params.get("RetainAllVariantProperties", False))
         variants = updated_variants(endpoint.variants, config.params, retain, excluded)

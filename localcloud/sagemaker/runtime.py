@@ -16,7 +16,7 @@ from localcloud.sagemaker.connection import (
     connect,
 )
 from localcloud.sagemaker.instance import Instance
-from localcloud.sagemaker.metrics import Invocation, MetricSink, record_invocation
+from localcloud.sagemaker.metrics import Concurrency, Invocation, MetricSink, record_invocation
 from localcloud.sagemaker.routing import EndpointRoute, Router, VariantRoute
 from localcloud.sagemaker.runtime_errors import InvokeResult, Place
 from localcloud.sagemaker.runtime_request import (
@@ -56,6 +56,7 @@ class Runtime:
         self._router = router
         self._clock = clock
         self._metrics = metrics
+        self._concurrency = Concurrency(metrics)
         self._capture = capture
         self._timeout_seconds = timeout_seconds
 
@@ -74,6 +75,9 @@ class Runtime:
         route, variant, instance = taken
         if variant is None:
             return answers.validation_error(_no_variant(endpoint, request.target_variant))
+        if instance is not None:
+            name, count = variant.name, instance.in_flight
+            self._concurrency.add(route.region, route.endpoint, name, count, self._clock.now())
         exchange = await self._send(variant, instance, _message(request, body))
         result = self._answer(route, variant, exchange)
         self._record(route, variant, exchange, result, began)

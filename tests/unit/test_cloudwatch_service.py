@@ -14,14 +14,14 @@ from localcloud.clock import Clock
 from localcloud.cloudwatch.book import AlarmBook
 from localcloud.cloudwatch.service import CloudWatch, StateFormatError
 from localcloud.cloudwatch.store import MetricStore
-from localcloud.service import RequestContext, ServiceError
+from localcloud.service import AlarmAction, RequestContext, ServiceError
 
 NOW = datetime(2026, 11, 25, 12, 0, 30, tzinfo=UTC)
 ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 
 
 class NoTopics:
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
+    def carry_out(self, action: AlarmAction) -> None:
         raise ServiceError("NotFound", "no topic")
 
 

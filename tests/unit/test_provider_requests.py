@@ -124,8 +124,6 @@ def test_a_rotation_period_the_cloud_does_not_tell_is_the_known_one(
     ("code", "message", "gone"),
     [
         ("ObjectNotFoundException", "any", True),
-        ("ValidationException", "No scalable target found for service namespace: x", True),
-        ("ValidationException", "No scaling policy found for service namespace: x", True),
         ("ValidationException", "1 validation error detected", False),
     ],
 )
