@@ -34,6 +34,8 @@ from localcloud.connect import (
     port_in_use,
 )
 from localcloud.dispatch import CloudDispatcher
+from localcloud.events_sink import BusSink
+from localcloud.faults import Faults
 from localcloud.front import BACKLOG, Front, Invoker
 from localcloud.home import CloudHome
 from localcloud.moto_app import MotoApp
@@ -66,6 +68,7 @@ class Parts:
     moto: MotoApp
     moto_state: MotoState
     own_state: OwnState
+    faults: Faults
 
     def close(self) -> None:
         """End model servers and background work; keep everything once more."""
@@ -81,7 +84,8 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
     moto_state.restore()
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
-    services: dict[str, OwnService] = {"service-quotas": ServiceQuotas()}
+    quotas, faults = ServiceQuotas(), Faults()
+    services: dict[str, OwnService] = {"service-quotas": quotas}
     invoker: Invoker | None = None
     store: Any = None
     if importlib.util.find_spec("localcloud.cloudwatch.service"):
@@ -94,6 +98,7 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
         )
     if importlib.util.find_spec("localcloud.sagemaker.control"):
         from localcloud.sagemaker.control import SageMaker
+        from localcloud.sagemaker.neighbours import CloudWatchAlarms, Neighbours
         from localcloud.sagemaker.scaling import ScalableTargets
 
         sagemaker = SageMaker(
@@ -103,11 +108,17 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
             InProcessS3(moto),
             own_state.notifier("sagemaker"),
             ScalableTargets(moto),
+            neighbours=Neighbours(
+                CloudWatchAlarms(services["cloudwatch"], clock),
+                BusSink(moto, clock),
+                quotas.allowed,
+                faults,
+            ),
         )
         services["sagemaker"] = sagemaker
         invoker = sagemaker.runtime
     own_state.restore(services)
-    return Parts(services, invoker, moto, moto_state, own_state)
+    return Parts(services, invoker, moto, moto_state, own_state, faults)
 
 
 class Daemon:
@@ -144,7 +155,7 @@ class Daemon:
         self._clock_keeper.start()
         parts = await asyncio.to_thread(assemble, self._home, self._clock)
         dispatcher = CloudDispatcher(
-            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock
+            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock, parts.faults
         )
         front = Front(dispatcher, parts.invoker, self._clock)
         await front.start(listener)

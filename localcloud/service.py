@@ -94,3 +94,18 @@ class Actions(Protocol):
     def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
         """Publish to a topic; an unknown topic raises :class:`ServiceError` (``NotFound``)."""
         ...
+
+
+class EventSink(Protocol):
+    """EventBridge's default bus of a region, for events of AWS services."""
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        """Returns at once; the event is delivered later, in order."""
+        ...
