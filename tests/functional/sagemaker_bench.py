@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import itertools
+import json
 import socket
 import sys
 import tarfile
@@ -22,10 +23,12 @@ import uvloop
 
 from localcloud.clock import Clock
 from localcloud.dispatch import CloudDispatcher
+from localcloud.faults import Faults
 from localcloud.front import Front
 from localcloud.image import local_image
 from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
+from localcloud.sagemaker.neighbours import Neighbours
 from localcloud.service import ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/model"
@@ -82,6 +85,32 @@ class Recorded:
         return [s[3] for s in list(self.samples) if s[1] == metric and s[2] == wanted]
 
 
+class Bus:
+    """An event sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, list[str], dict[str, Any]]] = []
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        assert (region, source) == ("us-east-1", "aws.sagemaker")
+        json.dumps(detail)
+        self.events.append((detail_type, resources, detail))
+
+    def of(self, detail_type: str, endpoint: str) -> list[dict[str, Any]]:
+        return [
+            detail
+            for found, _, detail in list(self.events)
+            if found == detail_type and detail["EndpointName"] == endpoint
+        ]
+
+
 def archive(files: dict[str, bytes] | None = None) -> bytes:
     """A model.tar.gz."""
     content = io.BytesIO()
@@ -121,6 +150,9 @@ class Bench:
         self.home = home
         self.s3 = s3
         self.metrics = Recorded()
+        self.alarms: dict[str, str] = {}
+        self.bus = Bus()
+        self.faults = Faults()
         self.clock = Clock(speed)
         self.own_state = OwnState(home / "state")
         self.service = SageMaker(
@@ -131,11 +163,18 @@ class Bench:
             self.own_state.notifier("sagemaker"),
             lambda _, endpoint: scaled.get(endpoint, set()),
             ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5),
+            Neighbours(
+                lambda _, names: {n: self.alarms[n] for n in names if n in self.alarms},
+                self.bus,
+                faults=self.faults,
+            ),
         )
         self.own_state.restore({"sagemaker": self.service})
         moto: Any = None
         self.front = Front(
-            CloudDispatcher({"sagemaker": self.service}, self.own_state, moto, moto, self.clock),
+            CloudDispatcher(
+                {"sagemaker": self.service}, self.own_state, moto, moto, self.clock, self.faults
+            ),
             self.service.runtime,
             self.clock,
         )
