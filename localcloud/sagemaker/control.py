@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -289,7 +289,7 @@ class SageMaker:
         rules.check_updatable(endpoint)
         updates: list[Params] = params["DesiredWeightsAndCapacities"]
         rules.check_weights(updates, endpoint.variants, endpoint.config_name)
-        self._check_quota(endpoint.config, _more_instances(updates, endpoint), context)
+        self._check_quota(endpoint.config, quota.growth(updates, endpoint), context)
         for update in updates:
             variant = endpoint.variants[update["VariantName"]]
             variant.desired_weight = float(update.get("DesiredWeight", variant.desired_weight))
@@ -313,16 +313,6 @@ class SageMaker:
         found = in_region(self._state.endpoints, context)
         entries = [describe.endpoint_entry(endpoint) for endpoint in found]
         return describe.page(entries, params, "Endpoints", "EndpointName")
-
-
-def _more_instances(updates: Iterable[Params], endpoint: Endpoint) -> dict[str, int]:
-    """By how many instances the variants are to grow."""
-    more: dict[str, int] = {}
-    for update in updates:
-        variant = endpoint.variants[update["VariantName"]]
-        wanted = int(update.get("DesiredInstanceCount", variant.desired_count))
-        more[variant.name] = max(0, wanted - variant.desired_count)
-    return more
 
 
 def _deployment(params: Params, endpoint: Endpoint) -> Params | None:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 
 from localcloud.sagemaker.capacity import FleetMap, instances_of
-from localcloud.sagemaker.fleet import VariantFleet, VariantSpec
+from localcloud.sagemaker.fleet import VariantFleet
 from localcloud.sagemaker.instance import StartError, StoppedError
+from localcloud.sagemaker.plans import planned
 from localcloud.sagemaker.policies import guardrails_of
 from localcloud.sagemaker.records import (
     CREATING,
@@ -25,19 +26,14 @@ from localcloud.sagemaker.records import (
     UPDATING,
     Endpoint,
     Leftover,
-    Params,
     Pending,
-    Stored,
     VariantState,
     stamp,
-    variant_params,
 )
 from localcloud.sagemaker.rollout import RollbackFailedError, RolledBackError, Rollout, Tools
 from localcloud.sagemaker.routes import other_route, own_route
 from localcloud.sagemaker.routing import Side
-from localcloud.sagemaker.rules import arn, could_not_find
 from localcloud.sagemaker.state import Key, key_of
-from localcloud.service import ACCOUNT_ID
 
 log = logging.getLogger(__name__)
 
@@ -193,8 +189,14 @@ class Deployer:
             self._news.changed()
 
         before, leftover = endpoint.failure_reason, endpoint.leftover
-        own = self._plan(endpoint, endpoint.config, {**endpoint.variants, **endpoint.shadows})
-        left = {} if leftover is None else self._plan(endpoint, leftover.config, leftover.variants)
+        own = planned(
+            self._state, endpoint, endpoint.config, {**endpoint.variants, **endpoint.shadows}
+        )
+        left = (
+            {}
+            if leftover is None
+            else planned(self._state, endpoint, leftover.config, leftover.variants)
+        )
         if leftover is not None:
             for name, count in leftover.own_counts.items():
                 own[name].desired = count
@@ -240,22 +242,11 @@ class Deployer:
 
     def _come(self, endpoint: Endpoint, pending: Pending) -> FleetMap:
         """The pending configuration's fleet, without an instance yet."""
-        fleets = self._plan(endpoint, pending.config, _states(pending))
+        fleets = planned(self._state, endpoint, pending.config, _states(pending))
         for fleet in fleets.values():
             fleet.desired = 0
         with self._state.lock:
             self._standing.coming[_key(endpoint)] = fleets
-        return fleets
-
-    def _plan(
-        self, endpoint: Endpoint, config: Params, states: dict[str, VariantState]
-    ) -> FleetMap:
-        fleets: FleetMap = {}
-        for state in states.values():
-            variant = variant_params(config, state.name)
-            find_model = self._model_finder(endpoint.region, variant["ModelName"])
-            spec = VariantSpec(endpoint.region, endpoint.name, variant, find_model)
-            fleets[state.name] = VariantFleet(spec=spec, desired=state.desired_count)
         return fleets
 
     def _succeed(self, endpoint: Endpoint, stop: threading.Event) -> None:
@@ -290,17 +281,6 @@ class Deployer:
             self._news.state(endpoint)
         if reason is not None:
             log.warning("%s: %s", endpoint.name, reason or "rolled back in silence")
-
-    def _model_finder(self, region: str, name: str) -> Callable[[], Stored]:
-        def find() -> Stored:
-            with self._state.lock:
-                found = self._state.models.get(key_of(region, name))
-            if found is None:
-                missing = could_not_find("model", arn("model", region, ACCOUNT_ID, name))
-                raise StartError(missing.message)
-            return found
-
-        return find
 
 
 def _key(endpoint: Endpoint) -> Key:

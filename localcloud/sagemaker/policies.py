@@ -74,9 +74,11 @@ class Guardrails:
     policy: Policy
     alarms: tuple[str, ...] = ()
     timeout: int | None = None
+    is_guarded: bool = True
 
 
 NONE = Guardrails(AllAtOnce())
+EXCLUDED = Guardrails(AllAtOnce(), is_guarded=False)
 
 
 def guardrails_of(deployment: Params | None, config: Params) -> Guardrails:
@@ -84,7 +86,9 @@ def guardrails_of(deployment: Params | None, config: Params) -> Guardrails:
 
     No DeploymentConfig is all at once, without a bake (fact sheet 3.1).
     """
-    if deployment is None or _is_unguarded(config):
+    if _is_unguarded(config):
+        return EXCLUDED
+    if deployment is None:
         return NONE
     rollback: Params = deployment.get("AutoRollbackConfiguration") or {}
     alarms = tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or ())

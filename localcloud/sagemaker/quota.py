@@ -46,3 +46,13 @@ def check(instance_type: str, limit: int | None, used: int, more: int) -> None:
         "Service Quotas is not available, contact AWS support to request an increase for this "
         "quota.",
     )
+
+
+def growth(updates: Iterable[Params], endpoint: Endpoint) -> dict[str, int]:
+    """By how many instances UpdateEndpointWeightsAndCapacities lets the variants grow."""
+    more: dict[str, int] = {}
+    for update in updates:
+        variant = endpoint.variants[update["VariantName"]]
+        wanted = int(update.get("DesiredInstanceCount", variant.desired_count))
+        more[variant.name] = max(0, wanted - variant.desired_count)
+    return more

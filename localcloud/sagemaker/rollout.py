@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
 from dataclasses import dataclass
 
 from localcloud.clock import Clock
-from localcloud.faults import RollbackFails, SilentRollback, Timeout
+from localcloud.faults import RollbackFails, SilentRollback
 from localcloud.sagemaker import progress
+from localcloud.sagemaker.bake import Oven, TroubleError
 from localcloud.sagemaker.capacity import Capacity
 from localcloud.sagemaker.fleet import VariantFleet
 from localcloud.sagemaker.instance import StartError, StoppedError
@@ -35,9 +36,7 @@ from localcloud.sagemaker.script import (
 from localcloud.sagemaker.standing import Standing
 from localcloud.sagemaker.state import State, key_of
 
-# How often a bake looks at the alarms: simulated, within these limits on the wall.
-LOOK_SECONDS = 5.0
-LOOK_WALL_SECONDS = (0.02, 0.5)
+log = logging.getLogger(__name__)
 
 
 class RolledBackError(Exception):
@@ -50,10 +49,6 @@ class RollbackFailedError(Exception):
     def __init__(self, reason: str, leftover: Leftover) -> None:
         super().__init__(reason)
         self.leftover = leftover
-
-
-class _TroubleError(Exception):
-    """Why a deployment cannot go on, in SageMaker's words for FailureReason."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +92,7 @@ class Rollout:
         states = {**pending.variants, **pending.shadows}
         self._green_counts = {name: state.desired_count for name, state in states.items()}
         self._shares = dict.fromkeys(pending.variants, 0.0)
-        self._deadline = float("inf")
-        self._is_silent = False
+        self._oven = Oven(endpoint, rails, tools.clock, tools.neighbours, stop)
 
     def run(self) -> None:
         """Until green alone serves and blue is gone.
@@ -108,21 +102,26 @@ class Rollout:
             RollbackFailedError: both serve.
         """
         steps = script(self._rails.policy, self._blue_counts, self._green_counts)
-        if self._rails.timeout is not None:
-            self._deadline = time.monotonic() + self._allowed_seconds(steps, self._rails.timeout)
+        self._oven.start(total_wait(steps), self._tools.capacity.min_startup_seconds)
         try:
             for step in steps:
-                self._check_time()
+                self._oven.check_time()
                 self._do(step)
-        except (_TroubleError, StartError) as error:
-            raise self.go_back(str(error)) from error
+        except TroubleError as error:
+            raise self._go_back(str(error), error.is_silent) from error
+        except StartError as error:
+            raise self._go_back(str(error)) from error
+        except StoppedError:
+            raise
+        except Exception as error:
+            log.exception("%s: its deployment failed", self._endpoint.name)
+            raise self._go_back(f"The local cloud failed: {error!r}") from error
 
-    def go_back(self, reason: str) -> RolledBackError:
+    def _go_back(self, reason: str, is_silent: bool = False) -> RolledBackError:
         """Undo whatever was done; may raise :class:`RollbackFailedError`."""
         faults, name = self._tools.neighbours.faults, self._endpoint.name
-        if not self._is_silent:
-            self._is_silent = faults.strikes_endpoint(SilentRollback, name)
-        reason = "" if self._is_silent else reason
+        if is_silent or faults.strikes_endpoint(SilentRollback, name):
+            reason = ""
         with self._tools.state.lock:
             self._pending.rollback_reason = reason
             self._tools.news.changed()
@@ -148,7 +147,7 @@ class Rollout:
                 self._shift(step, self._green_states(), progress.of_green(step))
             case Bake():
                 self._tell(self._green_states(), progress.of_green(step))
-                self._bake(step.seconds)
+                self._oven.bake(step.seconds)
             case Retire(counts=counts):
                 self._tell(self._own_states(), progress.of_blue(step))
                 self._tools.capacity.remove(self._own, counts)
@@ -158,14 +157,14 @@ class Rollout:
 
     def _provision(self, counts: Counts) -> None:
         def is_over() -> bool:
-            return self._stop.is_set() or time.monotonic() > self._deadline
+            return self._stop.is_set() or self._oven.is_late
 
         try:
             self._tools.capacity.provision(self._green, counts, is_over)
         except StoppedError:
             if self._stop.is_set():
                 raise
-            self._check_time()
+            self._oven.check_time()
         self._tools.capacity.settle(self._stop)
 
     def _shift(self, step: Shift, states: dict[str, VariantState], told: progress.Told) -> None:
@@ -186,7 +185,7 @@ class Rollout:
                     self._active(step),
                 )  # fmt: skip
             self._shares = shares
-            tools.news.deployment(endpoint)
+            self._announce()
 
     def _active(self, step: Shift) -> list[tuple[VariantFleet, int | None]]:
         """A fleet that another one shares the traffic with, with the instances that take it.
@@ -208,70 +207,6 @@ class Rollout:
             return []
         shares = {name: s * (1 - green.get(name, 0.0)) for name, s in leftover.shares.items()}
         return [Side(other_route(self._endpoint, leftover, self._left), shares)]
-
-    def _bake(self, seconds: int) -> None:
-        clock, stop = self._tools.clock, self._stop
-        self._strike()
-        ends = clock.timestamp() + seconds
-        shortest, longest = LOOK_WALL_SECONDS
-        look = min(longest, max(shortest, clock.wall_seconds(LOOK_SECONDS)))
-        while True:
-            self._watch_alarms()
-            left = clock.wall_seconds(ends - clock.timestamp())
-            if left <= 0:
-                return
-            if stop.wait(min(look, left)):
-                raise StoppedError
-            self._check_time()
-
-    def _strike(self) -> None:
-        """The faults that were ordered for a deployment strike when it bakes first."""
-        faults, name = self._tools.neighbours.faults, self._endpoint.name
-        if faults.strikes_endpoint(SilentRollback, name):
-            self._is_silent = True
-            raise _TroubleError
-        if faults.strikes_endpoint(Timeout, name):
-            raise self._too_late()
-
-    def _watch_alarms(self) -> None:
-        """One that is in ALARM already when the bake begins trips too; its texts are UNVERIFIED."""
-        names = self._rails.alarms
-        if not names:
-            return
-        states = self._tools.neighbours.alarms(self._endpoint.region, names)
-        tripped = [name for name in names if states.get(name) == "ALARM"]
-        if tripped:
-            raise _TroubleError(
-                "One or more alarms of the AutoRollbackConfiguration are in ALARM state: "
-                f"{', '.join(tripped)}. The deployment was rolled back."
-            )
-        gone = [name for name in names if name not in states]
-        if gone:
-            raise _TroubleError(
-                "One or more alarms of the AutoRollbackConfiguration do not exist any more: "
-                f"{', '.join(gone)}. The deployment was rolled back."
-            )
-
-    def _allowed_seconds(self, steps: tuple[Step, ...], timeout: int) -> float:
-        """The limit on the wall.
-
-        Starting a process does not get faster with the clock, so that there is always as much time
-        for it as a start may take.
-        """
-        clock = self._tools.clock
-        waits = clock.wall_seconds(total_wait(steps))
-        least = waits + self._tools.capacity.min_startup_seconds
-        return max(clock.wall_seconds(timeout), least)
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise self._too_late()
-
-    def _too_late(self) -> _TroubleError:
-        limit = "" if self._rails.timeout is None else f" of {self._rails.timeout} seconds"
-        return _TroubleError(
-            f"The deployment exceeded the maximum execution timeout{limit} and was rolled back."
-        )
 
     # back
 
@@ -317,7 +252,14 @@ class Rollout:
             if self._stop.is_set():
                 raise StoppedError
             self._note(states, told)
+            self._announce()
+
+    def _announce(self) -> None:
+        """No event tells of what guardrails do not apply to (fact sheet 9)."""
+        if self._rails.is_guarded:
             self._tools.news.deployment(self._endpoint)
+        else:
+            self._tools.news.changed()
 
     def _note(self, states: dict[str, VariantState], told: progress.Told) -> None:
         started = stamp(self._tools.clock.now())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from localcloud.sagemaker import progress
 from localcloud.sagemaker.policies import (
+    EXCLUDED,
     NONE,
     AllAtOnce,
     Canary,
@@ -259,7 +260,7 @@ def test_inferentia_falls_back_to_all_at_once() -> None:
     config = {"ProductionVariants": [{"VariantName": "v", "InstanceType": "ml.inf1.xlarge"}]}
     linear = blue_green({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0})
     linear["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": "errors"}]}
-    assert guardrails_of(linear, config) == NONE
+    assert guardrails_of(linear, config) == EXCLUDED
 
 
 def test_progress_is_told_in_sagemakers_words() -> None:
