@@ -38,6 +38,8 @@ from localcloud.connect import (
     port_in_use,
 )
 from localcloud.dispatch import CloudDispatcher
+from localcloud.events_sink import BusSink
+from localcloud.faults import Faults
 from localcloud.front import BACKLOG, Front, Invoker
 from localcloud.home import CloudHome
 from localcloud.in_process import InProcess
@@ -48,6 +50,7 @@ from localcloud.provider_process import ProviderProcess
 from localcloud.quotas import ServiceQuotas
 from localcloud.s3_access import InProcessS3, InProcessTopics
 from localcloud.sagemaker.control import SageMaker
+from localcloud.sagemaker.neighbours import CloudWatchAlarms, Neighbours
 from localcloud.service import OwnService
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,7 @@ class Parts:
     moto: MotoApp
     moto_state: MotoState
     own_state: OwnState
+    faults: Faults
 
     def close(self) -> None:
         """End model servers and background work; keep everything once more."""
@@ -87,7 +91,7 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
     moto_state.restore()
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
-    quotas = ServiceQuotas()
+    quotas, faults = ServiceQuotas(), Faults()
     services: dict[str, OwnService] = {quotas.name: quotas}
     in_process = InProcess(services, own_state.keep, clock)
     autoscaling = AutoScaling(clock, in_process, own_state.notifier("application-autoscaling"))
@@ -102,13 +106,21 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
         autoscaling.wake()
 
     sagemaker = SageMaker(
-        clock, store, home.folder, InProcessS3(moto), endpoint_changed, autoscaling
+        clock,
+        store,
+        home.folder,
+        InProcessS3(moto),
+        endpoint_changed,
+        autoscaling,
+        neighbours=Neighbours(
+            CloudWatchAlarms(cloudwatch, clock), BusSink(moto, clock), quotas.allowed, faults
+        ),
     )
     for service in (cloudwatch, sagemaker, autoscaling):
         services[service.name] = service
     own_state.restore(services)
     autoscaling.start()
-    return Parts(services, sagemaker.runtime, moto, moto_state, own_state)
+    return Parts(services, sagemaker.runtime, moto, moto_state, own_state, faults)
 
 
 class Daemon:
@@ -145,7 +157,7 @@ class Daemon:
         self._clock_keeper.start()
         parts = await asyncio.to_thread(assemble, self._home, self._clock)
         dispatcher = CloudDispatcher(
-            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock
+            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock, parts.faults
         )
         front = Front(dispatcher, parts.invoker, self._clock)
         await front.start(listener)

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from localcloud import faults_api
 from localcloud.clock import Clock
+from localcloud.connect import FAULTS_PATH
+from localcloud.faults import Faults
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
@@ -34,7 +37,9 @@ class CloudDispatcher:
         moto: MotoApp,
         moto_state: MotoState,
         clock: Clock,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = Faults() if faults is None else faults
         self._services = services
         self._adapters = [ProtocolAdapter(name) for name in services]
         self._own_state = own_state
@@ -43,6 +48,8 @@ class CloudDispatcher:
         self._clock = clock
 
     def dispatch(self, request: WireRequest, request_id: str) -> WireAnswer:
+        if request.raw_path == FAULTS_PATH:
+            return faults_api.answer(self._faults, request)
         for adapter in self._adapters:
             if adapter.claims(request):
                 return self._own(adapter, request, request_id)
@@ -65,12 +72,14 @@ class CloudDispatcher:
             service.reset()
         self._moto.reset()
         self._own_state.clear()
+        self._faults.clear()
 
     def _own(self, adapter: ProtocolAdapter, request: WireRequest, request_id: str) -> WireAnswer:
         service = self._services[adapter.service]
         protocol = adapter.protocol(request)
         try:
             operation, params = adapter.parse(protocol, request)
+            self._faults.raise_api_error(adapter.service, operation.name)
             context = RequestContext(ACCOUNT_ID, request.region, request_id, self._clock.now())
             answer = service.handle(operation.name, params, context)
             if not is_read_only(operation.name):

@@ -111,3 +111,18 @@ class Actions(Protocol):
     def carry_out(self, action: AlarmAction) -> None:
         """Blocks until it is done; raises :class:`ServiceError` where it cannot be."""
         ...
+
+
+class EventSink(Protocol):
+    """EventBridge's default bus of a region, for events of AWS services."""
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        """Returns at once; the event is delivered later, in order."""
+        ...

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import itertools
+import json
 import socket
 import sys
 import tarfile
@@ -22,10 +23,12 @@ import uvloop
 
 from localcloud.clock import Clock
 from localcloud.dispatch import CloudDispatcher
+from localcloud.faults import Faults
 from localcloud.front import Front
 from localcloud.image import local_image
 from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
+from localcloud.sagemaker.neighbours import Neighbours
 from localcloud.service import OwnService, ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/model"
@@ -97,6 +100,32 @@ class Scaled:
         self.variants.pop(endpoint, None)
 
 
+class Bus:
+    """An event sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, list[str], dict[str, Any]]] = []
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        assert (region, source) == ("us-east-1", "aws.sagemaker")
+        json.dumps(detail)
+        self.events.append((detail_type, resources, detail))
+
+    def of(self, detail_type: str, endpoint: str) -> list[dict[str, Any]]:
+        return [
+            detail
+            for found, _, detail in list(self.events)
+            if found == detail_type and detail["EndpointName"] == endpoint
+        ]
+
+
 def archive(files: dict[str, bytes] | None = None) -> bytes:
     """A model.tar.gz."""
     content = io.BytesIO()
@@ -136,13 +165,16 @@ class Bench:
         self.home = home
         self.s3 = s3
         self.metrics = Recorded()
+        self.alarms: dict[str, str] = {}
+        self.bus = Bus()
+        self.faults = Faults()
         self.clock = Clock(speed)
         self.own_state = OwnState(home / "state")
         self.service, services = self._assemble(scaled)
         self.own_state.restore(services)
         moto: Any = None
         self.front = Front(
-            CloudDispatcher(services, self.own_state, moto, moto, self.clock),
+            CloudDispatcher(services, self.own_state, moto, moto, self.clock, self.faults),
             self.service.runtime,
             self.clock,
         )
@@ -167,8 +199,17 @@ class Bench:
             self.own_state.notifier("sagemaker"),
             Scaled(scaled),
             OPTIONS,
+            self.neighbours(),
         )
         return service, {"sagemaker": service}
+
+    def neighbours(self) -> Neighbours:
+        """Alarms, a bus and faults that tests set and read."""
+        return Neighbours(
+            lambda _, names: {n: self.alarms[n] for n in names if n in self.alarms},
+            self.bus,
+            faults=self.faults,
+        )
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         import boto3

@@ -84,8 +84,15 @@ def test_configurations_that_cannot_be_are_refused(bench: Bench) -> None:
     assert refused(live, live) == 'The variant name "live" was non-unique within the request.'
     assert "needs InstanceType" in refused({"VariantName": "live", "ModelName": model})
     assert "needs a ModelName" in refused({k: v for k, v in live.items() if k != "ModelName"})
-    assert "does not offer shadow variants" in refused(
-        live, ShadowProductionVariants=[{**live, "VariantName": "shadow"}]
+    assert refused(
+        live,
+        ShadowProductionVariants=[{**live, "VariantName": "shadow", "InitialVariantWeight": 2}],
+    ) == (
+        'The weight of the shadow variant "shadow" is 2; it must be at most that of the production '
+        "variant, 1."
+    )
+    assert "Could not find model" in refused(
+        live, ShadowProductionVariants=[{**live, "VariantName": "shadow", "ModelName": "nobody"}]
     )
     assert "exactly one production variant and one shadow variant" in refused(
         live,

@@ -468,50 +468,6 @@ def test_a_scaled_variant_can_neither_leave_nor_change_its_type(bench: Bench) ->
     assert variants(bench.settled("scaled")) == {"live": (1.0, 1.0, 2, 2)}
 
 
-def test_deployments_that_are_not_offered_are_refused(bench: Bench) -> None:
-    config = bench.config(bench.variant("live", bench.model()))
-    canary = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {
-                "Type": "CANARY",
-                "WaitIntervalInSeconds": 60,
-                "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
-            }
-        }
-    }
-    at_once = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-        }
-    }
-    # On creation a deployment is only remembered.
-    endpoint = bench.endpoint(config, DeploymentConfig=canary)
-    assert bench.describe(endpoint)["LastDeploymentConfig"] == canary
-
-    def update(**more: Any) -> str:
-        return refused(
-            bench.sagemaker.update_endpoint,
-            EndpointName=endpoint,
-            EndpointConfigName=config,
-            **more,
-        )[1]
-
-    assert update(DeploymentConfig=canary) == (
-        "The local cloud does not offer blue/green deployments with CANARY traffic yet."
-    )
-    assert "CANARY traffic" in update(RetainDeploymentConfig=True)
-    assert "alarms roll back" in update(
-        DeploymentConfig={
-            **at_once,
-            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-        }
-    )
-    bench.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=at_once
-    )
-    assert bench.settled(endpoint)["LastDeploymentConfig"] == at_once
-
-
 def test_an_instance_that_dies_is_replaced_and_one_that_hangs_too(
     bench: Bench, tmp_path: Path
 ) -> None:
