@@ -24,7 +24,7 @@ import uvloop
 
 from contracts.errors import SlipwayError
 from localcloud import clock as clocks
-from localcloud import moto_hooks
+from localcloud import moto_hooks, serverless
 from localcloud.clock import Clock, ClockKeeper
 from localcloud.connect import (
     DEFAULT_PORT,
@@ -73,14 +73,15 @@ class Parts:
         self.own_state.close()
 
 
-def assemble(home: CloudHome, clock: Clock) -> Parts:
+def assemble(home: CloudHome, clock: Clock, endpoint_url: str) -> Parts:
     """The composition root: which services are our own, and what each is given."""
     moto_hooks.install(clock)
     moto_state = MotoState(home.state / "moto")
     moto_state.restore()
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
-    services: dict[str, OwnService] = {}
+    parts = serverless.assemble(moto, clock, home.folder, endpoint_url, own_state.notifier)
+    services: dict[str, OwnService] = {**parts.services}
     invoker: Invoker | None = None
     store: Any = None
     if importlib.util.find_spec("localcloud.cloudwatch.service"):
@@ -141,7 +142,9 @@ class Daemon:
         provider = ProviderProcess(record["endpoint_url"])
         provider.start()
         self._clock_keeper.start()
-        parts = await asyncio.to_thread(assemble, self._home, self._clock)
+        parts = await asyncio.to_thread(
+            assemble, self._home, self._clock, str(record["endpoint_url"])
+        )
         dispatcher = CloudDispatcher(
             parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock
         )

@@ -1,0 +1,41 @@
+"""Puts Lambda, Step Functions and the deliveries between services together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.clock import Clock
+from localcloud.connect import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from localcloud.in_process import InProcess
+from localcloud.lambda_.service import Lambda
+from localcloud.moto_app import MotoApp
+from localcloud.s3_access import InProcessS3
+from localcloud.service import OwnService
+
+
+@dataclass(frozen=True)
+class Serverless:
+    """The services by their botocore name."""
+
+    services: dict[str, OwnService]
+
+
+def assemble(
+    moto: MotoApp,
+    clock: Clock,
+    folder: Path,
+    endpoint_url: str,
+    notifier: Callable[[str], Callable[[], None]],
+) -> Serverless:
+    """``notifier`` gives what a service calls when it has changed without being asked."""
+    aws = InProcess(moto.call)
+    cloud = {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    functions = Lambda(clock, folder / "lambda", InProcessS3(moto), aws, cloud)
+    return Serverless({"lambda": functions})
