@@ -13,6 +13,7 @@ from localcloud.lambda_.service import Lambda
 from localcloud.moto_app import MotoApp
 from localcloud.s3_access import InProcessS3
 from localcloud.service import OwnService
+from localcloud.stepfunctions.service import StepFunctions
 
 
 @dataclass(frozen=True)
@@ -38,4 +39,5 @@ def assemble(
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     functions = Lambda(clock, folder / "lambda", InProcessS3(moto), aws, cloud)
-    return Serverless({"lambda": functions})
+    machines = StepFunctions(clock, functions, aws, notifier("stepfunctions"))
+    return Serverless({"lambda": functions, "stepfunctions": machines})
