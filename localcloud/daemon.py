@@ -33,6 +33,7 @@ from localcloud.connect import (
     CloudError,
     port_in_use,
 )
+from localcloud.deliveries import Deliveries
 from localcloud.dispatch import CloudDispatcher
 from localcloud.front import BACKLOG, Front, Invoker
 from localcloud.home import CloudHome
@@ -65,9 +66,11 @@ class Parts:
     moto: MotoApp
     moto_state: MotoState
     own_state: OwnState
+    deliveries: Deliveries
 
     def close(self) -> None:
         """End model servers and background work; keep everything once more."""
+        self.deliveries.close()
         for service in self.services.values():
             service.close()
         self.own_state.close()
@@ -90,7 +93,7 @@ def assemble(home: CloudHome, clock: Clock, endpoint_url: str) -> Parts:
 
         store = MetricStore()
         services["cloudwatch"] = CloudWatch(
-            clock, store, InProcessActions(moto), own_state.notifier("cloudwatch")
+            clock, store, InProcessActions(moto, parts.deliveries), own_state.notifier("cloudwatch")
         )
     if importlib.util.find_spec("localcloud.sagemaker.control"):
         from localcloud.sagemaker.control import SageMaker
@@ -107,7 +110,7 @@ def assemble(home: CloudHome, clock: Clock, endpoint_url: str) -> Parts:
         services["sagemaker"] = sagemaker
         invoker = sagemaker.runtime
     own_state.restore(services)
-    return Parts(services, invoker, moto, moto_state, own_state)
+    return Parts(services, invoker, moto, moto_state, own_state, parts.deliveries)
 
 
 class Daemon:

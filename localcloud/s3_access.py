@@ -6,15 +6,21 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
+from localcloud.deliveries import Deliveries, Delivery
+from localcloud.in_process import InProcess, authorization
 from localcloud.moto_app import MotoApp
 from localcloud.service import DEFAULT_REGION, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
 _URI = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$", re.DOTALL)
 _TOPIC = re.compile(r"^arn:aws[\w-]*:sns:(?P<region>[\w-]+):\d{12}:.+$")
+
+# The principal that alarms invoke functions with.
+ALARMS = "lambda.alarms.cloudwatch.amazonaws.com"
 
 
 class InProcessS3:
@@ -57,7 +63,7 @@ class InProcessS3:
     ) -> WireAnswer:
         headers = [
             ("Host", "127.0.0.1"),
-            ("Authorization", _authorization("s3", DEFAULT_REGION)),
+            ("Authorization", authorization("s3", DEFAULT_REGION)),
         ]
         if content_type:
             headers.append(("Content-Type", content_type))
@@ -69,10 +75,16 @@ class InProcessS3:
 
 
 class InProcessActions:
-    """:class:`localcloud.service.Actions` over moto."""
+    """:class:`localcloud.service.Actions` over moto and our own deliveries."""
 
-    def __init__(self, moto: MotoApp) -> None:
-        self._moto = moto
+    def __init__(self, moto: MotoApp, deliveries: Deliveries) -> None:
+        self._moto, self._deliveries = moto, deliveries
+
+    def invoke_function(self, function_arn: str, payload: str, alarm_arn: str) -> None:
+        self._deliveries.deliver(Delivery(function_arn, payload, ALARMS, alarm_arn))
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        InProcess(self._moto.call).json("events", region, "PutEvents", {"Entries": [entry]})
 
     def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
         found = _TOPIC.match(topic_arn)
@@ -87,17 +99,12 @@ class InProcessActions:
         }
         headers = (
             ("Host", "127.0.0.1"),
-            ("Authorization", _authorization("sns", found["region"])),
+            ("Authorization", authorization("sns", found["region"])),
             ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
         )
         answer = self._moto.call(WireRequest("POST", "/", headers, urlencode(form).encode()))
         if answer.status >= 400:
             raise _error(answer, topic_arn)
-
-
-def _authorization(service: str, region: str) -> str:
-    scope = f"slipway/20130101/{region}/{service}/aws4_request"
-    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def _split(uri: str) -> tuple[str, str]:

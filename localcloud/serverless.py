@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud import moto_deliveries
 from localcloud.clock import Clock
 from localcloud.connect import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from localcloud.deliveries import Deliveries, connected
 from localcloud.in_process import InProcess
 from localcloud.lambda_.service import Lambda
 from localcloud.moto_app import MotoApp
@@ -18,9 +20,10 @@ from localcloud.stepfunctions.service import StepFunctions
 
 @dataclass(frozen=True)
 class Serverless:
-    """The services by their botocore name."""
+    """The services by their botocore name, and the deliveries between all services."""
 
     services: dict[str, OwnService]
+    deliveries: Deliveries
 
 
 def assemble(
@@ -40,4 +43,7 @@ def assemble(
     }
     functions = Lambda(clock, folder / "lambda", InProcessS3(moto), aws, cloud)
     machines = StepFunctions(clock, functions, aws, notifier("stepfunctions"))
-    return Serverless({"lambda": functions, "stepfunctions": machines})
+    deliveries = Deliveries(aws, functions, machines)
+    functions.connect(connected(deliveries))
+    moto_deliveries.install(deliveries, clock)
+    return Serverless({"lambda": functions, "stepfunctions": machines}, deliveries)

@@ -94,3 +94,12 @@ class Actions(Protocol):
     def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
         """Publish to a topic; an unknown topic raises :class:`ServiceError` (``NotFound``)."""
         ...
+
+    def invoke_function(self, function_arn: str, payload: str, alarm_arn: str) -> None:
+        """Hand an alarm to a function; one that its policy does not let in raises
+        :class:`ServiceError`."""
+        ...
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        """Put an entry of PutEvents on the default bus; raises :class:`ServiceError`."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from localcloud.cloudwatch import alarm_rules, composite
+from localcloud.cloudwatch import alarm_event, alarm_rules, composite
 from localcloud.cloudwatch.alarms import ALARM, Alarm
 from localcloud.cloudwatch.evaluation import Verdict
 from localcloud.cloudwatch.history import History
@@ -30,6 +30,15 @@ class Fired:
     subject: str
     message: str
     at: float
+    payload: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of state to tell EventBridge once nothing is locked."""
+
+    region: str
+    entry: Params
 
 
 class AlarmBook:
@@ -39,6 +48,7 @@ class AlarmBook:
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.history = History()
         self._fired: list[Fired] = []
+        self._changed: list[Changed] = []
 
     # putting and deleting
 
@@ -182,9 +192,12 @@ class AlarmBook:
         if verdict.state is None or verdict.state == alarm.state:
             return False
         old = (alarm.state, alarm.reason, alarm.reason_data)
+        since = alarm.state_updated
         alarm.state, alarm.reason = verdict.state, verdict.reason
         alarm.reason_data, alarm.state_updated = verdict.reason_data, now
         self.history.state_update(region, alarm, old, now)
+        data = alarm_event.alarm_data(alarm, (*old, since))
+        self._changed.append(Changed(region, alarm_event.entry(alarm, data)))
         if alarm.actions_enabled and not self._is_suppressed(alarm, region):
             for action in alarm.params.get(
                 _ACTIONS.get(alarm.state, "InsufficientDataActions"), []
@@ -197,6 +210,7 @@ class AlarmBook:
                         subject(alarm, region),
                         message(alarm, old[0], region),
                         now,
+                        alarm_event.function_payload(alarm, data, region),
                     )
                 )
         return True
@@ -210,6 +224,10 @@ class AlarmBook:
     def take_fired(self) -> list[Fired]:
         fired, self._fired = self._fired, []
         return fired
+
+    def take_changed(self) -> list[Changed]:
+        changed, self._changed = self._changed, []
+        return changed
 
     # state on disk
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from localcloud.clock import Clock
 from localcloud.cloudwatch import evaluation
-from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Fired
+from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Changed, Fired
 from localcloud.cloudwatch.store import MetricStore
 from localcloud.service import Actions, ServiceError
 
@@ -118,7 +118,9 @@ class Watch:
     def act(self) -> None:
         """Carry out what was fired; a failure is told in the log and the alarm's history."""
         with self._lock:
-            fired = self._book.take_fired()
+            fired, changed = self._book.take_fired(), self._book.take_changed()
+        for one in changed:
+            self._tell_bus(one)
         for one in fired:
             error = self._act(one)
             if error is not None:
@@ -127,13 +129,22 @@ class Watch:
                 self._book.history.action(one.region, one.alarm, one.action, error, one.at)
 
     def _act(self, fired: Fired) -> str | None:
-        if ":sns:" not in fired.action:
-            return f"the local cloud does not offer the action {fired.action}"
         try:
-            self._actions.sns_publish(fired.action, fired.message, fired.subject)
+            if ":lambda:" in fired.action:
+                self._actions.invoke_function(fired.action, fired.payload, fired.alarm.arn)
+            elif ":sns:" in fired.action:
+                self._actions.sns_publish(fired.action, fired.message, fired.subject)
+            else:
+                return f"the local cloud does not offer the action {fired.action}"
         except ServiceError as error:
             return str(error)
         except Exception as error:
             log.exception("the action %s failed", fired.action)
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _tell_bus(self, changed: Changed) -> None:
+        try:
+            self._actions.put_event(changed.region, changed.entry)
+        except Exception:
+            log.exception("an alarm's change did not reach EventBridge")

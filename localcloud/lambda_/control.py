@@ -86,7 +86,7 @@ class Control:
         return self._described(function, function.config(qualifier), qualifier)
 
     def update_code(self, params: Params, context: RequestContext) -> Params:
-        function, _ = self._find(params, context)
+        function = self._unqualified(params, context)
         _check_revision(function.latest, params)
         code = self._code(params)
         if params.get("DryRun"):
@@ -99,7 +99,7 @@ class Control:
         return shown(function.latest)
 
     def update_configuration(self, params: Params, context: RequestContext) -> Params:
-        function, _ = self._find(params, context)
+        function = self._unqualified(params, context)
         _check_revision(function.latest, params)
         if params.get("Role"):
             self._check_role(params["Role"])
@@ -136,7 +136,7 @@ class Control:
         return {"Functions": [shown(c) for c in found]}
 
     def publish(self, params: Params, context: RequestContext) -> Params:
-        function, _ = self._find(params, context)
+        function = self._unqualified(params, context)
         wanted = params.get("CodeSha256")
         if wanted and wanted != function.latest["CodeSha256"]:
             raise ServiceError(
@@ -180,6 +180,16 @@ class Control:
 
     def _find(self, params: Params, context: RequestContext) -> tuple[Function, str | None]:
         return self._store.find(params["FunctionName"], context.region, params.get("Qualifier"))
+
+    def _unqualified(self, params: Params, context: RequestContext) -> Function:
+        """The function whose newest code and configuration are meant."""
+        function, qualifier = self._find(params, context)
+        if qualifier not in (None, LATEST):
+            raise configuration.refused(
+                f"The operation cannot be performed on the published version or alias {qualifier}; "
+                "only $LATEST can change."
+            )
+        return function
 
     def _alias(self, params: Params, context: RequestContext) -> tuple[Function, Config]:
         function, _ = self._find(params, context)

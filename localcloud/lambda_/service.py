@@ -87,13 +87,15 @@ class Lambda:
     def deliver(self, arn: str, payload: bytes, service: str, source_arn: str) -> None:
         """Queue an event from another service, if the function's policy lets that one.
 
+        Without a ``service`` a role allows it (a destination of another function).
+
         Raises:
             ServiceError: unknown function, or no permission.
         """
         with self._lock:
             function, qualifier = self._store.find(arn, "")
             statements = list(function.policies.get(qualifier or "", []))
-        if not policies.allows(
+        if service and not policies.allows(
             statements, service, "lambda:InvokeFunction", source_arn, ACCOUNT_ID
         ):
             raise ServiceError(

@@ -20,6 +20,16 @@ ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 
 
 class NoTopics:
+    def __init__(self) -> None:
+        self.invoked: list[tuple[str, str, str]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def invoke_function(self, function_arn: str, payload: str, alarm_arn: str) -> None:
+        self.invoked.append((function_arn, payload, alarm_arn))
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
+
     def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
         raise ServiceError("NotFound", "no topic")
 

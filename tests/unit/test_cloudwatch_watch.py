@@ -28,6 +28,14 @@ class Topic:
         self.messages: list[dict[str, Any]] = []
         self.subjects: list[str] = []
         self.error: Exception | None = None
+        self.invoked: list[tuple[str, str, str]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def invoke_function(self, function_arn: str, payload: str, alarm_arn: str) -> None:
+        self.invoked.append((function_arn, payload, alarm_arn))
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
 
     def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
         if self.error is not None:
