@@ -39,7 +39,7 @@ def test_a_good_definition_has_no_problems() -> None:
     ("states", "text"),
     [
         ({"P": {"Type": "Pass"}}, "Exactly one of 'Next' and 'End' is required"),
-        ({"P": {"Type": "Pass", "Next": "Q"}}, "MISSING_TRANSITION_TARGET Missing 'Next' target: Q"),
+        ({"P": {"Type": "Pass", "Next": "Q"}}, "TARGET Missing 'Next' target: Q"),
         ({"P": PASS, "Q": PASS}, 'State "Q" is not reachable.'),
         ({"P": {"Type": "Pas", "End": True}}, "no type of a state"),
         ({"P": {**PASS, "Resource": "x"}}, "Field 'Resource' is not supported in a Pass state"),

@@ -117,7 +117,7 @@ def test_a_wrong_intrinsic_fails(call: str) -> None:
         ({"Not": {"Variable": "$.b", "BooleanEquals": True}}, False),
         ({"And": [{"Variable": "$.b", "IsBoolean": True}, {"Variable": "$.n", "IsString": True}]},
          False),
-        ({"Or": [{"Variable": "$.n", "IsString": True}, {"Variable": "$.b", "BooleanEquals": True}]},
+        ({"Or": [{"Variable": "$.n", "IsString": True}, {"Variable": "$.b", "IsBoolean": True}]},
          True),
     ],
 )  # fmt: skip
