@@ -243,6 +243,7 @@ class AlarmBook:
 
     def clear(self) -> None:
         self.fill(([], []))
+        self._fired, self._changed = [], []
 
 
 def described(alarm: Alarm) -> Params:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-import re
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.clock import Clock
 from localcloud.in_process import InProcess
 from localcloud.service import ACCOUNT_ID, RequestContext, ServiceError
-from localcloud.stepfunctions import definition, interpreter
+from localcloud.stepfunctions import interpreter
+from localcloud.stepfunctions.catalog import Catalog, Machine, check_name, invalid, page
 from localcloud.stepfunctions.errors import StateError
 from localcloud.stepfunctions.execution import ABORTED, Execution
 from localcloud.stepfunctions.runner import Runner
@@ -27,32 +26,12 @@ Params = dict[str, Any]
 STATE_FORMAT = 1
 PRINCIPAL = "states.amazonaws.com"
 MAX_INPUT_BYTES = 262_144
-PAGE = 100
-MAX_PAGE = 1000
 # AWS keeps what has ended for 90 days; here the last ones of each machine are kept.
 KEPT_EXECUTIONS = 500
-_NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 
 
 class StateFormatError(Exception):
     """The state on disk was written by another version."""
-
-
-@dataclass
-class Machine:
-    """A state machine as it is described, with its executions in the order of their start."""
-
-    arn: str
-    name: str
-    definition: str
-    role: str
-    created: datetime
-    revision: str
-    logging: Params
-    tracing: Params
-    encryption: Params
-    tags: dict[str, str]
-    executions: list[str] = field(default_factory=list[str])
 
 
 class StepFunctions:
@@ -65,29 +44,20 @@ class StepFunctions:
     ) -> None:
         self._clock, self._aws, self._on_change = clock, aws, on_change
         self._lock = threading.RLock()
-        self._machines: dict[str, Machine] = {}
+        self._catalog = Catalog(self._end_all)
         self._executions: dict[str, Execution] = {}
         # An execution that has ended never changes: it is pickled once.
         self._ended: dict[str, bytes] = {}
         self._runner = Runner(clock, self._lock, self._executions.get, self._changed)
         self._runner.start(Tasks(functions, aws, self._start_from))
         self._operations: dict[str, Callable[[Params, RequestContext], Params]] = {
-            "CreateStateMachine": self._create,
-            "UpdateStateMachine": self._update,
-            "DescribeStateMachine": self._describe,
-            "DeleteStateMachine": self._delete,
-            "ListStateMachines": self._list,
-            "ListStateMachineVersions": self._list_versions,
-            "ValidateStateMachineDefinition": self._validate,
+            **self._catalog.operations,
             "StartExecution": self._start,
             "StopExecution": self._stop,
             "DescribeExecution": self._describe_execution,
             "DescribeStateMachineForExecution": self._describe_for_execution,
             "ListExecutions": self._list_executions,
             "GetExecutionHistory": self._history,
-            "TagResource": self._tag,
-            "UntagResource": self._untag,
-            "ListTagsForResource": self._list_tags,
         }
 
     def handle(self, operation: str, params: Params, context: RequestContext) -> Params:
@@ -116,119 +86,12 @@ class StepFunctions:
         self._on_change()
         return arn
 
-    # state machines
-
-    def _create(self, params: Params, context: RequestContext) -> Params:
-        if params.get("type", "STANDARD") != "STANDARD":
-            raise ServiceError(
-                "StateMachineTypeNotSupported", "the local cloud runs STANDARD state machines only"
-            )
-        if params.get("publish"):
-            raise _invalid("ValidationException", "the local cloud keeps no versions (publish)")
-        name = params["name"]
-        _check_name(name)
-        _check_definition(params["definition"])
-        arn = f"arn:aws:states:{context.region}:{ACCOUNT_ID}:stateMachine:{name}"
-        found = self._machines.get(arn)
-        if found is not None:
-            if (found.definition, found.role) != (params["definition"], params["roleArn"]):
-                raise _invalid(
-                    "StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'"
-                )
-            return {"stateMachineArn": arn, "creationDate": found.created}
-        self._machines[arn] = Machine(
-            arn,
-            name,
-            params["definition"],
-            params["roleArn"],
-            context.now,
-            str(uuid.uuid4()),
-            _logging(params.get("loggingConfiguration")),
-            params.get("tracingConfiguration") or {"enabled": False},
-            params.get("encryptionConfiguration") or {"type": "AWS_OWNED_KEY"},
-            {t["key"]: t["value"] for t in params.get("tags", [])},
-        )
-        return {"stateMachineArn": arn, "creationDate": context.now}
-
-    def _update(self, params: Params, context: RequestContext) -> Params:
-        machine = self._machine(params["stateMachineArn"])
-        if params.get("publish"):
-            raise _invalid("ValidationException", "the local cloud keeps no versions (publish)")
-        if "definition" in params:
-            _check_definition(params["definition"])
-            machine.definition = params["definition"]
-        machine.role = params.get("roleArn", machine.role)
-        if "loggingConfiguration" in params:
-            machine.logging = _logging(params["loggingConfiguration"])
-        machine.tracing = params.get("tracingConfiguration", machine.tracing)
-        machine.encryption = params.get("encryptionConfiguration", machine.encryption)
-        machine.revision = str(uuid.uuid4())
-        return {"updateDate": context.now, "revisionId": machine.revision}
-
-    def _describe(self, params: Params, _context: RequestContext) -> Params:
-        machine = self._machine(params["stateMachineArn"])
-        return {
-            "stateMachineArn": machine.arn,
-            "name": machine.name,
-            "status": "ACTIVE",
-            "definition": machine.definition,
-            "roleArn": machine.role,
-            "type": "STANDARD",
-            "creationDate": machine.created,
-            "revisionId": machine.revision,
-            "loggingConfiguration": machine.logging,
-            "tracingConfiguration": machine.tracing,
-            "encryptionConfiguration": machine.encryption,
-        }
-
-    def _delete(self, params: Params, context: RequestContext) -> Params:
-        """Running executions end with their machine, as they do on AWS, only at once."""
-        machine = self._machines.pop(params["stateMachineArn"], None)
-        for arn in machine.executions if machine else ():
-            execution = self._executions[arn]
-            if execution.is_running:
-                execution.end(ABORTED, context.now.timestamp(), None, "state machine deleted")
-        return {}
-
-    def _list(self, params: Params, context: RequestContext) -> Params:
-        found = [
-            {
-                "stateMachineArn": m.arn,
-                "name": m.name,
-                "type": "STANDARD",
-                "creationDate": m.created,
-            }
-            for m in self._machines.values()
-            if m.arn.split(":")[3] == context.region
-        ]
-        return _page(found, "stateMachines", params)
-
-    def _list_versions(self, params: Params, _context: RequestContext) -> Params:
-        self._machine(params["stateMachineArn"])
-        return {"stateMachineVersions": []}
-
-    def _validate(self, params: Params, _context: RequestContext) -> Params:
-        found = definition.problems(params["definition"])
-        return {
-            "result": "FAIL" if found else "OK",
-            "diagnostics": [
-                {
-                    "severity": "ERROR",
-                    "code": p.code,
-                    "message": p.message,
-                    "location": p.location,
-                }
-                for p in found
-            ],
-            "truncated": False,
-        }
-
     # executions
 
     def _start(self, params: Params, context: RequestContext) -> Params:
-        machine = self._machine(params["stateMachineArn"])
+        machine = self._catalog.get(params["stateMachineArn"])
         name = params.get("name") or str(uuid.uuid4())
-        _check_name(name)
+        check_name(name)
         text = params.get("input", "{}")
         value = _parsed(text)
         arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -236,7 +99,7 @@ class StepFunctions:
         if found is not None:
             if found.is_running and found.input == text:
                 return {"executionArn": arn, "startDate": _moment(found.started)}
-            raise _invalid("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+            raise invalid("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
         steps = json.loads(machine.definition)
         now = context.now.timestamp()
         execution = Execution(
@@ -289,7 +152,7 @@ class StepFunctions:
 
     def _describe_for_execution(self, params: Params, context: RequestContext) -> Params:
         execution = self._execution(params["executionArn"])
-        found = self._describe({"stateMachineArn": execution.machine_arn}, context)
+        found = self._catalog.describe({"stateMachineArn": execution.machine_arn}, context)
         names = ("stateMachineArn", "name", "roleArn", "loggingConfiguration", "revisionId")
         return {
             **{k: found[k] for k in names},
@@ -298,35 +161,18 @@ class StepFunctions:
         }
 
     def _list_executions(self, params: Params, _context: RequestContext) -> Params:
-        machine = self._machine(params["stateMachineArn"])
+        machine = self._catalog.get(params["stateMachineArn"])
         wanted = params.get("statusFilter")
         found = [self._executions[arn] for arn in reversed(machine.executions)]
         chosen = [_summary(e) for e in found if wanted in (None, e.status)]
-        return _page(chosen, "executions", params)
+        return page(chosen, "executions", params)
 
     def _history(self, params: Params, _context: RequestContext) -> Params:
         events = self._execution(params["executionArn"]).events
         ordered = list(reversed(events)) if params.get("reverseOrder") else list(events)
         if params.get("includeExecutionData") is False:
             ordered = [_without_data(event) for event in ordered]
-        return _page(ordered, "events", params)
-
-    # tags
-
-    def _tag(self, params: Params, _context: RequestContext) -> Params:
-        tags = self._machine(params["resourceArn"]).tags
-        tags.update({t["key"]: t["value"] for t in params["tags"]})
-        return {}
-
-    def _untag(self, params: Params, _context: RequestContext) -> Params:
-        tags = self._machine(params["resourceArn"]).tags
-        for key in params["tagKeys"]:
-            tags.pop(key, None)
-        return {}
-
-    def _list_tags(self, params: Params, _context: RequestContext) -> Params:
-        tags = self._machine(params["resourceArn"]).tags
-        return {"tags": [{"key": k, "value": v} for k, v in tags.items()]}
+        return page(ordered, "events", params)
 
     # state
 
@@ -338,7 +184,7 @@ class StepFunctions:
                 if not execution.is_running:
                     self._ended[arn] = blob
                 found.append(blob)
-            return pickle.dumps((STATE_FORMAT, self._machines, found))
+            return pickle.dumps((STATE_FORMAT, self._catalog.machines, found))
 
     def restore(self, data: bytes) -> None:
         """Waits go on; a task that was running has failed, and its Retry and Catch decide."""
@@ -348,7 +194,7 @@ class StepFunctions:
         executions: list[Execution] = [pickle.loads(blob) for blob in found[2]]
         now = self._clock.timestamp()
         with self._lock:
-            self._machines.update(found[1])
+            self._catalog.machines.update(found[1])
             for execution in executions:
                 self._executions[execution.arn] = execution
                 if not execution.is_running:
@@ -363,12 +209,19 @@ class StepFunctions:
 
     def reset(self) -> None:
         with self._lock:
-            self._machines.clear()
+            self._catalog.machines.clear()
             self._executions.clear()
             self._ended.clear()
 
     def close(self) -> None:
         self._runner.close()
+
+    def _end_all(self, machine: Machine, now: datetime) -> None:
+        """Running executions end with their machine, as they do on AWS, only at once."""
+        for arn in machine.executions:
+            execution = self._executions[arn]
+            if execution.is_running:
+                execution.end(ABORTED, now.timestamp(), None, "state machine deleted")
 
     def _changed(self, execution: Execution) -> None:
         self._ended.pop(execution.arn, None)
@@ -381,56 +234,30 @@ class StepFunctions:
             self._ended.pop(arn, None)
             del self._executions[arn]
 
-    def _machine(self, arn: str) -> Machine:
-        found = self._machines.get(arn)
-        if found is None:
-            raise _invalid("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
-        return found
-
     def _execution(self, arn: str) -> Execution:
         found = self._executions.get(arn)
         if found is None:
-            raise _invalid("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+            raise invalid("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         return found
 
     def _check_role(self, role: str | None) -> None:
         if role is not None and not self._aws.trusted(role, PRINCIPAL):
-            raise _invalid(
+            raise invalid(
                 "AccessDeniedException",
                 f"Neither the global service principal {PRINCIPAL}, nor the regional one is "
                 "authorized to assume the provided role.",
             )
 
 
-def _invalid(code: str, message: str) -> ServiceError:
-    return ServiceError(code, message)
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise _invalid("InvalidName", f"Invalid Name: '{name}'")
-
-
-def _check_definition(text: str) -> None:
-    found = definition.problems(text)
-    if found:
-        shown = ", ".join(f"{p.code}: {p.message} at {p.location}" for p in found)
-        raise _invalid("InvalidDefinition", f"Invalid State Machine Definition: '{shown}'")
-
-
 def _parsed(text: str) -> Any:
     if len(text.encode()) > MAX_INPUT_BYTES:
-        raise _invalid("InvalidExecutionInput", f"the input is larger than {MAX_INPUT_BYTES} bytes")
+        raise invalid("InvalidExecutionInput", f"the input is larger than {MAX_INPUT_BYTES} bytes")
     try:
         return json.loads(text)
     except ValueError as error:
-        raise _invalid(
+        raise invalid(
             "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'"
         ) from None
-
-
-def _logging(given: Params | None) -> Params:
-    return {"level": "OFF", "includeExecutionData": False, **(given or {})}
 
 
 def _moment(seconds: float) -> datetime:
@@ -447,21 +274,6 @@ def _summary(execution: Execution) -> Params:
         "stopDate": None if execution.stopped is None else _moment(execution.stopped),
         "redriveCount": 0,
     }
-
-
-def _page(found: list[Any], key: str, params: Params) -> Params:
-    start = _start_of(params.get("nextToken"))
-    size = min(int(params.get("maxResults") or PAGE), MAX_PAGE)
-    answer: Params = {key: found[start : start + size]}
-    if start + size < len(found):
-        answer["nextToken"] = str(start + size)
-    return answer
-
-
-def _start_of(token: str | None) -> int:
-    if token is not None and not token.isdecimal():
-        raise _invalid("InvalidToken", f"Invalid Token: '{token}'")
-    return int(token or 0)
 
 
 def _without_data(event: Params) -> Params:
