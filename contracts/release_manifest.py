@@ -67,20 +67,59 @@ class Step:
 
 @dataclass(frozen=True)
 class ErrorGate:
-    """Errors (``InvocationModelErrors``) of the candidate against live; ``allow`` is a ratio."""
+    """Errors (``InvocationModelErrors``) of the candidate against live; ``allow`` is a ratio.
+
+    A gate in dry run reports and decides nothing; so do all that follow.
+    """
 
     allow: float = 1.0
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
 class LatencyGate:
-    """p95 ``ModelLatency`` of the candidate: at most ``over_us`` or ``allow`` × live's."""
+    """Share of answers slower than ``over_us``: at most ``allow`` × live's."""
 
     over_us: float
     allow: float = 1.25
+    dry_run: bool = False
 
 
-Gate = ErrorGate | LatencyGate
+@dataclass(frozen=True)
+class PredictionGate:
+    """Total-variation distance between the distributions of predictions."""
+
+    max_shift: float = 0.1
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class LimitGate:
+    """The candidate alone: a share of requests (errors, slow), or microseconds (p95)."""
+
+    metric: str
+    at_most: float
+    over_us: float | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class AlarmGate:
+    """A CloudWatch alarm of the owner's."""
+
+    alarm: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class HookGate:
+    """A command or function of the owner's that answers pass, fail or not enough data."""
+
+    name: str
+    dry_run: bool = False
+
+
+Gate = ErrorGate | LatencyGate | PredictionGate | LimitGate | AlarmGate | HookGate
 
 
 @dataclass(frozen=True)
@@ -173,22 +212,43 @@ class ReleaseManifest:
         )
 
 
+_GATE_KINDS = {
+    "errors": ErrorGate,
+    "latency": LatencyGate,
+    "predictions": PredictionGate,
+    "limit": LimitGate,
+    "alarm": AlarmGate,
+    "hook": HookGate,
+}
+
+
 def gate_to_dict(gate: Gate) -> dict[str, Any]:
-    match gate:
-        case ErrorGate(allow):
-            return {"metric": "errors", "allow": allow}
-        case LatencyGate(over_us, allow):
-            return {"metric": "latency", "over_us": over_us, "allow": allow}
+    kind = next(name for name, made in _GATE_KINDS.items() if type(gate) is made)
+    values = asdict(gate)
+    if isinstance(gate, LimitGate):
+        values["of"] = values.pop("metric")
+    return {"metric": kind, **values}
 
 
 def _gate(fields: Fields) -> Gate:
+    dry_run = fields.flag("dry_run") if "dry_run" in fields.raw else False
     match fields.text("metric"):
         case "errors":
-            return ErrorGate(fields.number("allow"))
+            return ErrorGate(fields.number("allow"), dry_run)
         case "latency":
-            return LatencyGate(fields.number("over_us"), fields.number("allow"))
+            return LatencyGate(fields.number("over_us"), fields.number("allow"), dry_run)
+        case "predictions":
+            return PredictionGate(fields.number("max_shift"), dry_run)
+        case "limit":
+            over = None if fields.raw.get("over_us") is None else fields.number("over_us")
+            return LimitGate(fields.text("of"), fields.number("at_most"), over, dry_run)
+        case "alarm":
+            return AlarmGate(fields.text("alarm"), dry_run)
+        case "hook":
+            return HookGate(fields.text("name"), dry_run)
         case other:
-            raise ContractError(f"{fields.where}: metric is {other!r}; errors or latency is needed")
+            known = ", ".join(_GATE_KINDS)
+            raise ContractError(f"{fields.where}: metric is {other!r}; one of {known} is needed")
 
 
 def _target(fields: Fields) -> Target:

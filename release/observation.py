@@ -62,11 +62,17 @@ class Config:
 
 @dataclass(frozen=True)
 class VariantMinute:
-    """One variant in one minute; p95 in microseconds, None where CloudWatch has none."""
+    """One variant in one minute; p95 in microseconds, None where CloudWatch has none.
+
+    ``slow``: answers slower than the latency gate's limit, None where CloudWatch does not count
+    them. ``predictions``: captured answers in each bin of the prediction gate, None where unknown.
+    """
 
     requests: int
     errors: int
     p95_us: float | None
+    slow: int | None = None
+    predictions: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
