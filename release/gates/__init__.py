@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from release.gates.power import requests_to_pass
 from release.gates.quantile import judge_latency
-from release.gates.step import FAIL_AT, PASS_AT, judge_step
+from release.gates.step import judge_step
+from release.gates.thresholds import FAIL_AT, PASS_AT
 from release.gates.verdicts import (
     Answer,
     CountedMinute,

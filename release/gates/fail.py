@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from release.gates.counts import Counts, Read
-from release.gates.hypergeometric import log_moment
+from release.gates.hypergeometric import log_moments
 from release.gates.numerics import UsualRates, log_sum
 from release.gates.verdicts import CountedMinute
 
@@ -64,10 +64,8 @@ class FailTally:
         _, live, candidate, live_bad, bad_candidate = counts
         bad = live_bad + bad_candidate
         if self._allow == 1 and bad > DENSE * (live + candidate):
-            return [
-                bad_candidate * log_ratio - log_moment(candidate, live, bad, ratio)
-                for ratio, log_ratio in zip(RATIOS, LOG_RATIOS, strict=True)
-            ]
+            moments = log_moments(candidate, live, bad, RATIOS)
+            return [bad_candidate * r - m for r, m in zip(LOG_RATIOS, moments, strict=True)]
         null = math.log(candidate * self._allow + live)
         log = math.log
         return [

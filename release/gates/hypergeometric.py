@@ -10,21 +10,22 @@ among all such sums with ω > 1, E[ω^Y] is largest when the probabilities are 1
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
-def log_moment(candidate: int, live: int, bad: int, ratio: float) -> float:
-    """An upper bound on log E[ratio^Y], Y the candidate's among ``bad``; ``ratio`` > 1.
+def log_moments(candidate: int, live: int, bad: int, ratios: Sequence[float]) -> list[float]:
+    """Upper bounds on log E[ratio^Y], Y the candidate's among ``bad``; each ratio > 1.
 
     Never above the binomial bound (Hoeffding 1963), and exact in mean and variance.
     """
     total = candidate + live
     mean = candidate * bad / total
     draws = min(candidate, bad)
+    log, log1p = math.log, math.log1p
     if draws - mean <= 0:
-        return draws * math.log(ratio)
+        return [draws * log(ratio) for ratio in ratios]
     variance = mean * (1 - bad / total) * live / max(1, total - 1)
-    q = variance / (draws - mean)
-    if q >= 1:
-        return mean * (ratio - 1)
-    free = (draws - mean) / (1 - q)
-    return max(0.0, draws - free) * math.log(ratio) + free * math.log1p(q * (ratio - 1))
+    q = min(variance / (draws - mean), 1 - 1e-12)
+    free = min(draws, (draws - mean) / (1 - q))
+    sure = draws - free
+    return [sure * log(ratio) + free * log1p(q * (ratio - 1)) for ratio in ratios]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from release.gates.numerics import log_mean
-from release.gates.verdicts import CountedMinute
+from release.gates.verdicts import CountedMinute, Estimate
 
 ODDS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 FRACTIONS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.85)
@@ -16,13 +16,16 @@ class LimitTally:
 
     def __init__(self, metric: str, limit: float, index: int, excluded: float) -> None:
         self._metric = metric
-        self._index = index
-        self._fail = _logs(limit, [r * limit / (1 - limit + r * limit) for r in ODDS])
-        self._pass = _logs(excluded, [f * excluded for f in FRACTIONS])
         self._limit = limit
-        self._excluded = excluded
+        self._fail = _logs(limit, [r * limit / (1 - limit + r * limit) for r in ODDS])
         self._all_bad = self._all = 0
-        self.bad = self.requests = self.measured = 0
+        self.aim(index, excluded)
+
+    def aim(self, index: int, excluded: float) -> None:
+        self._index = index
+        self._excluded = excluded
+        self._pass = _logs(excluded, [f * excluded for f in FRACTIONS])
+        self._bad = self._requests = 0
 
     def extend(self, minute: CountedMinute) -> None:
         candidate = minute.candidate
@@ -33,13 +36,16 @@ class LimitTally:
         self._all_bad += bad
         self._all += candidate.requests
         if minute.step == self._index:
-            self.measured += 1
-            self.bad += bad
-            self.requests += candidate.requests
+            self._bad += bad
+            self._requests += candidate.requests
 
     @property
-    def all_rate(self) -> float:
-        return self._all_bad / self._all if self._all else 0.0
+    def of_release(self) -> Estimate:
+        return Estimate(self._all_bad, self._all)
+
+    @property
+    def of_step(self) -> Estimate:
+        return Estimate(self._bad, self._requests)
 
     @property
     def log_fail(self) -> float:
@@ -49,13 +55,14 @@ class LimitTally:
 
     @property
     def log_pass(self) -> float:
-        if not self.measured:
+        """Certain where nothing is tolerated and nothing was bad, or where all is tolerated."""
+        if not self._requests:
             return 0.0
         if self._excluded <= 0:
-            return -math.inf if self.bad else math.inf
+            return -math.inf if self._bad else math.inf
         if self._excluded >= 1:
             return math.inf
-        return _log_e(self._pass, self.bad, self.requests)
+        return _log_e(self._pass, self._bad, self._requests)
 
 
 def _logs(null: float, others: list[float]) -> list[tuple[float, float]]:

@@ -1,14 +1,10 @@
-"""Logarithms of e-values: their means without overflow, and the interval shown beside a rate."""
+"""Logarithms of e-values without overflow, and which minutes are usual."""
 
 from __future__ import annotations
 
 import math
 from bisect import insort
 from collections.abc import Sequence
-
-from release.gates.verdicts import Estimate
-
-Z_95 = 1.959964
 
 
 def log_mean(logs: Sequence[float]) -> float:
@@ -25,22 +21,16 @@ def log_sum(logs: Sequence[float]) -> float:
     return top + math.log(sum([exp(x - top) for x in logs]))
 
 
-def wilson(bad: int, requests: int) -> Estimate:
-    """A rate with its 95 % band (Wilson 1927); the whole range where nothing was counted."""
-    if not requests:
-        return Estimate(bad, 0, 0.0, 0.0, 1.0)
-    rate = min(1.0, bad / requests)
-    z2 = Z_95 * Z_95 / requests
-    middle = (rate + z2 / 2) / (1 + z2)
-    half = Z_95 / (1 + z2) * math.sqrt(rate * (1 - rate) / requests + z2 / (4 * requests))
-    return Estimate(bad, requests, rate, max(0.0, middle - half), min(1.0, middle + half))
-
-
 class UsualRates:
     """Which minutes are usual: at most twice the median rate so far plus three sigma."""
 
     def __init__(self) -> None:
         self._rates: list[float] = []
+
+    def copy(self) -> UsualRates:
+        other = UsualRates()
+        other._rates = self._rates.copy()
+        return other
 
     def admits(self, bad: int, requests: int) -> bool:
         """Whether ``bad`` of ``requests`` is usual; the first minute always is."""

@@ -71,6 +71,13 @@ class PassTally:
         self._guide = math.log(guide) if guide else -math.inf
         self._can_win = bool(fractions or self._bets)
 
+    def anew(self, index: int, tolerance: Tolerance) -> PassTally:
+        """The tally of the next step: its own evidence, but live's past."""
+        other = PassTally(index, tolerance, self._read)
+        other._usual_rates = self._usual_rates.copy()
+        other._seen_bad, other._seen = self._seen_bad, self._seen
+        return other
+
     @property
     def excludes_by_ratio(self) -> bool:
         """Whether the ratio, rather than the points, is what the evidence excludes."""

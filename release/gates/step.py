@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,17 +17,11 @@ from contracts.release_manifest import (
     Step,
 )
 from release.gates import wording
-from release.gates.compare import (
-    Context,
-    judge_errors,
-    judge_limit,
-    judge_predictions,
-    judge_slow,
-)
+from release.gates.judges import judge_of
 from release.gates.outside import judge_alarm, judge_alarms, judge_hook
-from release.gates.skew import SkewTally, judge_skew
+from release.gates.skew import judge_skew
 from release.gates.tally import tallied
-from release.gates.thresholds import FAIL_AT, PASS_AT
+from release.gates.thresholds import FAIL_AT
 from release.gates.verdicts import (
     Answer,
     CountedMinute,
@@ -34,8 +29,6 @@ from release.gates.verdicts import (
     HookAnswer,
     StepVerdict,
 )
-
-__all__ = ["FAIL_AT", "PASS_AT", "judge_step"]
 
 # Gates that compare the variants: unfair where the requests are not drawn by weight.
 COMPARING = (ErrorGate, LatencyGate, PredictionGate)
@@ -57,42 +50,37 @@ def judge_step(
     ``alarms`` are the states of all alarms that matter: those that a gate names are that gate's,
     the others may not ring.
     """
+    gates = tuple(gates)
+    tally = tallied(gates, index, step, tuple(minutes), judge_of)
     by_chance = sum(isinstance(gate, BY_CHANCE) and not gate.dry_run for gate in gates)
-    context = Context(index, step, tuple(minutes), by_chance)
-    verdicts = [_judge_gate(gate, context, alarms, hooks) for gate in gates]
+    fail_at = math.log(FAIL_AT * max(1, by_chance))
+    verdicts: list[GateVerdict] = []
+    for gate, judge in zip(gates, tally.judges, strict=True):
+        if judge is not None:
+            verdict = judge.verdict(fail_at)
+        elif isinstance(gate, AlarmGate):
+            verdict = judge_alarm(gate, alarms)
+        elif isinstance(gate, HookGate):
+            verdict = judge_hook(gate, hooks)
+        else:
+            raise AssertionError(f"no judge for {gate}")
+        verdicts.append(replace(verdict, dry_run=True) if gate.dry_run else verdict)
     if any(isinstance(gate, COMPARING) and not gate.dry_run for gate in gates):
-        skew = tallied(("skew", index), lambda: SkewTally(index), context.minutes)
-        verdicts += judge_skew(skew)
+        verdicts += judge_skew(tally.skew)
     named = {gate.alarm for gate in gates if isinstance(gate, AlarmGate)}
     others = {name: state for name, state in alarms.items() if name not in named}
     if others:
         verdicts.append(judge_alarms(others))
-    deciding = [v for v in verdicts if not v.dry_run]
-    if any(v.answer is Answer.FAIL for v in deciding):
+    return _combined(verdicts, step, seconds)
+
+
+def _combined(verdicts: list[GateVerdict], step: Step, seconds: float) -> StepVerdict:
+    answers = {v.answer for v in verdicts if not v.dry_run}
+    if Answer.FAIL in answers:
         return StepVerdict(Answer.FAIL, tuple(verdicts))
     if seconds < step.bake_min_seconds:
         wait = f"bakes {wording.duration(step.bake_min_seconds)} at least"
-        bake = GateVerdict("bake", Answer.HOLD, wait)
-        verdicts.append(bake)
-        deciding.append(bake)
-    holding = any(v.answer is Answer.HOLD for v in deciding)
-    return StepVerdict(Answer.HOLD if holding else Answer.PASS, tuple(verdicts))
-
-
-def _judge_gate(
-    gate: Gate, context: Context, alarms: Mapping[str, str], hooks: Mapping[str, HookAnswer]
-) -> GateVerdict:
-    match gate:
-        case ErrorGate():
-            verdict = judge_errors(gate, context)
-        case LatencyGate():
-            verdict = judge_slow(gate, context)
-        case PredictionGate():
-            verdict = judge_predictions(gate, context)
-        case LimitGate():
-            verdict = judge_limit(gate, context)
-        case AlarmGate():
-            verdict = judge_alarm(gate, alarms)
-        case HookGate():
-            verdict = judge_hook(gate, hooks)
-    return replace(verdict, dry_run=True) if gate.dry_run else verdict
+        verdicts = [*verdicts, GateVerdict("bake", Answer.HOLD, wait)]
+        answers.add(Answer.HOLD)
+    answer = Answer.HOLD if Answer.HOLD in answers else Answer.PASS
+    return StepVerdict(answer, tuple(verdicts))

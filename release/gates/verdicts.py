@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from release.observation import VariantMinute
+
+Z_95 = 1.959964
 
 
 class Answer(StrEnum):
@@ -35,13 +39,25 @@ class HookAnswer:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share of requests with its 95 % Wilson band; for people, no gate decides by it."""
+    """A share of requests with its 95 % band (Wilson 1927); for people, no gate decides by it."""
 
     bad: int
     requests: int
-    rate: float
-    low: float
-    high: float
+
+    @property
+    def rate(self) -> float:
+        return min(1.0, self.bad / self.requests) if self.requests else 0.0
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Lowest and highest share; the whole range where nothing was counted."""
+        if not self.requests:
+            return 0.0, 1.0
+        z2 = Z_95 * Z_95 / self.requests
+        middle = (self.rate + z2 / 2) / (1 + z2)
+        spread = self.rate * (1 - self.rate) / self.requests + z2 / (4 * self.requests)
+        half = Z_95 / (1 + z2) * math.sqrt(spread)
+        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,28 @@ class Evidence:
     pass_at: float
     live: Estimate | None = None
     candidate: Estimate | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: e-values as powers of ten, rates with their bands."""
+        return {
+            "log10_e_fail": _log10(self.log_e_fail),
+            "log10_e_pass": _log10(self.log_e_pass),
+            "log10_fail_at": _log10(self.fail_at),
+            "log10_pass_at": _log10(self.pass_at),
+            "live": None if self.live is None else _band(self.live),
+            "candidate": None if self.candidate is None else _band(self.candidate),
+        }
+
+
+def _log10(natural: float) -> float | None:
+    """None for an infinite one, which JSON cannot say: certain by a count alone."""
+    return natural / math.log(10) if math.isfinite(natural) else None
+
+
+def _band(estimate: Estimate) -> dict[str, float]:
+    low, high = estimate.band
+    counts = {"bad": estimate.bad, "requests": estimate.requests}
+    return {**counts, "rate": estimate.rate, "low": low, "high": high}
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("release", "gates", 0, "metric"), "luck", r"gates\[0\]: metric is 'luck'; one of errors, lat"),
+        (("release", "gates", 0, "metric"), "luck", r"gates\[0\]: metric is 'luck'; one of err"),
         (("release", "steps"), [{"weight": 5}], r"steps\[0\]: tolerance is missing; an object"),
         (
             ("target", "initial_instance_count"),
