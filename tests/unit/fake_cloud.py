@@ -231,7 +231,8 @@ class FakeCloud:
             self.last_part = part.start
             self._log_shares(part.start, part.active / deployment.total)
         part = deployment.part_at(self.now)
-        late = self.now - deployment.now > deployment.policy["MaximumExecutionTimeoutInSeconds"]
+        longest = deployment.policy["MaximumExecutionTimeoutInSeconds"]
+        late = min(self.now, deployment.end) - deployment.now > longest
         rings = [a for a in deployment.alarms if self._state_of(a) == "ALARM"]
         if late or (part.status == "Baking" and rings and self.now < deployment.end):
             deployment.rolling_back_at = self.now
