@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.release_manifest import Tolerance
-from release.gates import BETS, PASS_AT, PASS_RATIOS
+from release.gates import PASS_AT
+from release.gates.passing import BETS
+from release.gates.passing import FRACTIONS as PASS_RATIOS
 
 SURE_SIGMAS = 2.5
 MOST_REQUESTS = 1 << 40
