@@ -29,7 +29,7 @@ from release.gates.verdicts import CountedMinute
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8)  # ratios bet on, times the tolerance's
 BETS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 LARGEST_BET = 0.97
-GUIDE, EQUAL, RATIOS = 0.5, 0.15, 0.1  # shares of the fund; the points' grid has the rest
+GUIDE, EQUAL, RATIOS = 0.65, 0.15, 0.08  # shares of the fund; the points' grid has the rest
 EQUAL_ALONE = 0.6
 HANDED_ON = 0.01
 # Live's rate before anything was seen: half a bad request in fifty.
