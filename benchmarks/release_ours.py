@@ -21,6 +21,7 @@ from contracts.release_manifest import (
 )
 from release import controller, start
 from release.actions import Action, CreateConfig, SetCapacity, SetWeights, UpdateEndpoint
+from release.gates import requests_to_pass
 from release.observation import Config, Endpoint, Observation, Variant, VariantMinute
 from release.stages import Stage
 from release.state import EndpointState, Release
@@ -145,6 +146,21 @@ class Bench:
         configs = {"bench-c1": _body("bench-m1"), "bench-c2": _body("bench-m2")}
         self._account = Account(configs, "bench-c1", {LIVE_VARIANT: [1.0, 4]})
         self._release = self._begun()
+
+    def traffic_allows(self) -> bool:
+        """Whether each step's longest bake has twice the requests that it needs in expectation."""
+        traffic = self._scenario.requests_per_second
+        rps = traffic if isinstance(traffic, int | float) else sum(traffic) / len(traffic)
+        pairs = zip(self._plan.steps, self._requests_to_pass(), strict=True)
+        return all(n is not None and 2 * n <= rps * s.bake_max_seconds for s, n in pairs)
+
+    def _requests_to_pass(self) -> list[int | None]:
+        """What ``plan`` tells: requests that each step needs at live's rate, in expectation."""
+        live = self._scenario.live
+        rate = live.slow if self._scenario.judged == "slow" else live.errors
+        rate = rate if isinstance(rate, int | float) else sum(rate) / len(rate)
+        steps = self._plan.steps
+        return [requests_to_pass(s.weight / 100, s, float(rate)) for s in steps]
 
     def _begun(self) -> Release:
         endpoint = self._account.look(BEGAN + self._offset)
