@@ -73,7 +73,7 @@ class FailTally:
 
     def _factors(self, counts: Counts) -> list[float]:
         """log factor of each ratio."""
-        _, live, candidate, live_bad, bad_candidate = counts
+        live, candidate, live_bad, bad_candidate = counts
         bad = live_bad + bad_candidate
         if self._allow == 1 and bad > DENSE * (live + candidate):
             moments = log_moments(candidate, live, bad, RATIOS)

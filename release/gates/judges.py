@@ -105,13 +105,16 @@ class CountsJudge(Judge):
         shown = self._fail if log_fail >= bars.failing else self._pass
         live = Estimate(shown.live_bad, shown.live)
         candidate = Estimate(shown.candidate_bad, shown.candidate)
-        evidence = Evidence(log_fail, log_pass, *bars, live, candidate)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing, live, candidate)
         percent, power = wording.percent, wording.power
         rates = f"{self._what} {percent(candidate.rate)} against {percent(live.rate)}"
         if shown is self._fail:
             answer, text = Answer.FAIL, f"{rates}, e = {power(log_fail)}"
         elif not self._pass.measured:
             answer, text = Answer.HOLD, f"{self._name}: no settled minute of both variants yet"
+        elif log_pass >= bars.passing and log_fail >= bars.suspect:
+            answer = Answer.HOLD
+            text = f"{rates}, looks worse so far (e = {power(log_fail)})"
         elif log_pass >= bars.passing:
             what = wording.excluded(self._tolerance, by_ratio=self._pass.excludes_by_ratio)
             answer, text = Answer.PASS, f"{rates}, {what} excluded, e = {power(log_pass)}"
@@ -175,7 +178,7 @@ class ShiftJudge(Judge):
 
     def _judge(self, bars: Bars) -> GateVerdict:
         log_fail, log_pass = self._fail.log_e, self._pass.log_e
-        evidence = Evidence(log_fail, log_pass, *bars)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing)
         percent, power = wording.percent, wording.power
         if log_fail >= bars.failing:
             answer = Answer.FAIL
@@ -224,7 +227,7 @@ class LimitJudge(Judge):
         name, limit = f"limit of {metric}", f"limit {wording.percent(self._gate.at_most)}"
         has_failed = log_fail >= bars.failing
         shown = tally.of_release if has_failed else tally.of_step
-        evidence = Evidence(log_fail, log_pass, *bars, None, shown)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing, None, shown)
         text = f"{metric} {wording.percent(shown.rate)} ({limit})"
         if has_failed:
             answer, text = Answer.FAIL, f"{text}, e = {wording.power(log_fail)}"
