@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.release_ours import Bench, Ended
 from benchmarks.release_rules import MINUTES_PER_STEP, NEVER, Fixed, rules
-from benchmarks.release_scenarios import Plan, Scenario
+from benchmarks.release_scenarios import Plan, Scenario, average, truth_of
 from benchmarks.release_streams import Stream
 
 OURS = "Slipway"
@@ -49,7 +49,7 @@ def cells(scenario: Scenario, plan: Plan, releases: int, seed: int) -> list[Cell
         stream = Stream(scenario, bench.weights, bench.horizon, seed, release)
         ended.append(bench.run(stream))
         streams.append(_cut(stream, len(bench.weights)))
-    found = [_cell(scenario, OURS, plan.name, ended, allows=bench.traffic_allows())]
+    found = [_cell(scenario, OURS, plan, ended, allows=bench.traffic_allows())]
     if scenario.judged in COMPARABLE:
         found += _others(scenario, plan, bench, streams, seed)
     return found
@@ -79,7 +79,7 @@ def _others(
             Ended("promoted" if a == NEVER else "rolled_back", int(b), int(m))
             for a, b, m in zip(at, total, last, strict=True)
         ]
-        found.append(_cell(scenario, name, plan.name, ended, allows=False))
+        found.append(_cell(scenario, name, plan, ended, allows=False))
     return found
 
 
@@ -101,12 +101,13 @@ def _fixed(streams: list[dict[str, Any]], judged: str) -> Fixed:
     return Fixed(stack("n", 0), stack("n", 1), stack(judged, 0), stack(judged, 1))
 
 
-def _cell(scenario: Scenario, rule: str, plan: str, ended: list[Ended], *, allows: bool) -> Cell:
+def _cell(scenario: Scenario, rule: str, plan: Plan, ended: list[Ended], *, allows: bool) -> Cell:
+    truth = truth_of(scenario, plan)
     outcomes = Counter(e.outcome for e in ended)
     return Cell(
         scenario=scenario.name,
         rule=rule,
-        plan=plan,
+        plan=plan.name,
         rolled_back=outcomes["rolled_back"] / len(ended),
         promoted=outcomes["promoted"] / len(ended),
         inconclusive=outcomes["inconclusive"] / len(ended),
@@ -114,7 +115,7 @@ def _cell(scenario: Scenario, rule: str, plan: str, ended: list[Ended], *, allow
         decision_minutes_median=median(e.minutes for e in ended),
         releases=len(ended),
         judged=scenario.judged,
-        truth=scenario.truth,
+        truth=truth,
         traffic_allows=allows,
         is_much_worse=is_much_worse(scenario),
     )
@@ -122,8 +123,7 @@ def _cell(scenario: Scenario, rule: str, plan: str, ended: list[Ended], *, allow
 
 def is_much_worse(scenario: Scenario) -> bool:
     """Whether the candidate is twice as bad or worse, at 50 requests/s or more."""
-    rates = [getattr(v, scenario.judged, 0.0) for v in (scenario.live, scenario.candidate)]
-    if not all(isinstance(v, int | float) for v in (*rates, scenario.requests_per_second)):
-        return False
-    live, candidate = rates
-    return candidate > 0 and candidate >= 2 * live and scenario.requests_per_second >= 50
+    live, candidate = average(scenario.live, scenario), average(scenario.candidate, scenario)
+    rate = scenario.requests_per_second
+    lowest = rate if isinstance(rate, int | float) else min(rate)
+    return candidate > 0 and candidate >= 2 * live and lowest >= 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from benchmarks.release_scenarios import Plan, Scenario
+from benchmarks.release_scenarios import Plan, Scenario, average
 from benchmarks.release_streams import Stream
 from contracts.release_manifest import (
     CANDIDATE_VARIANT,
@@ -158,11 +158,9 @@ class Bench:
 
     def _requests_to_pass(self) -> list[int | None]:
         """What ``plan`` tells: requests that each step needs at live's rate."""
-        live = self._scenario.live
-        rate = live.slow if self._scenario.judged == "slow" else live.errors
-        rate = rate if isinstance(rate, int | float) else sum(rate) / len(rate)
+        rate = average(self._scenario.live, self._scenario)
         steps = self._plan.steps
-        return [requests_to_pass(s.weight / 100, s, float(rate), BAD_LUCK) for s in steps]
+        return [requests_to_pass(s.weight / 100, s, rate, BAD_LUCK) for s in steps]
 
     def _begun(self) -> Release:
         endpoint = self._account.look(BEGAN + self._offset)

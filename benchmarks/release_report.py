@@ -36,7 +36,7 @@ def goals(found: list[Row]) -> list[str]:
     ours = [c for c in found if c["rule"] == OURS]
     lines = _goal(
         f"false rollbacks at most {MOST_FALSE_ROLLBACKS:.0%}",
-        [c for c in ours if c["truth"] == "good"],
+        [c for c in ours if c["truth"] in ("good", "allowed")],
         lambda c: c["rolled_back"] <= MOST_FALSE_ROLLBACKS,
         "rolled_back",
     )
