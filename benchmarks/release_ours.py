@@ -215,10 +215,17 @@ class Bench:
         if query is None:
             return series
         now = len(steps)
+        # A minute without one of the two stays unanswered, so the query reaches back to it.
+        counted = {m.start for m in release.minutes}
         settled = max(0, int(self._plan.settle_seconds / MINUTE))
         for start_at in range(int(query.since), int(query.until) + 1, int(MINUTE)):
             at = int((start_at - BEGAN) / MINUTE)
-            if at < 0 or at >= now or at + 1 + settled + stream.delay[at] > now:
+            if (
+                start_at in counted
+                or at < 0
+                or at >= now
+                or at + 1 + settled + stream.delay[at] > now
+            ):
                 continue
             for variant, name in enumerate((LIVE_VARIANT, CANDIDATE_VARIANT)):
                 series[name][float(start_at)] = _observed(stream, steps, at, variant)
