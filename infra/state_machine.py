@@ -47,11 +47,8 @@ def definition(function_arn: str, topic_arn: str) -> str:
                 "Ended": {"Type": "Succeed", "OutputPath": "$.turn"},
                 "HandedOver": {"Type": "Succeed"},
                 "Refused": {"Type": "Fail", "Error": "Refused", "CausePath": "$.turn.reason"},
-                "Failed": {
-                    "Type": "Fail",
-                    "ErrorPath": "$.error.Error",
-                    "CausePath": "$.error.Cause",
-                },
+                # An error's own name may begin with "States.", which a Fail may not.
+                "Failed": {"Type": "Fail", "Error": "Stuck", "CausePath": "$.error.Cause"},
             },
         },
         indent=1,

@@ -154,4 +154,4 @@ def test_what_does_not_pass_is_told_to_people_and_fails_the_execution() -> None:
         ),
     }
     assert [c["Next"] for c in stuck["Catch"]] == [stuck["Next"]] == ["Failed"]
-    assert STATES["Failed"]["CausePath"] == "$.error.Cause"
+    assert STATES["Failed"] == {"Type": "Fail", "Error": "Stuck", "CausePath": "$.error.Cause"}
