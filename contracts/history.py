@@ -20,3 +20,8 @@ def state_key(endpoint_name: str) -> str:
 
 def evidence_key(release_id: str) -> str:
     return f"releases/{release_id}.json"
+
+
+def page_key(release_id: str) -> str:
+    """The evidence as a page for people."""
+    return f"releases/{release_id}.html"

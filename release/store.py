@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from contracts.history import evidence_key, manifest_key, state_key
+from contracts.history import evidence_key, manifest_key, page_key, state_key
 from contracts.release_manifest import ReleaseManifest
 from release.aws import RefusedError, call
 from release.errors import ConflictError, NotFoundError
@@ -68,12 +68,21 @@ class S3History:
         self._etag = answer["ETag"]
 
     def write_evidence(self, release_id: str, text: str) -> None:
+        """The document, then its page; one that cannot be drawn stops no release."""
+        from release.page import page_of
+
+        self._write(evidence_key(release_id), text, "application/json")
+        drawn = page_of(text)
+        if drawn is not None:
+            self._write(page_key(release_id), drawn, "text/html; charset=utf-8")
+
+    def _write(self, key: str, text: str, content_type: str) -> None:
         call(
             self._s3.put_object,
             Bucket=self._bucket,
-            Key=evidence_key(release_id),
+            Key=key,
             Body=text.encode(),
-            ContentType="application/json",
+            ContentType=content_type,
         )
 
 

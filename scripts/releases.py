@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, stderr
@@ -131,6 +132,7 @@ def history(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
     """The releases of an endpoint, newest first."""
+    from contracts.history import page_key
     from release.store import read_evidence
     from scripts.release_screen import show_history
     from scripts.release_stack import open_stack
@@ -144,7 +146,8 @@ def history(
         text = read_evidence(place.s3, place.bucket, release_id)
         if text is not None:
             told: dict[str, Any] = json.loads(text)
-            rows.append({k: told[k] for k in (*keys, "started_at", "started_by")})
+            row = {k: told[k] for k in (*keys, "started_at", "started_by")}
+            rows.append({**row, "page": f"s3://{place.bucket}/{page_key(release_id)}"})
         elif state.current is not None and state.current.id == release_id:
             rows.append(running_row(state.current))
     if as_json:
@@ -155,10 +158,18 @@ def history(
 
 def show(
     release_id: Annotated[str, typer.Argument(metavar="ID", help="As `slipway history` lists it.")],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write it as a page and print the page's file.")
+    ] = False,
+    open_it: Annotated[
+        bool, typer.Option("--open", help="With --html: open the page in a browser.")
+    ] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The evidence of one release."""
+    if open_it and not html:
+        raise click.UsageError("--open opens the page: give --html too")
     from release.errors import NotFoundError
     from release.store import read_evidence
     from scripts.release_screen import show_evidence
@@ -171,6 +182,14 @@ def show(
             f"no evidence of a release {release_id!r} in stack {place.name}; "
             "`slipway history` lists the releases (a running one has none yet)"
         )
+    if html:
+        from scripts.release_page import open_page, write_page
+
+        file = write_page(place.root, release_id, text)
+        typer.echo(file)
+        if open_it and not open_page(file):
+            stderr.print("no browser was found; open the file yourself", markup=False)
+        return
     told: dict[str, Any] = json.loads(text)
     if as_json:
         print_json(told)
