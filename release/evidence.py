@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from contracts.canonical import pretty_json
@@ -55,6 +55,16 @@ class ReleaseResult:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def result_of(told: dict[str, Any]) -> ReleaseResult:
+    """The result as the evidence tells it."""
+    names = {f.name for f in fields(ReleaseResult)} - {"steps"}
+    steps = tuple(
+        StepSummary(float(s["weight"]), str(s["verdict"]), float(s["seconds"]))
+        for s in told["steps"]
+    )
+    return ReleaseResult(steps=steps, **{name: told[name] for name in names})
 
 
 def summarize(release: Release, series: Series) -> ReleaseResult:

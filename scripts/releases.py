@@ -54,19 +54,50 @@ def release(
     retry: Annotated[
         bool, typer.Option("--retry", help="Release a version again that was rolled back.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it in AWS and return at once.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Only show the release that runs, until it ends.")
+    ] = False,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            "--driver",
+            help="terminal or lambda; default: lambda where the stack has one.",
+            metavar="D",
+        ),
+    ] = None,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Move traffic to what is staged, or safely back.
 
     Ends with 0 promoted, 2 rolled back, 3 inconclusive, 130 interrupted. A release that was
-    interrupted is continued by running this again.
+    interrupted is continued by running this again. One that AWS drives goes on without the
+    terminal.
     """
     from release.driver import interruptible, run
+    from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
     manifest = place.manifest(model)
+    if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
+        ended = drive_in_aws(
+            place,
+            manifest,
+            _observer(),
+            retry=retry,
+            detach=detach,
+            follow=follow,
+            as_json=as_json,
+        )
+        if ended is None:
+            return 0
+        _follow_in_registry(place, ended)
+        _print_result(ended, as_json)
+        return ended.exit_code
     with interruptible() as stop:
         result = run(
             manifest,
