@@ -12,6 +12,8 @@ from infra.naming import capture_prefix
 from infra.settings import ModelConfig
 
 EVENT_SOURCE = "slipway"
+# What a transition configuration's name keeps of its endpoint's (release.stages).
+TRANSITION_PREFIX = 48
 GATE_NAMESPACE = "Slipway/Releases"
 
 
@@ -79,7 +81,7 @@ def _sagemaker(models: Sequence[ModelConfig], place: Place, stack: str) -> list[
         {
             place.arn("sagemaker", f"endpoint-config/{prefix.lower()}-*")
             for m in models
-            for prefix in (m.name, m.endpoint_name)
+            for prefix in (m.name, m.endpoint_name[:TRANSITION_PREFIX].rstrip("-"))
         }
     )
     own_models = [place.arn("sagemaker", f"model/{m.name.lower()}-*") for m in models]

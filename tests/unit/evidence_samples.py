@@ -59,7 +59,7 @@ STEPS = (
 PASSED = "errors 0.4 % against 0.4 %, 5 points excluded, e = 27"
 
 
-def _base(**settings: Any) -> Release:
+def base(**settings: Any) -> Release:
     endpoint = Endpoint(BEGAN, "InService", "wine-test-c1", 0.0, (Variant("live", 1, 1, 4, 4),))
     snapshot = Snapshot(endpoint, config_of("1"), config_of("2"), None)
     values: dict[str, Any] = {
@@ -85,7 +85,7 @@ def _minute(rng: random.Random, n: int, errors: float, slow: float, p95: float) 
     )
 
 
-def _bake(
+def bake_steps(
     release: Release,
     steps: tuple[Baked, ...],
     traffic: Callable[[int], Traffic],
@@ -155,7 +155,7 @@ def promoted() -> dict[str, Any]:
         Baked(step.weight, minutes, "pass", PASSED)
         for step, minutes in zip(STEPS, (12, 8, 6, 6), strict=True)
     )
-    release, series, now = _bake(_base(), steps, lambda _: Traffic(), 7)
+    release, series, now = bake_steps(base(), steps, lambda _: Traffic(), 7)
     release = release.noted(
         BEGAN + 700, "hook", "41 orders in the last minute", name="orders", answer="pass"
     )
@@ -177,7 +177,7 @@ def rolled_back() -> dict[str, Any]:
             candidate_errors=0.09 if bad else 0.004, candidate_slow=0.11 if bad else 0.02
         )
 
-    release, series, now = _bake(_base(), steps, traffic, 3)
+    release, series, now = bake_steps(base(), steps, traffic, 3)
     release = replace(release, zero_weight_at=now + 8)
     release = release.noted(now, "retreat", f"failed at 5 %: {fail}", ending="rolled_back")
     release = release.noted(now + 8, "zero", "candidate at weight 0: live serves everything")
@@ -192,8 +192,8 @@ def inconclusive() -> dict[str, Any]:
     why = "errors 0 % against 0.1 %, not sure yet (e = 3.1 of 20)"
     text = f"no verdict within the longest bake at 1 %: {why}"
     quiet = Traffic(requests=40, live_errors=0.001, candidate_errors=0.001)
-    release, series, now = _bake(
-        _base(), (Baked(1, 118, "inconclusive", why),), lambda _: quiet, 11
+    release, series, now = bake_steps(
+        base(), (Baked(1, 118, "inconclusive", why),), lambda _: quiet, 11
     )
     release = release.noted(now - 900, "hook", "hook orders did not answer within 30 s",
                             name="orders", answer="not_enough_data")  # fmt: skip
@@ -206,7 +206,7 @@ def inconclusive() -> dict[str, Any]:
 @cache
 def compared() -> dict[str, Any]:
     strategy = Shadow(50.0, Tolerance(2, 1), 600, 7200, 0.01)
-    release, series, now = _bake(_base(), (), lambda _: Traffic(), 5)
+    release, series, now = bake_steps(base(), (), lambda _: Traffic(), 5)
     release = replace(
         release,
         manifest=replace(
@@ -250,7 +250,7 @@ def long() -> dict[str, Any]:
         bad = 0.06 if 1900 <= minute < 1960 else 0.004
         return Traffic(busy, bad, bad)
 
-    release, series, now = _bake(_base(), steps, traffic, 23)
+    release, series, now = bake_steps(base(), steps, traffic, 23)
     release = release.noted(
         BEGAN + 90_000, "revised", "2 minutes were counted again", start=BEGAN, before=1, after=2
     )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from contracts.release_manifest import HookGate, ReleaseManifest
 from infra.controller_code import code_files
 from infra.settings import LAMBDA_DRIVER, StackConfig
 from infra.surroundings import Surroundings
+from release.stages import transition_config
+from tests.unit.fake_cloud import manifest
 from tests.unit.infra_recording import ACCOUNT, REGION, Declared, declare, policy_statements
 from tests.unit.infra_samples import model_config
+from tests.unit.test_release_announce import release
 
 STACK_TAGS = {"slipway:stack": "prod"}
 HISTORY = f"arn:aws:s3:::slipway-history-prod-{ACCOUNT}-{REGION}"
@@ -228,6 +232,22 @@ def test_what_has_no_resources_or_many_has_a_condition() -> None:
         "ListCaptures": {"StringLike": {"s3:prefix": ["capture/wine-prod/*"]}},
         "AnnounceOnEventBus": {"StringEquals": {"events:source": "slipway"}},
     }
+
+
+def test_the_configurations_that_a_release_makes_are_among_those_it_may_make() -> None:
+    endpoint = "a" + "-b" * 31
+    found = declare(
+        StackConfig("prod", (model_config(endpoint_name=endpoint),), LAMBDA_DRIVER), EMPTY
+    )
+    policy = found.one("iam:RolePolicy", "slipway-prod-turn-policy").inputs["policy"]
+    (made,) = [s for s in policy_statements(policy) if s["Sid"] == "MakeTransition"]
+    made_by = replace(release(), manifest=replace(manifest(), endpoint_name=endpoint))
+
+    name = transition_config(made_by)
+
+    arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint-config/{name}"
+    assert len(name) <= 63
+    assert any(fnmatchcase(arn, pattern) for pattern in made["Resource"])
 
 
 def test_the_loop_may_invoke_tell_log_and_start_its_successor() -> None:
