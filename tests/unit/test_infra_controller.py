@@ -319,7 +319,7 @@ def test_only_the_code_of_release_and_contracts_is_shipped() -> None:
 
     assert {path.split("/")[0] for path in files} == {"contracts", "release"}
     assert {Path(path).suffix for path in files} <= {".py", ".html", ".css"}
-    assert "release/handler.py" in files
+    assert {"release/handler.py", "release/page.html", "contracts/history.py"} <= files.keys()
     assert not [path for path in files if "__pycache__" in path]
 
 
@@ -346,7 +346,10 @@ for package in (release, contracts):
     assert archive in package.__file__, package.__file__
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
+from release.page import resources
+
 release.handler.AwsWorld("bucket", "endpoint")
+assert "<!doctype html>" in resources.files("release").joinpath("page.html").read_text("utf-8")
 print("imported")
 """
 
