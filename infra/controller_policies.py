@@ -138,17 +138,37 @@ def _watching(models: Sequence[ModelConfig], place: Place) -> list[dict[str, Any
 
 def _scaling(place: Place) -> list[dict[str, Any]]:
     targets = place.arn("application-autoscaling", "scalable-target/*")
-    dimension = {"application-autoscaling:service-namespace": "sagemaker"}
+    namespace = {"application-autoscaling:service-namespace": "sagemaker"}
     return [
-        # This action knows no resources.
-        allow("ReadScaling", ["application-autoscaling:DescribeScalableTargets"], ["*"]),
+        # These actions know no resources.
+        allow("ReadScaling", _of_scaling(READ_SCALING), ["*"]),
         {
-            **allow(
-                "SuspendScaling", ["application-autoscaling:RegisterScalableTarget"], [targets]
-            ),
-            "Condition": {"StringEquals": dimension},
+            **allow("MoveScaling", _of_scaling(MOVE_SCALING), [targets]),
+            "Condition": {"StringEquals": namespace},
         },
+        allow("TagScaling", _of_scaling(("ListTagsForResource", "TagResource")), [targets]),
     ]
+
+
+READ_SCALING = (
+    "DescribeScalableTargets",
+    "DescribeScalingPolicies",
+    "DescribeScheduledActions",
+)
+# A variant that is a scalable target can neither leave nor change its type: it is taken out of
+# scaling for that time, and put back as it was (fact 6).
+MOVE_SCALING = (
+    "DeleteScalingPolicy",
+    "DeleteScheduledAction",
+    "DeregisterScalableTarget",
+    "PutScalingPolicy",
+    "PutScheduledAction",
+    "RegisterScalableTarget",
+)
+
+
+def _of_scaling(actions: tuple[str, ...]) -> list[str]:
+    return [f"application-autoscaling:{action}" for action in actions]
 
 
 def _storage(
@@ -161,6 +181,8 @@ def _storage(
             ["s3:PutObject"],
             [f"{history_arn}/endpoints/*", f"{history_arn}/releases/*"],
         ),
+        # A person's word to a release, once it is heard.
+        allow("ForgetRequests", ["s3:DeleteObject"], [f"{history_arn}/endpoints/*/request.json"]),
         # Without it a missing object is AccessDenied, not NoSuchKey.
         allow("TellMissingFromForbidden", ["s3:ListBucket"], [history_arn]),
         allow("CollectArtifacts", ["s3:DeleteObject"], [f"{artifact_arn}/artifacts/*"]),

@@ -43,7 +43,7 @@ class CaptureQuery:
 
 
 @dataclass(frozen=True)
-class PairCounts:
+class Pairs:
     agree: int = 0
     differ: int = 0
 
@@ -59,7 +59,7 @@ class Captures:
     predictions: dict[str, dict[float, tuple[int, ...]]] = field(
         default_factory=dict[str, dict[float, tuple[int, ...]]]
     )
-    pairs: dict[float, PairCounts] = field(default_factory=dict[float, PairCounts])
+    pairs: dict[float, Pairs] = field(default_factory=dict[float, Pairs])
     bins: Bins | None = None
     notes: tuple[str, ...] = ()
 
@@ -253,17 +253,17 @@ def _histograms(bins: Bins, told: Iterable[Record]) -> dict[float, tuple[int, ..
     }
 
 
-def _pairs(query: CaptureQuery, answers: Answers) -> tuple[dict[float, PairCounts], int]:
+def _pairs(query: CaptureQuery, answers: Answers) -> tuple[dict[float, Pairs], int]:
     """Pairs by live's minute, and how many answers have no counterpart."""
     if query.pair is None:
         return {}, 0
     live, shadow = (answers.get(variant, {}) for variant in query.pair)
-    counts: dict[float, PairCounts] = {}
+    counts: dict[float, Pairs] = {}
     for key in sorted(live.keys() & shadow.keys()):
         mine, other = live[key], shadow[key]
         is_same = agree(mine.rows or (), other.rows or (), query.relative, query.absolute)
         start = _minute(mine.at)
-        before = counts.get(start, PairCounts())
+        before = counts.get(start, Pairs())
         counts[start] = (
             replace(before, agree=before.agree + 1)
             if is_same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
+from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, Shadow
 from release.bands import band
 from release.evalues import e_values
 from release.observation import Config, VariantMinute
@@ -25,7 +25,8 @@ def details(release: Release, after: Config | None) -> dict[str, Any]:
         "steps_in_detail": steps_in_detail(release),
         "weights": weights(release),
         "e_values": asdict(e_values(release)),
-        "hooks": [_told(entry) for entry in release.log if entry.kind == HOOK],
+        "hooks": hooks(release),
+        "pairs": pairs(release),
         "revisions": [_told(entry) for entry in release.log if entry.kind == REVISED],
         "drivers": [_told(e) for e in release.log if e.kind in ("started", "continued")],
         "configuration": {
@@ -78,11 +79,31 @@ def _totals(counts: list[VariantMinute]) -> dict[str, Any]:
     }
 
 
+def hooks(release: Release) -> list[dict[str, Any]]:
+    """Each change of an answer where the log has them, else the last answer of each hook."""
+    noted = [_told(entry) for entry in release.log if entry.kind == HOOK]
+    if noted:
+        return noted
+    last: dict[str, Any] = getattr(release, "hooks", {})
+    return [{"at": a.at, "text": a.text, "name": n, "answer": a.answer} for n, a in last.items()]
+
+
+def pairs(release: Release) -> list[dict[str, Any]]:
+    """Answers of a shadow and of live that agree or differ, by minute."""
+    found: tuple[Any, ...] = getattr(release, "pairs", ())
+    return [{"start": p.start, "agree": p.pairs.agree, "differ": p.pairs.differ} for p in found]
+
+
 def weights(release: Release) -> list[dict[str, Any]]:
     """The candidate's share of the traffic in percent, from each of these moments on."""
     found: list[dict[str, Any]] = [{"at": release.started_at, "weight": 0.0}]
+    phase = release.manifest.release.phases[0]
     for entry in release.log:
         weight = _weight(entry)
+        if entry.kind == "entered" and isinstance(phase, Shadow):
+            # A shadow takes its copies from the start; after it the candidate enters with none.
+            is_first = not any(w["weight"] for w in found)
+            weight = phase.sampling_percent if is_first else None
         if weight is not None and weight != found[-1]["weight"]:
             found.append({"at": entry.at, "weight": weight})
     return found
@@ -90,7 +111,7 @@ def weights(release: Release) -> list[dict[str, Any]]:
 
 def _weight(entry: Entry) -> float | None:
     match entry.kind:
-        case "zero" | "back":
+        case "zero" | "back" | "left" | "phase":
             return 0.0
         case "landed":
             return 100.0

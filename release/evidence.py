@@ -13,7 +13,8 @@ from release.records import encode
 from release.state import INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
 SCHEMA_VERSION = 1
-EXIT_CODES = {PROMOTED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3}
+COMPARED, HELD = "compared", "held"
+EXIT_CODES = {PROMOTED: 0, COMPARED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3, HELD: 3}
 
 
 @dataclass(frozen=True)

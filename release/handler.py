@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from contracts.release_manifest import ReleaseManifest
 from release.errors import AwsError, LockedError, ReleaseError
-from release.evidence import ReleaseResult
+from release.evidence import HELD, ReleaseResult
+from release.hooks import LAMBDA
 from release.state import EndpointState, Owner
 from release.store import History
 
@@ -28,6 +29,7 @@ RESERVE_SECONDS = 60.0
 # A slice does what can be done at once; a longer wait is Step Functions', where it costs nothing.
 SLICE_SECONDS = 120.0
 LOCKED_WAIT_SECONDS = 60.0
+HELD_WAIT_SECONDS = 60.0
 MAX_WAIT_SECONDS = 3600.0
 
 
@@ -159,6 +161,11 @@ def run_slice(
         if world.history.load().current is not None:
             raise
         return Answer(True, REFUSED, 0, "", turns, str(error))
+    if turned.outcome == HELD:
+        # A person's word may come at any time: it is looked for, slowly.
+        told = turned.result
+        running = told.id if told is not None else ours or ""
+        return Answer(False, HELD, int(HELD_WAIT_SECONDS), running, turns)
     if turned.outcome is not None:
         told = turned.result
         ended = (told.id, told.reason) if told is not None else (ours or "", "")
@@ -212,8 +219,13 @@ class AwsWorld:
         self, manifest: ReleaseManifest, owner: Owner, until: float, *, retry: bool
     ) -> TurnResult:
         from release.aws import AwsCloud
+        from release.collaborators import collaborators
+        from release.collect import collector
 
         loop = importlib.import_module("release.loop")
         turns: Callable[..., TurnResult] = loop.turns
         cloud = AwsCloud(manifest.region)
-        return turns(manifest, cloud, self.history, owner, until, retry=retry)
+        options = loop.DriverOptions(
+            collector=collector(cloud), beside=collaborators(manifest, cloud, LAMBDA)
+        )
+        return turns(manifest, cloud, self.history, owner, until, retry=retry, options=options)

@@ -6,14 +6,14 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.canonical import sha256_text
 from contracts.release_manifest import HookGate, ReleaseManifest
 from release.aws import RefusedError, call
 from release.errors import InterruptedReleaseError, ReleaseError
-from release.evidence import ReleaseResult, result_of
+from release.evidence import HELD, ReleaseResult, result_of, summarize
 from release.handler import release_of
 from release.hooks import LAMBDA, runs_in
 from release.progress import Event, Observer
@@ -198,6 +198,8 @@ def follow(
             for entry in current.log[shown:]:
                 observer(Event(entry.at, entry.kind, entry.text, entry.data))
             shown = len(current.log)
+            if current.stage == HELD:
+                return replace(summarize(current, {}), outcome=HELD)
         elif ours is not None:
             text = read_evidence(ours)
             if text is None:

@@ -161,6 +161,7 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
         f"{sagemaker}:endpoint-config/wine-prod-*",
     ]
     models = [f"{sagemaker}:model/wine-*"]
+    scalable = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"
 
     allowed = {
         sid: (told["Action"], told["Resource"])
@@ -192,13 +193,35 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
             [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:wine-*"],
         ),
         "PublishVerdict": (["cloudwatch:PutMetricData"], ["*"]),
-        "ReadScaling": (["application-autoscaling:DescribeScalableTargets"], ["*"]),
-        "SuspendScaling": (
-            ["application-autoscaling:RegisterScalableTarget"],
-            [f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"],
+        "ReadScaling": (
+            [
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+                "application-autoscaling:DescribeScheduledActions",
+            ],
+            ["*"],
+        ),
+        "MoveScaling": (
+            [
+                "application-autoscaling:DeleteScalingPolicy",
+                "application-autoscaling:DeleteScheduledAction",
+                "application-autoscaling:DeregisterScalableTarget",
+                "application-autoscaling:PutScalingPolicy",
+                "application-autoscaling:PutScheduledAction",
+                "application-autoscaling:RegisterScalableTarget",
+            ],
+            [scalable],
+        ),
+        "TagScaling": (
+            [
+                "application-autoscaling:ListTagsForResource",
+                "application-autoscaling:TagResource",
+            ],
+            [scalable],
         ),
         "ReadHistory": (["s3:GetObject"], [f"{HISTORY}/*"]),
         "WriteHistory": (["s3:PutObject"], [f"{HISTORY}/endpoints/*", f"{HISTORY}/releases/*"]),
+        "ForgetRequests": (["s3:DeleteObject"], [f"{HISTORY}/endpoints/*/request.json"]),
         "TellMissingFromForbidden": (["s3:ListBucket"], [HISTORY]),
         "CollectArtifacts": (["s3:DeleteObject"], [f"{ARTIFACTS}/artifacts/*"]),
         "ReadCaptures": (["s3:GetObject"], [f"{ARTIFACTS}/capture/wine-prod/*"]),
@@ -226,9 +249,7 @@ def test_what_has_no_resources_or_many_has_a_condition() -> None:
         "MakeTransition": {"StringEquals": {"aws:RequestTag/slipway:stack": "prod"}},
         "CollectVersions": {"StringEquals": {"aws:ResourceTag/slipway:stack": "prod"}},
         "PublishVerdict": {"StringEquals": {"cloudwatch:namespace": "Slipway/Releases"}},
-        "SuspendScaling": {
-            "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
-        },
+        "MoveScaling": {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
         "ListCaptures": {"StringLike": {"s3:prefix": ["capture/wine-prod/*"]}},
         "AnnounceOnEventBus": {"StringEquals": {"events:source": "slipway"}},
     }

@@ -22,7 +22,7 @@ from release.captures import (
     CaptureQuery,
     CaptureReader,
     Captures,
-    PairCounts,
+    Pairs,
     hours,
     with_predictions,
 )
@@ -395,7 +395,7 @@ def test_pairs_are_joined_by_id_and_counted_in_lives_minute() -> None:
 
     told = CaptureReader(store)(query)
 
-    assert told.pairs == {NOON: PairCounts(1, 0), NOON + 60: PairCounts(1, 1)}
+    assert told.pairs == {NOON: Pairs(1, 0), NOON + 60: Pairs(1, 1)}
     assert told.notes == ("1 answers have no counterpart in the other variant",)
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from contracts.release_manifest import HookGate, Shadow, Tolerance
+from contracts.release_manifest import HookGate, PredictionGate, Shadow, Tolerance
 from release.aws import AwsCloud
-from release.collaborators import collaborators, question_of
+from release.captures import CaptureQuery, Captures, Pairs
+from release.collaborators import (
+    Captured,
+    captured,
+    collaborators,
+    destination,
+    question_of,
+)
+from release.histograms import Bins
 from release.hooks import HookQuestion
+from release.state import Release
 from tests.unit.test_release_announce import release
 
 
@@ -55,13 +65,94 @@ def test_a_clock_that_goes_backwards_makes_no_negative_minutes() -> None:
     ("driver", "answer"), [("terminal", "pass"), ("lambda", "not_enough_data")]
 )
 def test_the_driver_decides_which_hooks_can_be_asked(driver: str, answer: str) -> None:
-    def make(service: str, region: Any) -> Any:
-        return object()
-
     told = release()
-    given = collaborators(told, AwsCloud("eu-west-1", make), driver)
-    hooks = (HookGate("smoke", command=("true",)),)
+    given = collaborators(told.manifest, AwsCloud("eu-west-1", lambda *_: object()), driver)
 
-    answers = given.ask_hooks(hooks, question_of(told, 5.0), {}, 5.0)
+    answers = given.ask_hooks(told, (HookGate("smoke", command=("true",)),), 5.0)
 
     assert {name: told.answer for name, told in answers.items()} == {"smoke": answer}
+
+
+# --- captured answers, as a driver wants them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    sources: dict[str, str]
+    since: float = 0.0
+    until: float = 60.0
+    bins: Any = None
+    pairs: bool = False
+
+
+def capturing(**changes: Any) -> Release:
+    told = release()
+    capture = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/capture/wine-test"}
+    target = replace(told.manifest.target, data_capture=capture)
+    return replace(told, manifest=replace(told.manifest, target=target, **changes))
+
+
+def test_captures_are_asked_for_by_variant_and_told_by_series() -> None:
+    asked: list[CaptureQuery] = []
+
+    def read(query: CaptureQuery) -> Captures:
+        asked.append(query)
+        counts = {"live": {0.0: (1, 2)}, "shadow": {0.0: (3, 4)}}
+        return Captures(counts, {0.0: Pairs(5, 6)}, Bins(labels=("a",)), ("a note",))
+
+    sources = {"live": "live", "candidate": "shadow"}
+    told = captured(capturing(), Wanted(sources, pairs=True), read)
+
+    assert asked == [
+        CaptureQuery(
+            "s3://bucket/capture/wine-test", "wine-test", ("live", "shadow"), 0.0, 60.0, None,
+            ("live", "shadow"),
+        )
+    ]  # fmt: skip
+    assert told == Captured(
+        {"live": {0.0: (1, 2)}, "candidate": {0.0: (3, 4)}},
+        {"edges": (), "labels": ("a",)},
+        {0.0: Pairs(5, 6)},
+        ("a note",),
+    )
+
+
+def test_bins_that_were_told_are_asked_with_again_also_from_json() -> None:
+    asked: list[CaptureQuery] = []
+
+    def read(query: CaptureQuery) -> Captures:
+        asked.append(query)
+        return Captures(bins=query.bins)
+
+    bins = json.loads(json.dumps({"edges": [0.5], "labels": []}))
+    told = captured(capturing(), Wanted({"live": "live"}, bins=bins), read)
+
+    assert asked[0].bins == Bins(edges=(0.5,))
+    assert told is not None
+    assert told.bins == {"edges": (0.5,), "labels": ()}
+
+
+def test_bins_of_the_gate_are_taken_where_it_has_some() -> None:
+    asked: list[CaptureQuery] = []
+    with_gate = capturing()
+    settings = replace(with_gate.manifest.release, gates=(PredictionGate(bins=(1.0, 2.0)),))
+    with_gate = capturing(release=settings)
+
+    captured(with_gate, Wanted({"live": "live"}), lambda q: (asked.append(q), Captures())[1])
+
+    assert asked[0].bins == Bins(edges=(1.0, 2.0))
+
+
+def test_where_nothing_is_captured_nothing_is_read() -> None:
+    def never(_query: CaptureQuery) -> Captures:
+        raise AssertionError("read")
+
+    assert captured(release(), Wanted({"live": "live"}), never) is None
+
+
+def test_live_may_capture_where_the_new_version_does_not() -> None:
+    told = release()
+    capture = {"DestinationS3Uri": "s3://old"}
+    config = replace(told.before.config, body={"DataCaptureConfig": capture})
+
+    assert destination(replace(told, before=replace(told.before, config=config))) == "s3://old"

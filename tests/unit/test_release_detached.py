@@ -246,6 +246,16 @@ def test_each_line_is_shown_once_and_the_end_is_the_result() -> None:
     assert [e.kind for e in followed.seen] == ["started", "step", *(e["kind"] for e in log[2:])]
 
 
+def test_a_release_that_is_held_ends_the_following_with_its_exit_code() -> None:
+    held = running(STEP, ("held", "no verdict at 50 %", {}))
+    assert held.current is not None
+    held = replace(held, current=replace(held.current, stage="held", reason="no verdict"))
+
+    result = Followed(held).run()
+
+    assert (result.outcome, result.exit_code, result.reason) == ("held", 3, "no verdict")
+
+
 def test_a_later_release_of_someone_else_is_not_followed() -> None:
     other = started(ended(), replace(release(PROMOTED), id="wine-2"))
 

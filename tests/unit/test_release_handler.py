@@ -202,6 +202,15 @@ def test_an_outcome_ends_it_with_the_reason() -> None:
     assert answer.release_id == "r-2"
 
 
+def test_a_release_that_is_held_waits_for_a_persons_word() -> None:
+    world = World(Turned("held", 0.0), running("r-2", "r-1"))
+
+    answer = run(world)
+
+    assert (answer.done, answer.outcome, answer.wait_seconds) == (False, "held", 60)
+    assert answer.release_id == "r-2"
+
+
 def test_a_repeated_invocation_after_the_end_begins_nothing_more() -> None:
     """The answer of the last slice was lost, and its retry finds the release ended."""
     world = World(AssertionError("driven"), idle("r-1", "r-2"))
