@@ -30,3 +30,8 @@ def request_key(endpoint_name: str) -> str:
 def freeze_key() -> str:
     """While it exists, no release of the stack begins."""
     return "freeze.json"
+
+
+def page_key(release_id: str) -> str:
+    """The evidence as a page for people."""
+    return f"releases/{release_id}.html"

@@ -10,12 +10,15 @@ from contracts.errors import SlipwayError
 from contracts.package import load_package as load_package_folder
 from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
 from infra.reading import Layer, Node, Problems
-from infra.settings import ModelConfig, StackConfig
+from infra.settings import LAMBDA_DRIVER, TERMINAL_DRIVER, ModelConfig, StackConfig
 
 if TYPE_CHECKING:
     import pulumi
 
 NAMESPACE = "slipway"
+# Releases of the stack on a person's machine are driven from there.
+LOCAL_STACK = "local"
+ROOT_KEYS = (":controller", ":defaults", ":models")
 
 
 class ConfigError(SlipwayError):
@@ -80,9 +83,10 @@ def parse(
             if model is not None:
                 models.append(model)
     _check_distinct(endpoint_names, problems)
+    driver = read_driver(root.child(":controller"), stack)
     if problems.found:
         raise ConfigError(stack, [p.replace("slipway.:", "slipway:") for p in problems.found])
-    return StackConfig(stack, tuple(models))
+    return StackConfig(stack, tuple(models), driver)
 
 
 def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,11 +96,11 @@ def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_root(root: Node) -> None:
     for key, value in root.layers[0].values.items():
-        if key not in (":defaults", ":models"):
+        if key not in ROOT_KEYS:
             root.problems.add(
                 f"{root.path}.{key}",
                 value,
-                "there is no such key, the keys are slipway:defaults, slipway:models",
+                f"there is no such key, the keys are {', '.join(NAMESPACE + k for k in ROOT_KEYS)}",
                 "correct its spelling or remove it",
             )
     models = root.layers[0].values.get(":models")
@@ -107,6 +111,13 @@ def _check_root(root: Node) -> None:
             "a map with at least one model is needed",
             "write `slipway:models: {NAME: {package: dist/NAME/VERSION}}`",
         )
+
+
+def read_driver(node: Node, stack: str) -> str:
+    """What drives the releases of ``stack``."""
+    node.only("driver")
+    default = TERMINAL_DRIVER if stack == LOCAL_STACK else LAMBDA_DRIVER
+    return node.choice("driver", default, (TERMINAL_DRIVER, LAMBDA_DRIVER))
 
 
 def _layered(named: Node, name: str, defaults: Node) -> Node | None:

@@ -297,12 +297,16 @@ class Driver:
         release = self._running()
         endpoint = self._cloud.endpoint(self._name)
         series = self._whole_series(release, endpoint)
-        self._history.write_evidence(release.id, evidence(release, series, endpoint.config_name))
+        self._history.write_evidence(release.id, self._evidence(release, series, endpoint))
         ended = finished(self._state, release.manifest.release.keep_versions)
         self._history.save(ended)
         self._state = ended
         self._collect(release.manifest)
         return summarize(release, series)
+
+    def _evidence(self, release: Release, series: Series, endpoint: Endpoint) -> str:
+        after = self._cloud.config(endpoint.config_name) if endpoint.config_name else None
+        return evidence(release, series, endpoint.config_name, after)
 
     def _collect(self, manifest: ReleaseManifest) -> None:
         """What could not be removed today is found again at the end of the next release."""

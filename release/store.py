@@ -7,7 +7,14 @@ from typing import Any, Protocol, TypeVar
 
 from contracts.canonical import pretty_json
 from contracts.errors import ContractError
-from contracts.history import evidence_key, freeze_key, manifest_key, request_key, state_key
+from contracts.history import (
+    evidence_key,
+    freeze_key,
+    manifest_key,
+    page_key,
+    request_key,
+    state_key,
+)
 from contracts.release_manifest import ReleaseManifest
 from release.aws import RefusedError, call
 from release.errors import ConflictError, NotFoundError
@@ -89,12 +96,21 @@ class S3History:
         return answer["ETag"] == self._etag
 
     def write_evidence(self, release_id: str, text: str) -> None:
+        """The document, then its page; one that cannot be drawn stops no release."""
+        from release.page import page_of
+
+        self._write(evidence_key(release_id), text, "application/json")
+        drawn = page_of(text)
+        if drawn is not None:
+            self._write(page_key(release_id), drawn, "text/html; charset=utf-8")
+
+    def _write(self, key: str, text: str, content_type: str) -> None:
         call(
             self._s3.put_object,
             Bucket=self._bucket,
-            Key=evidence_key(release_id),
+            Key=key,
             Body=text.encode(),
-            ContentType="application/json",
+            ContentType=content_type,
         )
 
     def request(self) -> Request | None:

@@ -121,6 +121,13 @@ def show_history(rows: list[dict[str, Any]]) -> None:
             duration(row["seconds"]),
         )
     stdout.print(table)
+    pages = [row["page"] for row in rows if row.get("page")]
+    if pages:
+        stdout.print(
+            f"`slipway show ID --html --open` shows a release's page; the newest: {pages[0]}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def show_evidence(told: dict[str, Any]) -> None:

@@ -390,7 +390,26 @@ def test_a_program_that_the_cli_runs_gets_its_values_from_the_environment(
 
     assert str(refused.value) == (
         "Pulumi.dev.yaml has 2 problems:\n"
-        "  - slipway:model is 7; there is no such key, the keys are slipway:defaults, "
-        "slipway:models; correct its spelling or remove it\n"
+        "  - slipway:model is 7; there is no such key, the keys are "
+        "slipway:controller, slipway:defaults, slipway:models; correct its spelling or remove it\n"
         "  - slipway:models is 'wine'; a map is allowed; write `key: value` under it"
     )
+
+
+@pytest.mark.parametrize(
+    ("stack", "raw", "driver"),
+    [
+        ("local", {}, "terminal"),
+        ("prod", {}, "lambda"),
+        ("local", {"controller": {"driver": "lambda"}}, "lambda"),
+        ("prod", {"controller": {"driver": "terminal"}}, "terminal"),
+        ("prod", {"controller": None}, "lambda"),
+    ],
+)
+def test_releases_are_driven_by_a_lambda_but_for_the_local_stacks(
+    stack: str, raw: dict[str, Any], driver: str
+) -> None:
+    image = {} if stack == "local" else {"image": IMAGE}
+    models = {"models": {"wine": {"package": "dist/wine/3", **image}}}
+
+    assert parse({**models, **raw}, stack, ROOT, LOCAL_IMAGE, package_of).driver == driver

@@ -152,7 +152,7 @@ def told(history: FakeHistory) -> ReleaseResult:
 def expected(case: str, name: str) -> set[str]:
     """The outcomes that a release may end with."""
     strategy = STRATEGIES[name]
-    first = name.split(",")[0]
+    first = name.split(",", maxsplit=1)[0]
     ends_compared = first == "shadow" and name == "shadow"
     is_guarded = any(isinstance(p, BlueGreen | Rolling) for p in staged(strategy).release.phases)
     good = {"compared"} if ends_compared else {"promoted"}
