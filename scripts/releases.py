@@ -88,7 +88,10 @@ def rollback(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Go back to a good version at once; undo a release that was interrupted."""
+    """Go back to a good version at once, or undo a release.
+
+    A release that was interrupted half-way is undone: what served before serves again.
+    """
     from release.driver import interruptible, run_rollback
     from scripts.release_stack import open_stack
 
