@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from contracts.errors import SlipwayError
 from contracts.package import load_package as load_package_folder
+from infra.lines import line_of
 from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
 from infra.reading import Layer, Node, Problems
 from infra.settings import LAMBDA_DRIVER, TERMINAL_DRIVER, ModelConfig, StackConfig
@@ -22,12 +23,19 @@ ROOT_KEYS = (":controller", ":defaults", ":models")
 
 
 class ConfigError(SlipwayError):
-    """The stack's configuration has problems; ``problems`` holds one line for each."""
+    """The stack's configuration has problems; ``problems`` holds one line for each.
 
-    def __init__(self, stack: str, problems: list[str]) -> None:
+    ``file`` is where they stand: its lines are told where it can be read.
+    """
+
+    def __init__(self, stack: str, problems: list[str], file: Path) -> None:
         self.problems = tuple(problems)
+        numbered = [(line_of(file, problem.partition(" ")[0]), problem) for problem in problems]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        lines = "\n".join(f"  - {problem}" for problem in problems)
+        lines = "\n".join(
+            f"  - {problem}" if line is None else f"  - line {line}: {problem}"
+            for line, problem in numbered
+        )
         super().__init__(f"Pulumi.{stack}.yaml has {count}:\n{lines}")
 
 
@@ -85,7 +93,8 @@ def parse(
     _check_distinct(endpoint_names, problems)
     driver = read_driver(root.child(":controller"), stack)
     if problems.found:
-        raise ConfigError(stack, [p.replace("slipway.:", "slipway:") for p in problems.found])
+        found = [p.replace("slipway.:", "slipway:") for p in problems.found]
+        raise ConfigError(stack, found, project_root / f"Pulumi.{stack}.yaml")
     return StackConfig(stack, tuple(models), driver)
 
 

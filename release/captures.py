@@ -12,7 +12,7 @@ from contracts.release_manifest import LIVE_VARIANT
 from release.aws import RefusedError, call
 from release.capture_records import LineError, Record, agree, record
 from release.histograms import Bins, choose, counted
-from release.observation import Series
+from release.observation import Pairs, Series
 
 MINUTE = 60.0
 # A file is named by its first record or by when it was written, and comes minutes late (facts 8).
@@ -40,12 +40,6 @@ class CaptureQuery:
     pair: tuple[str, str] | None = None
     relative: float = RELATIVE
     absolute: float = ABSOLUTE
-
-
-@dataclass(frozen=True)
-class Pairs:
-    agree: int = 0
-    differ: int = 0
 
 
 @dataclass(frozen=True)
@@ -263,7 +257,7 @@ def _pairs(query: CaptureQuery, answers: Answers) -> tuple[dict[float, Pairs], i
         mine, other = live[key], shadow[key]
         is_same = agree(mine.rows or (), other.rows or (), query.relative, query.absolute)
         start = _minute(mine.at)
-        before = counts.get(start, Pairs())
+        before = counts.get(start, Pairs(0, 0))
         counts[start] = (
             replace(before, agree=before.agree + 1)
             if is_same

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any
 
 from contracts.release_manifest import (
     CANDIDATE_VARIANT,
@@ -17,54 +17,16 @@ from contracts.release_manifest import (
 )
 from release.announce import Announcer
 from release.aws import AwsCloud
-from release.captures import CaptureQuery, CaptureReader, Pairs
+from release.captures import CaptureQuery, CaptureReader
 from release.histograms import Bins
-from release.hooks import HookAnswer, HookQuestion, Hooks, hooks_of
+from release.hooks import HookQuestion, Hooks, hooks_of
+from release.observation import Captured, HookAnswer
+from release.observation import CaptureQuery as Wanted
+from release.progress import Collaborators
 from release.state import Release
 
 MINUTE = 60.0
 MIRROR = "mirror"  # The stage in which a shadow gets copies.
-
-
-class Wanted(Protocol):
-    """Which captured answers a driver wants: of ``sources``, variants by the names of series.
-
-    ``bins`` is what was answered before, None at first.
-    """
-
-    @property
-    def sources(self) -> dict[str, str]: ...
-    @property
-    def since(self) -> float: ...
-    @property
-    def until(self) -> float: ...
-    @property
-    def bins(self) -> Any: ...
-    @property
-    def pairs(self) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Captured:
-    """Counts by series, minute and bin; pairs by minute. ``bins`` is JSON-ready, and kept."""
-
-    predictions: dict[str, dict[float, tuple[int, ...]]]
-    bins: Any = None
-    pairs: dict[float, Pairs] = field(default_factory=dict[float, Pairs])
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Collaborators:
-    """None of them can end a release: what they cannot do, they say.
-
-    ``ask_hooks`` asks the hooks that are due at the release clock; ``read_captures`` answers None
-    where nothing is captured; ``announce`` tells the events from a number on.
-    """
-
-    ask_hooks: Callable[[Release, tuple[HookGate, ...], float], dict[str, HookAnswer]]
-    read_captures: Callable[[Release, Wanted], Captured | None]
-    announce: Announcer
 
 
 def collaborators(manifest: ReleaseManifest, cloud: AwsCloud, driver: str) -> Collaborators:

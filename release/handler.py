@@ -6,7 +6,6 @@ Whatever is lost on the way (an answer, an invocation, a whole execution), askin
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -17,8 +16,9 @@ from typing import Any, Protocol
 
 from contracts.release_manifest import ReleaseManifest
 from release.errors import AwsError, LockedError, ReleaseError
-from release.evidence import HELD, ReleaseResult
+from release.evidence import HELD
 from release.hooks import LAMBDA
+from release.loop import DriverOptions, TurnResult, turns
 from release.state import EndpointState, Owner
 from release.store import History
 
@@ -63,17 +63,6 @@ class Answer:
     release_id: str
     turns: int
     reason: str = ""
-
-
-class TurnResult(Protocol):
-    """What ``turns`` tells: an outcome, or when to look again."""
-
-    @property
-    def outcome(self) -> str | None: ...
-    @property
-    def next_look_seconds(self) -> float: ...
-    @property
-    def result(self) -> ReleaseResult | None: ...
 
 
 class World(Protocol):
@@ -222,10 +211,8 @@ class AwsWorld:
         from release.collaborators import collaborators
         from release.collect import collector
 
-        loop = importlib.import_module("release.loop")
-        turns: Callable[..., TurnResult] = loop.turns
         cloud = AwsCloud(manifest.region)
-        options = loop.DriverOptions(
+        options = DriverOptions(
             collector=collector(cloud), beside=collaborators(manifest, cloud, LAMBDA)
         )
         return turns(manifest, cloud, self.history, owner, until, retry=retry, options=options)

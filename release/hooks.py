@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from contracts.release_manifest import HookGate
+from release.observation import HookAnswer
 
 PASS = "pass"
 FAIL = "fail"
@@ -23,15 +24,6 @@ LAMBDA = "lambda"
 
 MAX_OUTPUT_BYTES = 64 * 1024
 MAX_TEXT = 500
-
-
-@dataclass(frozen=True)
-class HookAnswer:
-    """What a hook said, and when (release clock); ``text`` is for people."""
-
-    answer: str
-    text: str
-    at: float
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def show_history(rows: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("release", "when (UTC)", "from", "to", "outcome", "took"):
-        table.add_column(name)
+        # `slipway show` takes the whole id, so it is never shortened.
+        table.add_column(name, no_wrap=name == "release", overflow="fold")
     for row in rows:
         table.add_row(
             row["id"],

@@ -20,7 +20,8 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
     target = manifest.target
     live_hash = live.content_hash if live is not None else None
     if live_hash is None and state.current is not None:
-        version, live_hash = state.current.before.good.version, ""
+        good = state.current.before.good
+        version, live_hash = good.version, good.content_hash
     else:
         version = (live.version if live is not None else None) or "unknown"
     return {

@@ -70,7 +70,9 @@ def release(
     interrupted is continued by running this again. One that AWS drives goes on without the
     terminal.
     """
+    from release.collaborators import collaborators
     from release.driver import interruptible, run
+    from release.hooks import TERMINAL
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
 
@@ -99,6 +101,7 @@ def release(
             pace=place.pace,
             stop=stop,
             retry=retry,
+            beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     _follow_in_registry(place, result)
     _print_result(result, as_json)
@@ -113,8 +116,13 @@ def rollback(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Go back to a good version at once; undo a release that was interrupted."""
+    """Go back to a good version at once, or undo a release.
+
+    A release that was interrupted half-way is undone: what served before serves again.
+    """
+    from release.collaborators import collaborators
     from release.driver import interruptible, run_rollback
+    from release.hooks import TERMINAL
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -127,6 +135,7 @@ def rollback(
             observer=_observer(),
             pace=place.pace,
             stop=stop,
+            beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     _follow_in_registry(place, result)
     _print_result(result, as_json)
