@@ -13,10 +13,57 @@ from typing import Any
 from contracts.canonical import pretty_json
 from contracts.errors import ContractError
 from contracts.fields import Fields
+from contracts.release_settings import (
+    AlarmGate,
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    ErrorGate,
+    Gate,
+    HookGate,
+    LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
+    ReleaseSettings,
+    Rolling,
+    Shadow,
+    Step,
+    Strategy,
+    Tolerance,
+)
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "AlarmGate",
+    "AlarmSpec",
+    "AllAtOnce",
+    "BlueGreen",
+    "Canary",
+    "CanaryShift",
+    "Controller",
+    "ErrorGate",
+    "Gate",
+    "HookGate",
+    "LatencyGate",
+    "LimitGate",
+    "LinearShift",
+    "PredictionGate",
+    "ReleaseManifest",
+    "ReleaseSettings",
+    "Rolling",
+    "ScalingBounds",
+    "Shadow",
+    "Step",
+    "Strategy",
+    "Target",
+    "Tolerance",
+]
+
+SCHEMA_VERSION = 2
 LIVE_VARIANT = "live"
 CANDIDATE_VARIANT = "candidate"
+SHADOW_VARIANT = "shadow"
 
 TAG_STACK = "slipway:stack"
 TAG_MODEL = "slipway:model"
@@ -48,93 +95,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Tolerance:
-    """A step passes when the candidate is shown within ``ratio`` × live or ``points`` above."""
-
-    ratio: float
-    points: float
-
-
-@dataclass(frozen=True)
-class Step:
-    """One canary step: the candidate's share of traffic in percent, and how long it may bake."""
-
-    weight: float
-    tolerance: Tolerance
-    bake_min_seconds: float
-    bake_max_seconds: float
-
-
-@dataclass(frozen=True)
-class ErrorGate:
-    """Errors (``InvocationModelErrors``) of the candidate against live; ``allow`` is a ratio.
-
-    A gate in dry run reports and decides nothing; so do all that follow.
-    """
-
-    allow: float = 1.0
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class LatencyGate:
-    """Share of answers slower than ``over_us``: at most ``allow`` × live's."""
-
-    over_us: float
-    allow: float = 1.25
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class PredictionGate:
-    """Total-variation distance between the distributions of predictions."""
-
-    max_shift: float = 0.1
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class LimitGate:
-    """The candidate alone: a share of requests (errors, slow), or microseconds (p95)."""
-
-    metric: str
-    at_most: float
-    over_us: float | None = None
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class AlarmGate:
-    """A CloudWatch alarm of the owner's."""
-
-    alarm: str
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class HookGate:
-    """A command or function of the owner's that answers pass, fail or not enough data."""
-
-    name: str
-    dry_run: bool = False
-
-
-Gate = ErrorGate | LatencyGate | PredictionGate | LimitGate | AlarmGate | HookGate
-
-
-@dataclass(frozen=True)
-class ReleaseSettings:
-    strategy: str
-    steps: tuple[Step, ...]
-    gates: tuple[Gate, ...]
-    on_inconclusive: str
-    settle_seconds: float
-    warm_up_seconds: float
-    post_bake_seconds: float
-    keep_versions: int
-
-
-@dataclass(frozen=True)
 class AlarmSpec:
     """A rollback alarm that the controller makes, with the dimension ``EndpointConfigName``."""
 
@@ -154,6 +114,19 @@ class ScalingBounds:
 
 
 @dataclass(frozen=True)
+class Controller:
+    """What the stack provisioned for releases; None where it has no such thing.
+
+    ``state_machine_arn``: the loop that drives releases from a Lambda. ``topic_arn``: where the
+    events of releases are published. ``event_bus``: EventBridge's bus for the same events.
+    """
+
+    state_machine_arn: str | None = None
+    topic_arn: str | None = None
+    event_bus: str | None = None
+
+
+@dataclass(frozen=True)
 class ReleaseManifest:
     stack: str
     model: str
@@ -168,11 +141,12 @@ class ReleaseManifest:
     scaling: ScalingBounds | None
     history_bucket: str
     tags: dict[str, str]
+    controller: Controller = Controller()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; gates carry their ``metric``."""
+        """JSON-ready; strategies and gates carry their ``kind``."""
         value: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        value["release"]["gates"] = [gate_to_dict(gate) for gate in self.release.gates]
+        value["release"] = self.release.to_dict()
         return value
 
     def to_json(self) -> str:
@@ -201,7 +175,7 @@ class ReleaseManifest:
             account_id=fields.text("account_id"),
             execution_role_arn=fields.text("execution_role_arn"),
             target=_target(fields.child("target")),
-            release=_release(fields.child("release")),
+            release=ReleaseSettings.from_fields(fields.child("release")),
             rollback_alarms=tuple(_alarm(f) for f in fields.children("rollback_alarms")),
             standing_alarms=tuple(str(n) for n in fields.items("standing_alarms")),
             scaling=None
@@ -209,46 +183,16 @@ class ReleaseManifest:
             else ScalingBounds(scaling.integer("min_instances"), scaling.integer("max_instances")),
             history_bucket=fields.text("history_bucket"),
             tags={k: str(v) for k, v in fields.map("tags").items()},
+            controller=_controller(fields.child("controller")),
         )
 
 
-_GATE_KINDS = {
-    "errors": ErrorGate,
-    "latency": LatencyGate,
-    "predictions": PredictionGate,
-    "limit": LimitGate,
-    "alarm": AlarmGate,
-    "hook": HookGate,
-}
-
-
-def gate_to_dict(gate: Gate) -> dict[str, Any]:
-    kind = next(name for name, made in _GATE_KINDS.items() if type(gate) is made)
-    values = asdict(gate)
-    if isinstance(gate, LimitGate):
-        values["of"] = values.pop("metric")
-    return {"metric": kind, **values}
-
-
-def _gate(fields: Fields) -> Gate:
-    dry_run = fields.flag("dry_run") if "dry_run" in fields.raw else False
-    match fields.text("metric"):
-        case "errors":
-            return ErrorGate(fields.number("allow"), dry_run)
-        case "latency":
-            return LatencyGate(fields.number("over_us"), fields.number("allow"), dry_run)
-        case "predictions":
-            return PredictionGate(fields.number("max_shift"), dry_run)
-        case "limit":
-            over = None if fields.raw.get("over_us") is None else fields.number("over_us")
-            return LimitGate(fields.text("of"), fields.number("at_most"), over, dry_run)
-        case "alarm":
-            return AlarmGate(fields.text("alarm"), dry_run)
-        case "hook":
-            return HookGate(fields.text("name"), dry_run)
-        case other:
-            known = ", ".join(_GATE_KINDS)
-            raise ContractError(f"{fields.where}: metric is {other!r}; one of {known} is needed")
+def _controller(fields: Fields) -> Controller:
+    return Controller(
+        state_machine_arn=fields.optional_text("state_machine_arn"),
+        topic_arn=fields.optional_text("topic_arn"),
+        event_bus=fields.optional_text("event_bus"),
+    )
 
 
 def _target(fields: Fields) -> Target:
@@ -267,29 +211,6 @@ def _target(fields: Fields) -> Target:
         run_id=fields.text("run_id"),
         metrics={name: metrics.number(name) for name in metrics.raw},
         data_capture=None if fields.raw.get("data_capture") is None else fields.map("data_capture"),
-    )
-
-
-def _release(fields: Fields) -> ReleaseSettings:
-    return ReleaseSettings(
-        strategy=fields.text("strategy"),
-        steps=tuple(_step(f) for f in fields.children("steps")),
-        gates=tuple(_gate(f) for f in fields.children("gates")),
-        on_inconclusive=fields.text("on_inconclusive"),
-        settle_seconds=fields.number("settle_seconds"),
-        warm_up_seconds=fields.number("warm_up_seconds"),
-        post_bake_seconds=fields.number("post_bake_seconds"),
-        keep_versions=fields.integer("keep_versions"),
-    )
-
-
-def _step(fields: Fields) -> Step:
-    tolerance = fields.child("tolerance")
-    return Step(
-        fields.number("weight"),
-        Tolerance(tolerance.number("ratio"), tolerance.number("points")),
-        fields.number("bake_min_seconds"),
-        fields.number("bake_max_seconds"),
     )
 
 

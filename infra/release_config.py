@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contracts.release_manifest import (
+    Canary,
     ErrorGate,
     Gate,
     LatencyGate,
     ReleaseSettings,
     Step,
+    Strategy,
     Tolerance,
 )
 from infra.reading import Node
@@ -33,8 +35,7 @@ def read_release(node: Node, default_gates: tuple[Gate, ...]) -> ReleaseSettings
         "keepVersions",
     )
     return ReleaseSettings(
-        strategy=node.choice("strategy", "canary", ("canary",)),
-        steps=_steps(node),
+        strategy=_strategy(node),
         gates=_gates(node, default_gates),
         on_inconclusive=node.choice("onInconclusive", "rollback", ("rollback",)),
         settle_seconds=node.seconds("settle", SETTLE_SECONDS),
@@ -42,6 +43,11 @@ def read_release(node: Node, default_gates: tuple[Gate, ...]) -> ReleaseSettings
         post_bake_seconds=node.seconds("postBake", POST_BAKE_SECONDS),
         keep_versions=node.integer("keepVersions", KEEP_VERSIONS, 1, 50),
     )
+
+
+def _strategy(node: Node) -> Strategy:
+    node.choice("strategy", "canary", ("canary",))
+    return Canary(_steps(node))
 
 
 def _steps(node: Node) -> tuple[Step, ...]:

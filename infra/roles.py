@@ -89,6 +89,12 @@ def serving_policy(args: ExecutionRoleArgs, bucket_arn: str) -> str:
             **_allow("WriteMetrics", ["cloudwatch:PutMetricData"], ["*"]),
             "Condition": {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
         },
+        # SageMaker reads the alarms that guard a deployment as this role (fact 3.3).
+        _allow(
+            "WatchDeployments",
+            ["cloudwatch:DescribeAlarms"],
+            [f"arn:{partition}:cloudwatch:{place}:alarm:*"],
+        ),
     ]
     image = PRIVATE_IMAGE.match(args.image)
     if image is not None:

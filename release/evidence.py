@@ -9,10 +9,10 @@ from contracts.canonical import pretty_json
 from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
 from release.observation import Series
 from release.records import encode
-from release.state import INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
+from release.state import COMPARED, HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
 SCHEMA_VERSION = 1
-EXIT_CODES = {PROMOTED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3}
+EXIT_CODES = {PROMOTED: 0, COMPARED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3, HELD: 3}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def summarize(release: Release, series: Series) -> ReleaseResult:
         model=release.manifest.model,
         endpoint=release.manifest.endpoint_name,
         purpose=release.purpose,
-        strategy=release.manifest.release.strategy,
+        strategy=release.manifest.release.strategy.kind,
         from_version=release.before.good.version,
         to_version=release.destination.version,
         registry_uri=release.destination.registry_uri,

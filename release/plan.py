@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contracts.release_manifest import LIVE_VARIANT, ReleaseManifest, Step
-from release.counting import MINUTE
+from contracts.release_manifest import ReleaseManifest
 from release.errors import PlanError
-from release.findings import ERROR, Finding, find
-from release.forward import candidate_count
-from release.gates import requests_to_pass
+from release.lint import ERROR, Finding, find
+from release.lint.capacity import extra_instances, live_count
+from release.stage_plans import Circumstances, Span, StagePlan, stages, total
 from release.start import Snapshot, good_of_live
-from release.state import EndpointState
-
-# Measured at the last release where there was one; else what AWS usually takes for a fleet.
-USUAL_TURNOVER_SECONDS = 420.0
-CHANGE_SECONDS = 60.0
+from release.state import USUAL_TURNOVER_SECONDS, EndpointState
+from release.survey import Quota, Survey, Traffic
 
 
 @dataclass(frozen=True)
@@ -30,34 +26,28 @@ class Side:
 
 
 @dataclass(frozen=True)
-class StagePlan:
-    """One stage. ``seconds``: at least, expected at the traffic seen (None: unknown), at most."""
-
-    name: str
-    weight: float
-    live_count: int
-    candidate_count: int
-    seconds: tuple[float, float | None, float]
-    requests_to_pass: int | None
-    expected_requests: float | None
-    excludes: str
-
-
-@dataclass(frozen=True)
 class Plan:
-    """The whole release; ``requests_per_minute`` is the traffic seen, None where there is none."""
+    """The whole release. ``exposed``: the largest share of requests in percent that the candidate
+    answers before the release is sure of it; ``untold``: what AWS did not tell.
+    """
 
     model: str
     endpoint: str
     strategy: str
+    phases: tuple[str, ...]
     live: Side
     target: Side
     stages: tuple[StagePlan, ...]
-    seconds: tuple[float, float | None, float]
+    seconds: Span
+    exposed: float
     turnover_seconds: float
     is_turnover_measured: bool
-    requests_per_minute: float | None
+    turnovers: int
+    traffic: Traffic | None
     extra_instance_hours: float
+    extra_instances: int
+    quota: Quota | None
+    untold: tuple[str, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -72,18 +62,20 @@ def make_plan(
     manifest: ReleaseManifest,
     state: EndpointState,
     snapshot: Snapshot,
-    requests_per_minute: float | None,
+    survey: Survey,
     live_metrics: dict[str, float],
 ) -> Plan:
-    """The plan for what is staged, at the instances and the traffic of now."""
-    live = snapshot.endpoint.variant(LIVE_VARIANT)
-    count = live.desired_count if live is not None else manifest.target.initial_instance_count
-    turnover = state.turnover_seconds or USUAL_TURNOVER_SECONDS
-    stages = _stages(manifest, count, turnover, requests_per_minute)
+    """The plan for what is staged, at the instances of now and the traffic that was surveyed."""
+    turnover = turnover_of(state)
+    count = live_count(manifest, snapshot)
+    planned = stages(Circumstances(manifest, count, turnover, survey.traffic))
+    settings = manifest.release
+    bakes = [s.weight for s in planned if s.weight < 100]
     return Plan(
         model=manifest.model,
         endpoint=manifest.endpoint_name,
-        strategy=manifest.release.strategy,
+        strategy=settings.strategy.kind,
+        phases=tuple(phase.kind for phase in settings.phases),
         live=_live_side(manifest, state, snapshot, live_metrics),
         target=Side(
             manifest.target.version,
@@ -91,19 +83,38 @@ def make_plan(
             manifest.target.endpoint_config_name,
             manifest.target.metrics,
         ),
-        stages=stages,
-        seconds=_total([s.seconds for s in stages]),
+        stages=planned,
+        seconds=total([s.seconds for s in planned]),
+        exposed=max(bakes, default=0.0),
         turnover_seconds=turnover,
         is_turnover_measured=state.turnover_seconds is not None,
-        requests_per_minute=requests_per_minute,
-        extra_instance_hours=_extra_instance_hours(stages, count, turnover),
-        findings=find(manifest, snapshot, requests_per_minute),
+        turnovers=sum(1 for s in planned if s.weight == 0 and not s.mirrored),
+        traffic=survey.traffic,
+        extra_instance_hours=_extra_instance_hours(planned),
+        extra_instances=max(extra_instances(phase, count) for phase in settings.phases),
+        quota=survey.quota,
+        untold=survey.tells,
+        findings=find(manifest, snapshot, survey, turnover),
     )
 
 
+def predicted_seconds(
+    manifest: ReleaseManifest, state: EndpointState, snapshot: Snapshot, traffic: Traffic | None
+) -> Span:
+    """How long the release will take, as the plan says it: for the evidence."""
+    count = live_count(manifest, snapshot)
+    place = Circumstances(manifest, count, turnover_of(state), traffic)
+    return total([s.seconds for s in stages(place)])
+
+
+def turnover_of(state: EndpointState) -> float:
+    return state.turnover_seconds or USUAL_TURNOVER_SECONDS
+
+
 def refuse_errors(manifest: ReleaseManifest, snapshot: Snapshot) -> None:
-    """Raise PlanError with every error that the plan has, before anything moves."""
-    errors = [f for f in find(manifest, snapshot, None) if f.severity == ERROR]
+    """Raise PlanError with every error that shows without asking AWS more."""
+    found = find(manifest, snapshot, Survey(), USUAL_TURNOVER_SECONDS)
+    errors = [f for f in found if f.severity == ERROR]
     if errors:
         told = "\n".join(f"  {f.where}: {f.rule}; {f.remedy}" for f in errors)
         count = f"{len(errors)} problem{'' if len(errors) == 1 else 's'}"
@@ -123,63 +134,10 @@ def _live_side(
     return Side(good.version or "unknown", good.content_hash, snapshot.live.name, metrics)
 
 
-def _stages(
-    manifest: ReleaseManifest, live_count: int, turnover: float, rate: float | None
-) -> tuple[StagePlan, ...]:
-    settings = manifest.release
-    first = candidate_count(settings.steps[0].weight, live_count) if settings.steps else 0
-    whole = (turnover, turnover, turnover)
-    stages = [StagePlan("bring the candidate in", 0, live_count, first, whole, None, None, "")]
-    for i, step in enumerate(settings.steps):
-        stages.append(_step(manifest, i, step, live_count, rate))
-    last = stages[-1].candidate_count
-    stages.append(StagePlan("swap", 0, live_count, last, whole, None, None, ""))
-    post = settings.post_bake_seconds
-    bake = (post, post, post)
-    stages.append(StagePlan("post-bake", 100, live_count, 0, bake, None, None, "alarms, latency"))
-    return tuple(stages)
-
-
-def _step(
-    manifest: ReleaseManifest, index: int, step: Step, live_count: int, rate: float | None
-) -> StagePlan:
-    settings = manifest.release
-    share = step.weight / 100
-    is_known = 0 < share < 1
-    needed = requests_to_pass(share, step) if is_known else None
-    overhead = settings.settle_seconds + (settings.warm_up_seconds if index == 0 else 0.0)
-    shortest = CHANGE_SECONDS + max(step.bake_min_seconds, overhead + MINUTE)
-    longest = CHANGE_SECONDS + step.bake_max_seconds
-    expected = None
-    if rate and needed is not None:
-        expected = min(longest, max(shortest, CHANGE_SECONDS + overhead + needed / rate * MINUTE))
-    return StagePlan(
-        name=f"{step.weight:g} %",
-        weight=step.weight,
-        live_count=live_count,
-        candidate_count=candidate_count(step.weight, live_count),
-        seconds=(shortest, expected, longest),
-        requests_to_pass=needed,
-        expected_requests=None if not rate or expected is None else rate * share * expected / 60,
-        excludes=f"×{step.tolerance.ratio:g} or {step.tolerance.points:g} points more errors",
-    )
-
-
-def _total(
-    parts: list[tuple[float, float | None, float]],
-) -> tuple[float, float | None, float]:
-    expected = [p[1] for p in parts]
-    known = [e for e in expected if e is not None]
-    middle = sum(known) if len(known) == len(expected) else None
-    return sum(p[0] for p in parts), middle, sum(p[2] for p in parts)
-
-
-def _extra_instance_hours(stages: tuple[StagePlan, ...], live_count: int, turnover: float) -> float:
-    """The candidate's instances while it bakes, and a second whole fleet at each turnover."""
-    steps = [s for s in stages if 0 < s.weight < 100]
-    baking = sum(s.candidate_count * (s.seconds[1] or s.seconds[2]) for s in steps)
-    last = steps[-1].candidate_count if steps else 0
-    first = steps[0].candidate_count if steps else 0
-    entering = (live_count + first) * turnover
-    swapping = (live_count + last) * turnover
-    return (baking + entering + swapping) / 3600
+def _extra_instance_hours(planned: tuple[StagePlan, ...]) -> float:
+    """Instances beside those that serve now, over each stage's expected time, else its longest."""
+    hours = 0.0
+    for stage in planned:
+        expected = stage.seconds[2] if stage.seconds[1] is None else stage.seconds[1]
+        hours += stage.extra_instances * expected / 3600
+    return hours

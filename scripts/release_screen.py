@@ -11,7 +11,6 @@ from scripts.console import stdout
 
 if TYPE_CHECKING:
     from release.evidence import ReleaseResult
-    from release.plan import Plan
     from release.progress import Event
 
 SIGNS = {"promoted": "[green]✓[/green]", "rolled_back": "[red]✗[/red]", "inconclusive": "?"}
@@ -72,60 +71,6 @@ def show_result(result: ReleaseResult) -> None:
     if seconds is not None and result.outcome != "promoted":
         stdout.print(f"  {duration(seconds)} from its first error to weight 0")
     stdout.print(f"  evidence: slipway show {result.id}", markup=False)
-
-
-def show_plan(plan: Plan) -> None:
-    stdout.print(f"{plan.endpoint} · {plan.strategy} · {plan.live.version} → {plan.target.version}")
-    _show_sides(plan)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "live", "candidate", "exposed", "at least", "expected", "at most"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("passes when shown", overflow="fold")
-    for stage in plan.stages:
-        passes = stage.excludes if 0 < stage.weight < 100 else ""
-        if passes:
-            passes = f"no {passes}"
-        if stage.requests_to_pass is not None and passes:
-            passes += f" ({stage.requests_to_pass:,} clean requests)"
-        table.add_row(
-            stage.name,
-            str(stage.live_count),
-            str(stage.candidate_count),
-            f"{stage.weight:g} %",
-            *(duration(s) for s in stage.seconds),
-            passes,
-        )
-    stdout.print(table)
-    _show_totals(plan)
-    for finding in plan.findings:
-        colour = "red" if finding.severity == "error" else "yellow"
-        stdout.print(f"[{colour}]{finding.severity}[/{colour}] {finding.where}:", end=" ")
-        stdout.print(f"{finding.rule}; {finding.remedy}", markup=False, soft_wrap=True)
-
-
-def _show_sides(plan: Plan) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("live")
-    table.add_column("target")
-    table.add_row("version", plan.live.version, plan.target.version)
-    table.add_row("hash", plan.live.content_hash[:12] or "unknown", plan.target.content_hash[:12])
-    for name in sorted({*plan.live.metrics, *plan.target.metrics}):
-        old, new = plan.live.metrics.get(name), plan.target.metrics.get(name)
-        table.add_row(name, *("–" if v is None else f"{v:.4g}" for v in (old, new)))
-    stdout.print(table)
-
-
-def _show_totals(plan: Plan) -> None:
-    least, expected, most = (duration(s) for s in plan.seconds)
-    source = "as at the last release" if plan.is_turnover_measured else "an estimate"
-    traffic = "unknown" if plan.requests_per_minute is None else f"{plan.requests_per_minute:,.0f}"
-    stdout.print(
-        f"takes {least} at least, {expected} at this traffic ({traffic} requests a minute), "
-        f"{most} at most; two fleet turnovers of {duration(plan.turnover_seconds)} ({source}); "
-        f"{plan.extra_instance_hours:.2g} extra instance-hours",
-        soft_wrap=True,
-    )
 
 
 def show_status(rows: list[dict[str, Any]]) -> None:

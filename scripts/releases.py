@@ -10,7 +10,6 @@ import typer
 from scripts.console import JsonOption, StackOption, print_json, stderr
 
 if TYPE_CHECKING:
-    from contracts.release_manifest import ReleaseManifest
     from release.evidence import ReleaseResult
     from release.progress import Event, Observer
     from scripts.release_stack import ReleaseStack
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 ModelArgument = Annotated[
     str | None, typer.Argument(help="The model; not needed where the stack has only one.")
 ]
-TRAFFIC_WINDOW_SECONDS = 900.0
 HISTORY_SHOWN = 20
 
 
@@ -31,16 +29,11 @@ def plan(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> int:
     """Show what a release would do, before anything moves."""
-    from release.plan import make_plan
-    from scripts.release_screen import show_plan
+    from scripts.release_plan import planned, show_plan
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
-    manifest = place.manifest(model)
-    state = place.state(manifest.endpoint_name)
-    snapshot, rate = _look(place, manifest)
-    live = snapshot.live.version if snapshot.live is not None else None
-    made = make_plan(manifest, state, snapshot, rate, _packaged_metrics(place, manifest, live))
+    made = planned(place, place.manifest(model))
     if as_json:
         print_json(made.to_dict())
     else:
@@ -244,44 +237,3 @@ def _follow_in_registry(place: ReleaseStack, result: ReleaseResult) -> None:
     problem = follow(uri, result, place.bucket)
     if problem:
         stderr.print(f"warning: {problem}", markup=False, soft_wrap=True)
-
-
-def _look(place: ReleaseStack, manifest: ReleaseManifest) -> tuple[Any, float | None]:
-    """The endpoint as it is, and its requests a minute of late; None where nothing can tell."""
-    from release.observation import MISSING, MetricQuery
-    from release.start import Snapshot
-
-    cloud = place.cloud
-    endpoint = cloud.endpoint(manifest.endpoint_name)
-    if endpoint.status == MISSING:
-        from release.errors import EndpointError
-
-        raise EndpointError(
-            f"endpoint {manifest.endpoint_name} does not exist; `slipway up` makes it"
-        )
-    live = cloud.config(endpoint.config_name)
-    target = cloud.config(manifest.target.endpoint_config_name)
-    snapshot = Snapshot(endpoint, live, target, cloud.suspended(manifest.endpoint_name))
-    until = endpoint.now // 60 * 60 - 60
-    since = until - TRAFFIC_WINDOW_SECONDS
-    query = MetricQuery(endpoint.config_name, ("live",), since, until)
-    minutes = cloud.series(manifest.endpoint_name, query)["live"]
-    if not minutes:
-        return snapshot, 0.0
-    return snapshot, sum(m.requests for m in minutes.values()) / len(minutes)
-
-
-def _packaged_metrics(
-    place: ReleaseStack, manifest: ReleaseManifest, version: str | None
-) -> dict[str, float]:
-    """Metrics of the live version from its package, where that is still in ``dist/``."""
-    from contracts.errors import ContractError
-    from contracts.package import load_package
-
-    if version is None:
-        return {}
-    try:
-        folder = place.root / "dist" / manifest.model / version
-        return load_package(folder, verify_archive=False).metrics
-    except ContractError:
-        return {}

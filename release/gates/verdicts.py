@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from release.observation import VariantMinute
+from release.observation import HookAnswer, VariantMinute
+
+__all__ = [
+    "Answer",
+    "CountedMinute",
+    "Estimate",
+    "Evidence",
+    "GateVerdict",
+    "HookAnswer",
+    "StepVerdict",
+]
 
 Z_95 = 1.959964
 
@@ -27,14 +37,6 @@ class CountedMinute:
     share: float
     live: VariantMinute
     candidate: VariantMinute
-
-
-@dataclass(frozen=True)
-class HookAnswer:
-    """What a user's hook said: ``pass``, ``fail`` or ``not_enough_data``, and why."""
-
-    answer: str
-    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,103 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
-from scripts.rehearsal.live import Traffic
-from tests.functional.conftest import running_cloud
-from tests.functional.infra_project import (
-    MODEL,
-    SLIPWAY,
-    Project,
-    clean_environment,
-    make_project,
-    refusing_model,
-    write_package,
-)
+from tests.functional.release_stage import STEP, Stage, open_stage, wait_for
 
 pytestmark = pytest.mark.timeout(300)
-ENDPOINT = f"{MODEL}-local"
-ROWS = [json.dumps({"instances": [{"x": float(x)}]}).encode() for x in range(10)]
-STEP = {"tolerance": {"ratio": 5, "points": 20}, "bake": {"min": "1m", "max": "30m"}}
-RELEASE = {
-    "steps": [{"weight": 20, **STEP}, {"weight": 50, **STEP}],
-    "gates": [{"metric": "errors"}, {"metric": "latency", "over": "5s", "allow": 1.25}],
-    "postBake": "1m",
-}
 SLOW_STEP = {"tolerance": {"ratio": 2, "points": 1}, "bake": {"min": "10m", "max": "60m"}}
-
-
-class Stage:
-    """A stack that serves version 1 under traffic, and the commands on it."""
-
-    def __init__(self, project: Project, traffic: Traffic) -> None:
-        self.project = project
-        self.traffic = traffic
-
-    def up(self, version: str, **release: Any) -> None:
-        package = f"dist/{MODEL}/{version}"
-        self.project.configure(package=package, release={**RELEASE, **release})
-        done = self.project.slipway("up", "--json")
-        assert done.returncode == 0, done.stderr
-
-    def told(self, *arguments: str, code: int = 0) -> Any:
-        done = self.project.slipway(*arguments, "--json")
-        assert done.returncode == code, done.stderr + done.stdout
-        return json.loads(done.stdout)
-
-    def refused(self, *arguments: str) -> str:
-        done = self.project.slipway(*arguments)
-        assert done.returncode == 1, done.stdout
-        return done.stderr
-
-    def serving(self) -> str:
-        """The version that alone serves."""
-        row = self.told("status")[0]
-        assert [v["name"] for v in row["variants"]] == ["live"], row
-        assert row["release"] is None, row
-        return row["live"]["version"]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*SLIPWAY, *arguments],
-            cwd=self.project.root,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def candidate_share(self) -> float:
-        found = self.project.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
-        weights = {v["VariantName"]: v["CurrentWeight"] for v in found["ProductionVariants"]}
-        total = sum(weights.values())
-        return weights.get("candidate", 0.0) / total if total else 0.0
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    try:
-        find_pulumi()
-    except PulumiNotFoundError as error:
-        pytest.skip(str(error))
-    with running_cloud(tmp_path_factory.mktemp("releases")) as cloud:
-        project = make_project(cloud.home, cloud, ("1", "2", "4"))
-        write_package(project.root, "3", content=refusing_model(3))
-        traffic = Traffic(project.root, cloud.endpoint_url, ENDPOINT, "us-east-1")
-        made = Stage(project, traffic)
-        made.up("1")
-        os.environ |= {"AWS_ACCESS_KEY_ID": "slipway", "AWS_SECRET_ACCESS_KEY": "local"}
-        traffic.start(ROWS, 40.0)
+    with open_stage(tmp_path_factory.mktemp("releases")) as made:
         yield made
-        traffic.stop()
 
 
 def test_nothing_new_is_refused_and_a_plan_says_so(stage: Stage) -> None:
@@ -122,6 +39,12 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(stage: Stage) -> None
     plan = stage.told("plan")
     assert [s["weight"] for s in plan["stages"] if 0 < s["weight"] < 100] == [20, 50]
     assert not [f for f in plan["findings"] if f["severity"] == "error"], plan["findings"]
+    assert plan["traffic"]["source"] == "the last hour"
+    assert plan["traffic"]["requests_per_minute"] > 0
+    assert "points" in plan["stages"][1]["gates"][0]["text"]
+    assert plan["untold"] == []
+    assert plan["quota"]["allowed"] == 40
+    assert plan["quota"]["in_use"] >= 2
     before = len(stage.traffic.answers())
     told = stage.told("release")
     assert told["outcome"] == "promoted", told
@@ -155,7 +78,7 @@ def test_a_version_that_fails_on_part_of_its_input_is_rolled_back(stage: Stage) 
 def test_a_release_that_is_killed_is_continued_and_nothing_comes_between(stage: Stage) -> None:
     stage.up("4", steps=[{"weight": 20, **SLOW_STEP, "tolerance": STEP["tolerance"]}])
     child = stage.start("release", "--json")
-    _wait(lambda: stage.candidate_share() > 0.19, child)
+    wait_for(lambda: stage.candidate_share() > 0.19, child)
     assert "is running, by arn:aws:" in stage.refused("release")
     assert "up is refused: release" in stage.refused("up")
     assert "destroy is refused: release" in stage.refused("destroy", "--yes")
@@ -173,7 +96,7 @@ def test_a_release_that_is_killed_is_continued_and_nothing_comes_between(stage: 
 def test_a_person_stops_a_release_and_goes_back(stage: Stage) -> None:
     stage.up("1", steps=[{"weight": 20, **SLOW_STEP}])
     child = stage.start("release")
-    _wait(lambda: stage.candidate_share() > 0.19, child)
+    wait_for(lambda: stage.candidate_share() > 0.19, child)
     os.killpg(child.pid, signal.SIGINT)
     _, errors = child.communicate()
     assert child.returncode == 130, errors
@@ -210,11 +133,3 @@ def test_invoke_asks_the_endpoint_and_passes_on_what_the_model_says(stage: Stage
     text = stage.refused("invoke", "--data", str(request))
     assert "the model answered 400" in text, text
     assert "x" in text, "the column is named"
-
-
-def _wait(condition: Callable[[], bool], child: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert child.poll() is None, child.communicate()
-        assert time.monotonic() < deadline, "what the test waits for did not happen"
-        time.sleep(0.1)

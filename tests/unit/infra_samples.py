@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE, PackageManifest, Runtime
-from contracts.release_manifest import ErrorGate, LatencyGate, ReleaseSettings
+from contracts.release_manifest import Canary, ErrorGate, LatencyGate, ReleaseSettings
 from infra.settings import DEFAULT_STEPS, ModelConfig, ModelPackage, Scaling
 from monitoring.alarms import AlarmLimits
 
@@ -62,8 +62,7 @@ def model_config(**changes: Any) -> ModelConfig:
         scaling=Scaling(2, 8),
         alarms=AlarmLimits(0.02, 80_000),
         release=ReleaseSettings(
-            strategy="canary",
-            steps=DEFAULT_STEPS,
+            strategy=Canary(DEFAULT_STEPS),
             gates=(ErrorGate(), LatencyGate(50_000)),
             on_inconclusive="rollback",
             settle_seconds=60,

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contracts.errors import ContractError
 from contracts.release_manifest import (
+    AlarmGate,
     AlarmSpec,
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    Controller,
     ErrorGate,
+    Gate,
+    HookGate,
     LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
     ReleaseManifest,
     ReleaseSettings,
+    Rolling,
     ScalingBounds,
+    Shadow,
     Step,
+    Strategy,
     Target,
     Tolerance,
 )
@@ -42,8 +57,9 @@ MANIFEST = ReleaseManifest(
         data_capture=None,
     ),
     release=ReleaseSettings(
-        strategy="canary",
-        steps=(Step(5, Tolerance(5, 2), 180, 7200), Step(50, Tolerance(1.5, 0.5), 180, 7200)),
+        strategy=Canary(
+            (Step(5, Tolerance(5, 2), 180, 7200), Step(50, Tolerance(1.5, 0.5), 180, 7200))
+        ),
         gates=(ErrorGate(), LatencyGate(50_000, 1.25)),
         on_inconclusive="rollback",
         settle_seconds=180,
@@ -63,6 +79,47 @@ def test_a_manifest_reads_back_as_it_was_written() -> None:
     assert ReleaseManifest.from_json(MANIFEST.to_json(), "manifest") == MANIFEST
 
 
+TOLERANCE = Tolerance(2, 1)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        BlueGreen(AllAtOnce(), 600, TOLERANCE),
+        BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 3600),
+        BlueGreen(LinearShift(25, 300), 0, TOLERANCE),
+        Rolling(25, 300, TOLERANCE, 50, 7200),
+        Shadow(50, TOLERANCE, 180, 7200, 0.05),
+        Shadow(50, TOLERANCE, 180, 7200, 0.05, Canary((Step(5, TOLERANCE, 180, 7200),))),
+        Shadow(50, TOLERANCE, 180, 7200, 0.05, BlueGreen(LinearShift(25, 300), 0, TOLERANCE)),
+    ],
+)
+def test_every_strategy_reads_back_as_it_was_written(strategy: Strategy) -> None:
+    staged = replace(MANIFEST, release=replace(MANIFEST.release, strategy=strategy))
+    assert ReleaseManifest.from_json(staged.to_json(), "manifest") == staged
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        ErrorGate(dry_run=True),
+        PredictionGate(0.2, (0.5, 1.0)),
+        LimitGate("slow", 0.05, 50_000.0),
+        AlarmGate("orders-dropped"),
+        HookGate("smoke", ("./smoke.sh", "--fast")),
+        HookGate("approval", function_arn="arn:aws:lambda:eu-west-1:123456789012:function:ask"),
+    ],
+)
+def test_every_gate_reads_back_as_it_was_written(gate: Gate) -> None:
+    staged = replace(MANIFEST, release=replace(MANIFEST.release, gates=(gate,)))
+    assert ReleaseManifest.from_json(staged.to_json(), "manifest") == staged
+
+
+def test_what_the_stack_provisioned_for_releases_reads_back() -> None:
+    staged = replace(MANIFEST, controller=Controller("arn:machine", "arn:topic", "default"))
+    assert ReleaseManifest.from_json(staged.to_json(), "manifest") == staged
+
+
 def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     raw: dict[str, Any] = MANIFEST.to_dict()
     place: Any = raw
@@ -75,14 +132,19 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("release", "gates", 0, "metric"), "luck", r"gates\[0\]: metric is 'luck'; one of err"),
-        (("release", "steps"), [{"weight": 5}], r"steps\[0\]: tolerance is missing; an object"),
+        (("release", "gates", 0, "kind"), "luck", r"gates\[0\]: kind is 'luck'; errors, latency"),
+        (("release", "strategy", "kind"), "luck", r"strategy: kind is 'luck'; canary, blue_green"),
+        (
+            ("release", "strategy", "steps"),
+            [{"weight": 5}],
+            r"steps\[0\]: tolerance is missing; an object",
+        ),
         (
             ("target", "initial_instance_count"),
             1.5,
             r"target: initial_instance_count is 1\.5; a wh",
         ),
-        (("schema_version",), 2, r"schema_version is 2; this Slipway reads 1"),
+        (("schema_version",), 1, r"schema_version is 1; this Slipway reads 2"),
     ],
 )
 def test_a_manifest_of_another_form_names_the_field(

@@ -11,7 +11,7 @@ import pytest
 from pulumi.runtime import config as pulumi_config
 
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE
-from contracts.release_manifest import ErrorGate, LatencyGate, Step, Tolerance
+from contracts.release_manifest import Canary, ErrorGate, LatencyGate, Step, Tolerance
 from infra import config
 from infra.config import ConfigError, parse
 from infra.settings import DEFAULT_STEPS, ModelConfig, Scaling, StackConfig
@@ -57,7 +57,7 @@ def test_a_package_and_an_image_are_all_that_a_first_user_writes() -> None:
     assert model.capture_percent is None
     assert model.scaling == Scaling(2, 4, 1000.0, 300, 60)
     assert model.alarms == AlarmLimits(0.05, 500_000)
-    assert model.release.strategy == "canary"
+    assert model.release.strategy == Canary(DEFAULT_STEPS)
     assert model.release.steps == DEFAULT_STEPS
     assert model.release.gates == (ErrorGate(1.0), LatencyGate(500_000, 1.25))
     assert model.release.on_inconclusive == "rollback"

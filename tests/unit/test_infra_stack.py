@@ -418,6 +418,10 @@ def test_the_execution_role_may_do_what_serving_needs_on_what_is_its_own() -> No
             [logs, f"{logs}:*"],
         ),
         "WriteMetrics": (["cloudwatch:PutMetricData"], ["*"]),
+        "WatchDeployments": (
+            ["cloudwatch:DescribeAlarms"],
+            [f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:*"],
+        ),
         "PullImage": (
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             ["arn:aws:ecr:eu-west-1:111122223333:repository/slipway"],
@@ -432,7 +436,7 @@ def test_no_policy_allows_every_action_or_every_resource_without_need() -> None:
     policies = [r.inputs["policy"] for r in declared().of("iam:RolePolicy")]
     statements = [s for policy in policies for s in policy_statements(policy)]
 
-    assert len(statements) == 6
+    assert len(statements) == 7
     for statement in statements:
         assert statement["Effect"] == "Allow"
         assert [a for a in statement["Action"] if "*" in a] == []
@@ -449,7 +453,7 @@ def test_a_role_without_capture_and_private_image_may_neither_write_captures_nor
     policy = declare(stack_of(model), EMPTY).one("iam:RolePolicy").inputs["policy"]
 
     sids = [statement["Sid"] for statement in policy_statements(policy)]
-    assert sids == ["ReadArtifacts", "WriteLogs", "WriteMetrics"]
+    assert sids == ["ReadArtifacts", "WriteLogs", "WriteMetrics", "WatchDeployments"]
 
 
 def test_the_artifact_lies_under_the_full_hash() -> None:

@@ -1,0 +1,88 @@
+"""Whether the alarms that decide exist, mean this endpoint, and have the time to ring."""
+
+from __future__ import annotations
+
+from contracts.release_manifest import AlarmGate, BlueGreen, ReleaseManifest, Rolling
+from release.lint.finding import Finding, error, warning
+from release.survey import AlarmSeen, Survey
+
+
+def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+    return [
+        *_post_bake(manifest),
+        *_named(manifest, survey),
+        *_standing(manifest, survey),
+        *_permission(manifest, survey),
+    ]
+
+
+def _post_bake(manifest: ReleaseManifest) -> list[Finding]:
+    if not manifest.rollback_alarms:
+        rule = "no rollback alarm: after the swap only latency can take the new version back"
+        return [warning(rule, "alarms", "let the stack define rollback alarms")]
+    found: list[Finding] = []
+    post = manifest.release.post_bake_seconds
+    for alarm in manifest.rollback_alarms:
+        window = alarm.period_seconds * alarm.datapoints_to_alarm
+        if post < window:
+            rule = f"the post-bake of {post:g} s is shorter than the {window:g} s the alarm needs"
+            remedy = f"let the post-bake last {window:g} s or more"
+            found.append(warning(rule, f"alarms: {alarm.suffix}", remedy))
+    return found
+
+
+def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+    """The owner's alarms among the gates."""
+    if survey.alarms is None:
+        return []
+    found: list[Finding] = []
+    for i, gate in enumerate(manifest.release.gates):
+        if not isinstance(gate, AlarmGate):
+            continue
+        where = f"release.gates[{i}]"
+        seen = survey.alarms.get(gate.alarm)
+        if seen is None:
+            rule = f"the alarm {gate.alarm} does not exist in {manifest.region}"
+            found.append(error(rule, where, "make it, or correct its name"))
+            continue
+        found += _dimensions(manifest, seen, where)
+        if seen.state == "ALARM" and not gate.dry_run:
+            rule = f"the alarm {gate.alarm} is in ALARM now: the release would fail at once"
+            found.append(error(rule, where, "look into it first"))
+    return found
+
+
+def _dimensions(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[Finding]:
+    if seen.namespace != "AWS/SageMaker":
+        return []
+    endpoint = seen.dimensions.get("EndpointName")
+    if endpoint != manifest.endpoint_name:
+        rule = f"the alarm {seen.name} watches endpoint {endpoint}, not {manifest.endpoint_name}"
+        return [error(rule, where, "name an alarm on this endpoint")]
+    if "VariantName" not in seen.dimensions:
+        rule = f"the alarm {seen.name} has no VariantName: SageMaker publishes no such metric"
+        return [error(rule, where, "give it the dimensions EndpointName and VariantName")]
+    if "EndpointConfigName" not in seen.dimensions:
+        rule = f"the alarm {seen.name} mixes the old and the new fleet: it sees errors diluted"
+        return [warning(rule, where, "rollback alarms of the stack tell the fleets apart")]
+    return []
+
+
+def _standing(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+    if survey.alarms is None:
+        return []
+    gone = [name for name in manifest.standing_alarms if name not in survey.alarms]
+    if not gone:
+        return []
+    rule = f"the alarm {', '.join(gone)} was deleted"
+    return [warning(rule, "alarms", "`slipway refresh`, then `slipway up` makes it again")]
+
+
+def _permission(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+    """SageMaker reads the rollback alarms as the model's role (facts 3.3)."""
+    guarded = any(isinstance(p, BlueGreen | Rolling) for p in manifest.release.phases)
+    if not guarded or survey.may_describe_alarms is not False:
+        return []
+    rule = f"{manifest.execution_role_arn} may not call cloudwatch:DescribeAlarms"
+    remedy = "`slipway up` grants it; without it no alarm can stop the deployment"
+    return [error(rule, "execution role", remedy)]

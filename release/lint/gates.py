@@ -1,0 +1,75 @@
+"""Whether the gates can decide at all."""
+
+from __future__ import annotations
+
+from contracts.release_manifest import (
+    AllAtOnce,
+    BlueGreen,
+    ErrorGate,
+    HookGate,
+    LatencyGate,
+    LimitGate,
+    PredictionGate,
+    ReleaseManifest,
+    Rolling,
+)
+from contracts.release_settings import LIMIT_METRICS
+from release.lint.finding import Finding, error, warning
+from release.survey import Survey
+
+RELATIVE = (ErrorGate, LatencyGate, PredictionGate)
+
+
+def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+    settings = manifest.release
+    found: list[Finding] = []
+    deciding = [gate for gate in settings.gates if not gate.dry_run]
+    if not deciding and not manifest.rollback_alarms:
+        rule = "without deciding gates and alarms nothing tells whether a step passes"
+        found.append(error(rule, "release.gates", "add `- {metric: errors}`"))
+    if settings.on_inconclusive not in ("rollback", "hold"):
+        rule = f"onInconclusive is {settings.on_inconclusive!r}; rollback or hold is allowed"
+        found.append(error(rule, "release.onInconclusive", "write rollback, or leave it out"))
+    for i, gate in enumerate(settings.gates):
+        where = f"release.gates[{i}]"
+        match gate:
+            case PredictionGate() if manifest.target.data_capture is None:
+                rule = "the gate predictions reads captured answers, and nothing is captured"
+                found.append(error(rule, where, "set `capture: {sampling: 100}`, and `slipway up`"))
+            case LimitGate(metric=metric) if metric not in LIMIT_METRICS:
+                rule = f"the limit is on {metric!r}; {', '.join(LIMIT_METRICS)} are known"
+                found.append(error(rule, where, "name one of them"))
+            case LimitGate(metric="slow", over_us=None):
+                rule = "a limit on slow answers needs to know what slow is"
+                found.append(error(rule, where, "write `over: 50ms` beside it"))
+            case HookGate() if gate.command and survey.driver == "lambda":
+                rule = f"the hook {gate.name} is a command, and the stack's driver is a Lambda"
+                remedy = "name a function instead, or set `slipway:controller: {driver: terminal}`"
+                found.append(error(rule, where, remedy))
+            case _:
+                pass
+    found += _blind_all_at_once(manifest)
+    found += _hold(manifest)
+    return found
+
+
+def _blind_all_at_once(manifest: ReleaseManifest) -> list[Finding]:
+    strategy = manifest.release.strategy
+    if not isinstance(strategy, BlueGreen) or not isinstance(strategy.shift, AllAtOnce):
+        return []
+    relative = [g.kind for g in manifest.release.gates if isinstance(g, RELATIVE)]
+    if not relative:
+        return []
+    names = ", ".join(dict.fromkeys(relative))
+    rule = f"all_at_once has no minutes of both versions: {names} cannot be compared"
+    remedy = "shift by canary or linear; here limits, alarms and hooks alone decide"
+    return [warning(rule, "release.blueGreen.traffic", remedy)]
+
+
+def _hold(manifest: ReleaseManifest) -> list[Finding]:
+    settings = manifest.release
+    guarded = [p.kind for p in settings.phases if isinstance(p, BlueGreen | Rolling)]
+    if settings.on_inconclusive != "hold" or not guarded:
+        return []
+    rule = f"{guarded[0]} cannot be held: SageMaker's own timers run on"
+    return [error(rule, "release.onInconclusive", "set it to rollback, or release by canary")]

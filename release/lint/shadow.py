@@ -1,0 +1,37 @@
+"""What a shadow variant needs (facts 2)."""
+
+from __future__ import annotations
+
+from contracts.release_manifest import PredictionGate, ReleaseManifest, Shadow
+from release.counting import MINUTE
+from release.lint.finding import Finding, error, warning
+from release.start import Snapshot
+
+
+def lint(manifest: ReleaseManifest, snapshot: Snapshot) -> list[Finding]:
+    shadow = manifest.release.strategy
+    if not isinstance(shadow, Shadow):
+        return []
+    found: list[Finding] = []
+    if not 0 < shadow.sampling_percent <= 100:
+        rule = f"the sampling is {shadow.sampling_percent:g} %; above 0 and at most 100 is allowed"
+        found.append(error(rule, "release.shadow.sampling", "write 100 to mirror every request"))
+    needed = manifest.release.settle_seconds + manifest.release.warm_up_seconds + 2 * MINUTE
+    if shadow.bake_max_seconds < max(needed, shadow.bake_min_seconds):
+        rule = f"the longest bake is {shadow.bake_max_seconds:g} s; {needed:g} s are needed"
+        found.append(error(rule, "release.shadow.bake.max", "let it bake longer"))
+    variants = [v for c in (snapshot.live, snapshot.target) if c for v in c.production()]
+    if any("ServerlessConfig" in v for v in variants):
+        rule = "a serverless endpoint takes no shadow variant"
+        found.append(error(rule, "release.strategy", "run it on instances, or release by canary"))
+    captured = [c for c in (snapshot.live, snapshot.target) if c and _captures(c.body)]
+    is_compared = any(isinstance(g, PredictionGate) for g in manifest.release.gates)
+    if len(captured) < 2 and not is_compared:
+        rule = "without data capture of both versions their predictions are not compared"
+        found.append(warning(rule, "capture", "set `capture: {sampling: 100}` and release that"))
+    return found
+
+
+def _captures(body: dict[str, object]) -> bool:
+    settings = body.get("DataCaptureConfig")
+    return isinstance(settings, dict) and bool(settings.get("EnableCapture"))

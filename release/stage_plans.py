@@ -1,0 +1,329 @@
+"""The stages of each strategy, in time and instances, before anything moves. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.release_manifest import (
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    ErrorGate,
+    Gate,
+    LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+    Step,
+    Strategy,
+    Tolerance,
+)
+from release.counting import MINUTE
+from release.forward import candidate_count
+from release.lint.capacity import extra_instances
+from release.lint.guardrails import turnovers_of, waits_of
+from release.lint.traffic import counting_seconds
+from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
+from release.survey import Traffic
+
+CHANGE_SECONDS = 60.0
+Span = tuple[float, float | None, float]
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """What one gate will be able to tell at a stage; ``passes_after`` in seconds of baking."""
+
+    gate: str
+    text: str
+    passes_after: float | None
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage. ``seconds``: at least, expected at the traffic seen (None: unknown), at most.
+
+    ``weight`` is the share of requests in percent that the new version answers, ``mirrored`` the
+    share that is only copied to it; ``extra_instances`` those beside the ones that serve now.
+    """
+
+    name: str
+    weight: float
+    mirrored: float
+    live_count: int
+    candidate_count: int
+    extra_instances: int
+    seconds: Span
+    expected_requests: float | None
+    gates: tuple[GatePlan, ...]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the durations depend on."""
+
+    manifest: ReleaseManifest
+    count: int
+    turnover: float
+    traffic: Traffic | None
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a minute; None where no traffic was seen."""
+        seen = self.traffic
+        return seen.requests_per_minute if seen and seen.requests_per_minute > 0 else None
+
+
+def stages(place: Circumstances) -> tuple[StagePlan, ...]:
+    """All stages of all phases, and the bake at the end."""
+    found: list[StagePlan] = []
+    phases = place.manifest.release.phases
+    for i, phase in enumerate(phases):
+        is_last = i + 1 == len(phases)
+        match phase:
+            case Canary():
+                found += _canary(place, phase)
+            case Shadow():
+                following = None if is_last else phases[i + 1]
+                found += _shadow(place, phase, following)
+            case BlueGreen() | Rolling():
+                found += _guarded(place, phase)
+    if not isinstance(phases[-1], Shadow):
+        post = place.manifest.release.post_bake_seconds
+        bake = (post, post, post)
+        found.append(StagePlan("post-bake", 100, 0, place.count, 0, 0, bake, None, ()))
+    return tuple(found)
+
+
+def turnover_stage(place: Circumstances, name: str, candidates: int, extra: int) -> StagePlan:
+    whole = (place.turnover, place.turnover, place.turnover)
+    return StagePlan(name, 0, 0, place.count, candidates, extra, whole, None, ())
+
+
+# --- canary
+
+
+def _canary(place: Circumstances, canary: Canary) -> list[StagePlan]:
+    count, steps = place.count, canary.steps
+    first = candidate_count(steps[0].weight, count) if steps else 0
+    found = [turnover_stage(place, "candidate in", first, count + first)]
+    running = first
+    for i, step in enumerate(steps):
+        wanted = candidate_count(step.weight, count)
+        found.append(_step(place, i, step, wanted, place.turnover if wanted > running else 0.0))
+        running = max(running, wanted)
+    found.append(turnover_stage(place, "swap", running, count + running))
+    return found
+
+
+def _step(
+    place: Circumstances, index: int, step: Step, candidates: int, provisioning: float
+) -> StagePlan:
+    share = step.weight / 100
+    overhead = counting_seconds(place.manifest, index)
+    shortest = provisioning + CHANGE_SECONDS + max(step.bake_min_seconds, overhead)
+    longest = provisioning + CHANGE_SECONDS + step.bake_max_seconds
+    gates: tuple[GatePlan, ...] = ()
+    expected: float | None = None
+    if 0 < share < 1:
+        left = max(0.0, step.bake_max_seconds - overhead)
+        gates = gate_plans(place, step.tolerance, share, left, overhead)
+        known = [g.passes_after for g in gates if g.passes_after is not None]
+        if place.rate is not None and known:
+            baking = min(step.bake_max_seconds, max(step.bake_min_seconds, *known))
+            expected = provisioning + CHANGE_SECONDS + baking
+    requests = None
+    if place.rate is not None and expected is not None:
+        requests = place.rate * share * (expected - provisioning) / MINUTE
+    return StagePlan(
+        name=f"{step.weight:g} %",
+        weight=step.weight,
+        mirrored=0,
+        live_count=place.count,
+        candidate_count=candidates,
+        extra_instances=candidates,
+        seconds=(shortest, expected, longest),
+        expected_requests=requests,
+        gates=gates,
+    )
+
+
+# --- guardrails
+
+
+def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StagePlan]:
+    extra = extra_instances(strategy, place.count)
+    if isinstance(strategy, Rolling):
+        return _rolling(place, strategy, extra)
+    found = [turnover_stage(place, "new fleet", place.count, extra)]
+    waits = waits_of(strategy)
+    for i, wait in enumerate(waits):
+        share = _share_at(strategy, i, len(waits))
+        name = "all traffic, bake" if share == 1 else f"{100 * share:g} %, bake"
+        gates = gate_plans(place, strategy.tolerance, share, wait, 0.0) if share < 1 else ()
+        found.append(_bake(place, name, share, float(wait), extra, gates))
+    return found
+
+
+def _share_at(strategy: BlueGreen, index: int, count: int) -> float:
+    """The share on the new fleet during bake ``index`` of ``count``."""
+    match strategy.shift:
+        case CanaryShift(percent=percent) | LinearShift(percent=percent):
+            return 1.0 if index + 1 == count else min(1.0, (index + 1) * percent / 100)
+        case AllAtOnce():
+            return 1.0
+
+
+def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StagePlan]:
+    batches = turnovers_of(strategy)
+    found: list[StagePlan] = []
+    for i in range(batches):
+        share = min(1.0, (i + 1) * strategy.batch_percent / 100)
+        name = f"batch {i + 1} of {batches}"
+        found.append(turnover_stage(place, name, extra, extra))
+        wait = float(strategy.wait_seconds)
+        gates = gate_plans(place, strategy.tolerance, share, wait, 0.0) if share < 1 else ()
+        found.append(_bake(place, f"{100 * share:g} %, bake", share, wait, extra, gates))
+    return found
+
+
+def _bake(
+    place: Circumstances,
+    name: str,
+    share: float,
+    wait: float,
+    extra: int,
+    gates: tuple[GatePlan, ...],
+) -> StagePlan:
+    requests = None if place.rate is None else place.rate * share * wait / MINUTE
+    new = math.ceil(share * place.count - 1e-9)
+    span = (wait, wait, wait)
+    return StagePlan(name, 100 * share, 0, place.count, new, extra, span, requests, gates)
+
+
+# --- shadow
+
+
+def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) -> list[StagePlan]:
+    percent = min(100.0, max(0.0, shadow.sampling_percent))
+    mirrors = candidate_count(percent, place.count) if percent else 1
+    found = [turnover_stage(place, "shadow in", mirrors, place.count + mirrors)]
+    # Of the requests that either answers, the shadow has s/(1+s).
+    share = percent / (100 + percent)
+    overhead = counting_seconds(place.manifest, 0)
+    left = max(0.0, shadow.bake_max_seconds - overhead)
+    gates: tuple[GatePlan, ...] = ()
+    expected: float | None = None
+    if share > 0:
+        gates = gate_plans(place, shadow.tolerance, share, left, overhead, 1 + percent / 100)
+        known = [g.passes_after for g in gates if g.passes_after is not None]
+        if place.rate is not None and known:
+            expected = min(shadow.bake_max_seconds, max(shadow.bake_min_seconds, *known))
+    shortest = max(shadow.bake_min_seconds, overhead)
+    span = (shortest, expected, shadow.bake_max_seconds)
+    requests = None if place.rate is None else place.rate * percent / 100 * shortest / MINUTE
+    found.append(
+        StagePlan(
+            f"mirror {percent:g} %",
+            0,
+            percent,
+            place.count,
+            mirrors,
+            mirrors,
+            span,
+            requests,
+            gates,
+        )
+    )
+    if not isinstance(following, Canary):
+        # A canary's configuration replaces the shadow's; anything else begins from one variant.
+        found.append(turnover_stage(place, "shadow out", 0, place.count))
+    return found
+
+
+# --- what the gates will tell
+
+
+def gate_plans(
+    place: Circumstances,
+    tolerance: Tolerance,
+    share: float,
+    seconds: float,
+    overhead: float,
+    more: float = 1.0,
+) -> tuple[GatePlan, ...]:
+    """Each gate after ``seconds`` of counted baking; ``more`` is the requests' factor (mirrors)."""
+    gates = place.manifest.release.gates
+    return tuple(
+        _gate_plan(place, gate, tolerance, share, seconds, overhead, more) for gate in gates
+    )
+
+
+def _gate_plan(
+    place: Circumstances,
+    gate: Gate,
+    tolerance: Tolerance,
+    share: float,
+    seconds: float,
+    overhead: float,
+    more: float,
+) -> GatePlan:
+    suffix = " (dry run)" if gate.dry_run else ""
+    seen = place.traffic
+    bad: float | None
+    match gate:
+        case ErrorGate():
+            bad = None if seen is None else seen.error_rate
+        case LatencyGate():
+            bad = None if seen is None else seen.slow_share
+        case PredictionGate(max_shift=shift):
+            return GatePlan(gate.kind, f"a shift of at most {shift:g}{suffix}", None)
+        case LimitGate(metric=metric, at_most=most):
+            return GatePlan(gate.kind, f"{metric} at most {most:g}{suffix}", None)
+        case _:
+            return GatePlan(gate.kind, f"as it answers{suffix}", None)
+    if place.rate is None or bad is None:
+        wanted = f"×{tolerance.ratio:g} or {tolerance.points:g} points"
+        return GatePlan(gate.kind, f"{wanted}, when the traffic suffices{suffix}", None)
+    per_second = place.rate * more / MINUTE
+    after = _passes_after(tolerance, share, bad, per_second, overhead)
+    found = excluded(share, per_second * seconds, bad)
+    return GatePlan(gate.kind, told(found) + suffix, after)
+
+
+def _passes_after(
+    tolerance: Tolerance, share: float, bad: float, per_second: float, overhead: float
+) -> float | None:
+    needed = requests_needed(tolerance, share, bad)
+    return None if needed is None else overhead + needed / per_second
+
+
+def sure_after(
+    tolerance: Tolerance, share: float, bad: float, per_second: float, overhead: float
+) -> float | None:
+    """When about 99 of 100 candidates as good as live have passed."""
+    needed = requests_needed(tolerance, share, bad, SURE_SIGMAS)
+    return None if needed is None else overhead + needed / per_second
+
+
+def told(found: Excluded) -> str:
+    """What is excluded, in words."""
+    parts: list[str] = []
+    if found.ratio is not None:
+        parts.append(f"×{found.ratio:.3g}")
+    if found.points is not None:
+        parts.append(f"{found.points:.2g} point{'' if found.points == 1 else 's'}")
+    return " or ".join(parts) if parts else "nothing yet"
+
+
+def total(parts: Sequence[Span]) -> Span:
+    """The spans one after another; the expected one is unknown where one of them is."""
+    known = [p[1] for p in parts if p[1] is not None]
+    middle = sum(known) if len(known) == len(parts) else None
+    return sum(p[0] for p in parts), middle, sum(p[2] for p in parts)

@@ -1,0 +1,66 @@
+"""What AWS tells before a release: past traffic, alarms, quota, permissions. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Requests to the endpoint in a window like the release's own; ``source`` names the window.
+
+    ``error_rate`` and ``slow_share`` are fractions; ``slow_share`` None where it was not asked.
+    """
+
+    requests_per_minute: float
+    error_rate: float
+    slow_share: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class AlarmSeen:
+    """One metric alarm that exists; ``metric`` is empty for one of metric math."""
+
+    name: str
+    namespace: str
+    metric: str
+    dimensions: dict[str, str]
+    state: str
+    window_seconds: float
+
+    @staticmethod
+    def of(answer: Mapping[str, Any]) -> AlarmSeen:
+        """From DescribeAlarms: the window is what it takes to go into ALARM at the soonest."""
+        period = float(answer.get("Period") or 60)
+        points = int(answer.get("DatapointsToAlarm") or answer.get("EvaluationPeriods") or 1)
+        return AlarmSeen(
+            name=str(answer["AlarmName"]),
+            namespace=str(answer.get("Namespace", "")),
+            metric=str(answer.get("MetricName", "")),
+            dimensions={d["Name"]: d["Value"] for d in answer.get("Dimensions", [])},
+            state=str(answer.get("StateValue", "")),
+            window_seconds=period * points,
+        )
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Instances of the target's type: allowed in the account, and in use by all endpoints."""
+
+    allowed: int
+    in_use: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """None: not asked, or the account does not tell. ``alarms``: those that exist, by name."""
+
+    traffic: Traffic | None = None
+    alarms: Mapping[str, AlarmSeen] | None = None
+    quota: Quota | None = None
+    may_describe_alarms: bool | None = None
+    driver: str = "terminal"
+    tells: tuple[str, ...] = field(default_factory=tuple[str, ...])

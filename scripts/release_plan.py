@@ -1,0 +1,150 @@
+"""``slipway plan``: asks, plans, and shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from scripts.console import stdout
+from scripts.release_screen import duration
+
+if TYPE_CHECKING:
+    from contracts.release_manifest import ReleaseManifest
+    from release.plan import Plan
+    from release.start import Snapshot
+    from scripts.release_stack import ReleaseStack
+
+
+def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
+    """The plan of what is staged for ``manifest``'s endpoint.
+
+    Raises:
+        EndpointError: there is no endpoint yet.
+    """
+    from release.plan import make_plan, predicted_seconds
+    from release.survey_aws import survey
+
+    state = place.state(manifest.endpoint_name)
+    snapshot = snapshot_of(place, manifest)
+    seconds = predicted_seconds(manifest, state, snapshot, None)[2]
+    seen = survey(place.cloud, manifest, snapshot.endpoint, seconds)
+    version = snapshot.live.version if snapshot.live is not None else None
+    metrics = _packaged_metrics(place, manifest, version)
+    return make_plan(manifest, state, snapshot, seen, metrics)
+
+
+def snapshot_of(place: ReleaseStack, manifest: ReleaseManifest) -> Snapshot:
+    """The endpoint as it is."""
+    from release.errors import EndpointError
+    from release.observation import MISSING
+    from release.start import Snapshot
+
+    cloud, name = place.cloud, manifest.endpoint_name
+    endpoint = cloud.endpoint(name)
+    if endpoint.status == MISSING:
+        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+    live = cloud.config(endpoint.config_name)
+    target = cloud.config(manifest.target.endpoint_config_name)
+    return Snapshot(endpoint, live, target, cloud.scaling(name))
+
+
+def _packaged_metrics(
+    place: ReleaseStack, manifest: ReleaseManifest, version: str | None
+) -> dict[str, float]:
+    """Metrics of the live version from its package, where that is still in ``dist/``."""
+    from contracts.errors import ContractError
+    from contracts.package import load_package
+
+    if version is None:
+        return {}
+    try:
+        folder = place.root / "dist" / manifest.model / version
+        return load_package(folder, verify_archive=False).metrics
+    except ContractError:
+        return {}
+
+
+def show_plan(plan: Plan) -> None:
+    phases = " → ".join(plan.phases)
+    stdout.print(f"{plan.endpoint} · {phases} · {plan.live.version} → {plan.target.version}")
+    _show_sides(plan)
+    _show_stages(plan)
+    _show_gates(plan)
+    _show_totals(plan)
+    for finding in plan.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        stdout.print(f"[{colour}]{finding.severity}[/{colour}] {finding.where}:", end=" ")
+        stdout.print(f"{finding.rule}; {finding.remedy}", markup=False, soft_wrap=True)
+
+
+def _show_stages(plan: Plan) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "live", "new", "exposed", "at least", "expected", "at most", "requests"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in plan.stages:
+        table.add_row(
+            stage.name,
+            str(stage.live_count),
+            str(stage.candidate_count),
+            f"{stage.mirrored:g} % copied" if stage.mirrored else f"{stage.weight:g} %",
+            *(duration(s) for s in stage.seconds),
+            "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",
+        )
+    stdout.print(table)
+
+
+def _show_gates(plan: Plan) -> None:
+    """What each gate will have excluded by the end of each stage, and when it is to pass."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("at", "gate", "will have excluded", "passes after"):
+        table.add_column(name, overflow="fold")
+    rows = [(stage.name, gate) for stage in plan.stages for gate in stage.gates]
+    for name, gate in rows:
+        passes = "–" if gate.passes_after is None else duration(gate.passes_after)
+        table.add_row(name, gate.gate, gate.text, passes)
+    if rows:
+        stdout.print(table)
+
+
+def _show_sides(plan: Plan) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("live")
+    table.add_column("target")
+    table.add_row("version", plan.live.version, plan.target.version)
+    table.add_row("hash", plan.live.content_hash[:12] or "unknown", plan.target.content_hash[:12])
+    for name in sorted({*plan.live.metrics, *plan.target.metrics}):
+        old, new = plan.live.metrics.get(name), plan.target.metrics.get(name)
+        table.add_row(name, *("–" if v is None else f"{v:.4g}" for v in (old, new)))
+    stdout.print(table)
+
+
+def _show_totals(plan: Plan) -> None:
+    least, expected, most = (duration(s) for s in plan.seconds)
+    source = "as at the last release" if plan.is_turnover_measured else "an estimate"
+    seen = plan.traffic
+    at = "unknown traffic"
+    if seen is not None:
+        at = (
+            f"{seen.requests_per_minute:,.0f} requests a minute with {seen.error_rate:.2%} errors "
+            f"({seen.source})"
+        )
+    stdout.print(
+        f"takes {least} at least, {expected} expected at {at}, {most} at most; "
+        f"{plan.turnovers} fleet turnovers of {duration(plan.turnover_seconds)} ({source})",
+        markup=False,
+        soft_wrap=True,
+    )
+    quota = "quota not told by the account"
+    if plan.quota is not None:
+        quota = f"quota {plan.quota.allowed}, {plan.quota.in_use} in use"
+    stdout.print(
+        f"at most {plan.exposed:g} % of the requests meet the new version before it is trusted; "
+        f"{plan.extra_instances} more instances at the peak ({quota}), "
+        f"{plan.extra_instance_hours:.2g} extra instance-hours",
+        markup=False,
+        soft_wrap=True,
+    )
+    for untold in plan.untold:
+        stdout.print(f"not told: {untold}", markup=False, soft_wrap=True)

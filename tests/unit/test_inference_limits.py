@@ -1,0 +1,260 @@
+"""What a client may cost before anything is parsed: bytes, fields, time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inference.http import Connection, Request, Response, Site
+from inference.limits import Budget, Limits, memory_limit
+
+
+class Client(asyncio.Transport):
+    """The other end of a connection, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+        self.reading = True
+        self.closed = False
+        self.ended = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += data
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    @property
+    def statuses(self) -> list[int]:
+        return [int(part[:3]) for part in bytes(self.sent).split(b"HTTP/1.1 ")[1:]]
+
+    @property
+    def error(self) -> str:
+        return json.loads(bytes(self.sent).rpartition(b"\r\n\r\n")[2])["error"]
+
+
+async def echo(request: Request) -> Response:
+    return Response(200, bytes(request.body))
+
+
+def talk(
+    *pieces: bytes,
+    limits: Limits | None = None,
+    budget: Budget | None = None,
+    wait: float = 0.0,
+    then: Callable[[Connection, Client], None] = lambda _connection, _client: None,
+) -> Client:
+    """Send the pieces one after another, let ``wait`` seconds pass, and see what comes back."""
+
+    async def run() -> Client:
+        site = Site(echo, limits or Limits(), budget or Budget(1 << 40))
+        connection, client = Connection(site), Client()
+        connection.connection_made(client)
+        for piece in pieces:
+            connection.data_received(piece)
+        if wait:
+            connection.check(asyncio.get_running_loop().time() + wait)
+        then(connection, client)
+        while connection.worker is not None:
+            await asyncio.sleep(0)
+        if connection.transport is not None and wait:
+            connection.check(asyncio.get_running_loop().time() + wait)
+        return client
+
+    return asyncio.run(run())
+
+
+POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
+
+
+def test_requests_are_answered_in_their_order() -> None:
+    one = POST + b"Content-Length: 1\r\n\r\na"
+    client = talk(one + one.replace(b"\r\na", b"\r\nb"))
+    assert client.statuses == [200, 200]
+    assert bytes(client.sent).index(b"\r\n\r\na") < bytes(client.sent).index(b"\r\n\r\nb")
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 14])
+def test_a_head_without_end_costs_no_more_than_its_limit(size: int) -> None:
+    pieces = [b"x" * size for _ in range((1 << 17) // size)]
+    client = talk(POST + b"X-Long: ", *pieces)
+    assert client.statuses == [431]
+    assert client.error == "the head has more than 16384 bytes"
+
+
+def test_one_enormous_piece_is_fed_in_parts() -> None:
+    client = talk(POST + b"X-Long: " + b"x" * (50 << 20))
+    assert client.statuses == [431]
+
+
+def test_too_many_fields() -> None:
+    client = talk(POST + b"".join(b"A: b\r\n" for _ in range(101)) + b"\r\n")
+    assert (client.statuses, client.error) == ([431], "the head has more than 100 fields")
+
+
+def test_a_target_that_is_too_long() -> None:
+    client = talk(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (client.statuses, client.error) == ([414], "the target has more than 8192 bytes")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+)
+def test_other_transfer_encodings_are_refused(head: bytes) -> None:
+    client = talk(head)
+    assert client.statuses[0] in (400, 501)
+    assert client.ended
+
+
+def test_a_chunked_body_is_put_together() -> None:
+    client = talk(POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n")
+    assert client.statuses == [200]
+    assert client.sent.endswith(b"abcd")
+
+
+def test_many_small_chunks_are_no_overhead_without_end() -> None:
+    client = talk(
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 50_000 + b"0\r\n\r\n"
+    )
+    assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    "rest", [b"1;x=" + b"y" * (1 << 20), b"1\r\na\r\n0\r\nX-Trailer: " + b"y" * (1 << 20)]
+)
+def test_extensions_and_trailers_without_end_are_refused(rest: bytes) -> None:
+    client = talk(POST + b"Transfer-Encoding: chunked\r\n\r\n" + rest)
+    assert client.statuses[-1] in (400, 431)
+    assert client.ended
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_read() -> None:
+    client = talk(POST + b"Content-Length: 7000000\r\n\r\n")
+    assert (client.statuses, client.error) == ([413], "the body has more than 6291456 bytes")
+    assert client.ended
+
+
+def test_a_chunked_body_is_refused_once_it_is_too_large() -> None:
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    client = talk(
+        POST + b"Transfer-Encoding: chunked\r\n\r\n",
+        *(chunk for _ in range(20)),
+        limits=Limits(body_bytes=10_000),
+    )
+    assert client.statuses == [413]
+
+
+def test_those_before_a_refused_one_are_still_answered() -> None:
+    good = POST + b"Content-Length: 1\r\n\r\na"
+    client = talk(good + POST + b"Content-Length: 7000000\r\n\r\n")
+    assert client.statuses == [200, 413]
+
+
+def test_a_full_budget_answers_503_and_when_to_come_again() -> None:
+    budget = Budget(1000)
+    budget.used = 990
+    client = talk(POST + b"Content-Length: 5\r\n\r\nabcde", budget=budget)
+    assert client.statuses == [503]
+    assert b"Retry-After: 1\r\n" in client.sent
+    assert "holds as many requests as its memory allows" in client.error
+    assert budget.used == 990
+
+
+def test_the_budget_is_given_back_after_the_answer_and_by_a_lost_client() -> None:
+    budget = Budget(1 << 30)
+    talk(POST + b"Content-Length: 5\r\n\r\nabcde", budget=budget)
+    assert budget.used == 0
+
+    def lose(connection: Connection, _client: Client) -> None:
+        assert budget.used > 0
+        connection.connection_lost(None)
+
+    talk(POST + b"Content-Length: 500\r\n\r\nabcde", budget=budget, then=lose)
+    assert budget.used == 0
+
+
+def test_one_body_alone_always_fits() -> None:
+    assert Budget(10).take(1000)
+
+
+def test_a_connection_too_many_is_told_so() -> None:
+    client = talk(limits=Limits(connections=0))
+    assert (client.statuses, client.error) == ([503], "more than 0 connections are open")
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "message"),
+    [
+        (POST, 11.0, "the head did not come within 10 s"),
+        (
+            POST + b"Content-Length: 5\r\n\r\na",
+            61.0,
+            "the body did not come within 60 s, or too slow",
+        ),
+    ],
+)
+def test_what_comes_too_slowly_is_ended(sent: bytes, seconds: float, message: str) -> None:
+    client = talk(sent, wait=seconds)
+    assert client.statuses == [408]
+    assert client.error.startswith(message)
+    assert client.closed
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [(POST, 9.0), (POST + b"Content-Length: 90000\r\n\r\n" + b"x" * 20480, 79.0), (b"", 119.0)],
+)
+def test_what_comes_in_time_is_waited_for(sent: bytes, seconds: float) -> None:
+    client = talk(sent, wait=seconds)
+    assert (client.statuses, client.closed) == ([], False)
+
+
+def test_an_idle_connection_ends_without_a_word() -> None:
+    client = talk(wait=121.0)
+    assert (bytes(client.sent), client.closed) == (b"", True)
+
+
+def test_a_client_that_does_not_read_is_not_read_and_then_dropped() -> None:
+    def full(connection: Connection, client: Client) -> None:
+        connection.pause_writing()
+        assert not client.reading
+        connection.resume_writing()
+        assert client.reading
+        connection.pause_writing()
+        connection.check(asyncio.get_running_loop().time() + 61)
+        assert client.closed
+
+    talk(then=full)
+
+
+def test_the_memory_limit_is_the_containers(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text("1048576\n")
+    assert memory_limit((limit,)) == 1048576
+    limit.write_text("max\n")
+    machine = memory_limit((limit,))
+    assert machine == memory_limit(()) > 1 << 20

@@ -1,0 +1,375 @@
+"""Every rule of the lint, with what it says and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contracts.release_manifest import (
+    AlarmGate,
+    AlarmSpec,
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    ErrorGate,
+    HookGate,
+    LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+    Step,
+    Strategy,
+    Tolerance,
+)
+from release.lint import ERROR, WARNING, Finding, find
+from release.observation import Config, Endpoint, Variant
+from release.start import Snapshot
+from release.survey import AlarmSeen, Quota, Survey, Traffic
+from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
+
+TURNOVER = 400.0
+TOLERANCE = Tolerance(2, 1)
+FINE = BlueGreen(CanaryShift(10, 600), 300, TOLERANCE)
+
+
+def snapshot(count: int = 10, live: Config | None = None, target: Config | None = None) -> Snapshot:
+    endpoint = Endpoint(
+        1_000_000.0, "InService", "wine-test-c1", 0.0, (Variant("live", 1, 1, count, count),)
+    )
+    live, target = live or config_of("1", count), target or config_of("2", count)
+    return Snapshot(endpoint, live, target, dict(NOT_SUSPENDED))
+
+
+def staged(strategy: Strategy | None = None, **changes: Any) -> ReleaseManifest:
+    settings: dict[str, Any] = {} if strategy is None else {"strategy": strategy}
+    return replace(manifest(**settings), **changes)
+
+
+def lint(
+    strategy: Strategy | None = None,
+    *,
+    seen: Snapshot | None = None,
+    survey: Survey | None = None,
+    changes: dict[str, Any] | None = None,
+    **settings: Any,
+) -> tuple[Finding, ...]:
+    made = staged(strategy, **(changes or {}))
+    made = replace(made, release=replace(made.release, **settings)) if settings else made
+    return find(made, seen or snapshot(), survey or Survey(), TURNOVER)
+
+
+def config_with(**variant: Any) -> Config:
+    config = config_of("2")
+    body = {"ProductionVariants": [config.production()[0] | variant]}
+    return replace(config, body=body)
+
+
+def test_a_sound_release_has_no_findings() -> None:
+    assert lint() == ()
+    assert lint(FINE) == ()
+    assert lint(Rolling(25, 300, TOLERANCE)) == ()
+
+
+STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
+    (Canary(()), ERROR, "a canary without steps", "release.steps", "at least one step"),
+    (
+        Canary((Step(100, TOLERANCE, 180, 7200),)),
+        ERROR,
+        "weight is 100; it lies between 0 and 100",
+        "release.steps[0].weight",
+        "leave out a step of 100",
+    ),
+    (
+        Canary((Step(25, TOLERANCE, 180, 7200), Step(5, TOLERANCE, 180, 7200))),
+        ERROR,
+        "weight is 5 after 25; weights must rise",
+        "release.steps[1].weight",
+        "from the smallest",
+    ),
+    (
+        Canary((Step(25, TOLERANCE, 180, 200),)),
+        ERROR,
+        "the longest bake is 200 s, but the first whole minute counts after up to 240 s",
+        "release.steps[0].bake.max",
+        "let it bake 240 s or more",
+    ),
+    (
+        BlueGreen(CanaryShift(60, 600), 300, TOLERANCE),
+        ERROR,
+        "the size is 60 %; SageMaker takes 1 to 50 %",
+        "release.blueGreen.size",
+        "write 50",
+    ),
+    (
+        BlueGreen(LinearShift(5, 600), 300, TOLERANCE),
+        ERROR,
+        "the size is 5 %; SageMaker takes 10 to 50 %",
+        "release.blueGreen.size",
+        "write 10",
+    ),
+    (
+        Rolling(60, 300, TOLERANCE),
+        ERROR,
+        "the batch is 60 %; SageMaker takes 5 to 50 %",
+        "release.rolling.batch",
+        "write 50",
+    ),
+    (
+        BlueGreen(CanaryShift(10, 4000), 300, TOLERANCE),
+        ERROR,
+        "a wait of 4000 s; SageMaker takes 3600 s",
+        "release.blueGreen",
+        "a canary may bake for days",
+    ),
+    (
+        BlueGreen(AllAtOnce(), 0, TOLERANCE),
+        ERROR,
+        "every bake is 0 s: alarms are watched only while it bakes",
+        "release.blueGreen",
+        "let it wait 180 s or more",
+    ),
+    (
+        BlueGreen(CanaryShift(10, 60), 300, TOLERANCE),
+        WARNING,
+        "a bake of 60 s ends before an alarm can ring (180 s",
+        "release.blueGreen",
+        "let every bake last 180 s",
+    ),
+    (
+        BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 800),
+        ERROR,
+        "the timeout of 800 s does not exceed the waits of 900 s",
+        "release.blueGreen.timeout",
+        "let it be 1300 s",
+    ),
+    (
+        BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 1000),
+        WARNING,
+        "the timeout of 1000 s leaves 100 s for the new instances",
+        "release.blueGreen.timeout",
+        "about 1300 s are needed",
+    ),
+    (
+        BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 30_000),
+        ERROR,
+        "the timeout is 30000 s; 600 to 28800 s are allowed",
+        "release.blueGreen.timeout",
+        "change it, or leave it out",
+    ),
+    (
+        Rolling(5, 3600, TOLERANCE),
+        ERROR,
+        "it takes 80000 s; SageMaker ends a deployment after 28800 s",
+        "release.rolling",
+        "fewer or shorter waits",
+    ),
+    (
+        Shadow(0, TOLERANCE, 180, 7200, 0.05),
+        ERROR,
+        "the sampling is 0 %; above 0",
+        "release.shadow.sampling",
+        "write 100",
+    ),
+    (
+        Shadow(100, TOLERANCE, 60, 120, 0.05),
+        ERROR,
+        "the longest bake is 120 s; 240 s are needed",
+        "release.shadow.bake.max",
+        "let it bake longer",
+    ),
+    (
+        Shadow(100, TOLERANCE, 180, 7200, 0.05),
+        WARNING,
+        "without data capture of both versions their predictions are not compared",
+        "capture",
+        "sampling: 100",
+    ),
+    (
+        BlueGreen(AllAtOnce(), 600, TOLERANCE),
+        WARNING,
+        "all_at_once has no minutes of both versions: errors, latency cannot be compared",
+        "release.blueGreen.traffic",
+        "limits, alarms and hooks alone decide",
+    ),
+]
+
+
+@pytest.mark.parametrize(("strategy", "severity", "rule", "where", "remedy"), STRATEGIES)
+def test_a_strategy_that_aws_would_refuse_or_ignore_is_named(
+    strategy: Strategy, severity: str, rule: str, where: str, remedy: str
+) -> None:
+    assert_found(lint(strategy), severity, rule, where, remedy)
+
+
+def assert_found(
+    found: tuple[Finding, ...], severity: str, rule: str, where: str, remedy: str
+) -> None:
+    match = [f for f in found if rule in f.rule and f.where == where]
+    assert match, [f"{f.where}: {f.rule}" for f in found]
+    assert (match[0].severity, remedy in match[0].remedy) == (severity, True), match
+
+
+@pytest.mark.parametrize(
+    ("count", "rule"),
+    [
+        (1, "one instance cannot be shifted in parts"),
+        (3, "50 % of 3 instances is 2, which is more than half of them"),
+    ],
+)
+def test_a_fleet_too_small_for_the_shift_is_named(count: int, rule: str) -> None:
+    found = lint(BlueGreen(CanaryShift(50, 600), 300, TOLERANCE), seen=snapshot(count))
+    assert [f.rule for f in found if f.severity == ERROR and rule in f.rule]
+
+
+@pytest.mark.parametrize(
+    ("variant", "rule", "where"),
+    [
+        ({"InstanceType": "ml.inf1.xlarge"}, "ml.inf1.xlarge has no guardrails", "instanceType"),
+        ({"ServerlessConfig": {"MemorySizeInMB": 2048}}, "serverless", "release.strategy"),
+        ({"VariantName": "AllTraffic"}, "guardrails need the same in both", "release.strategy"),
+    ],
+)
+def test_what_guardrails_do_not_apply_to_is_an_error(
+    variant: dict[str, Any], rule: str, where: str
+) -> None:
+    found = lint(FINE, seen=snapshot(target=config_with(**variant)))
+    assert [f for f in found if f.severity == ERROR and rule in f.rule and f.where == where]
+
+
+def test_rolling_takes_one_variant_only() -> None:
+    seen = snapshot()
+    two = (*seen.endpoint.variants, Variant("other", 1, 1, 2, 2))
+    seen = replace(seen, endpoint=replace(seen.endpoint, variants=two))
+    found = lint(Rolling(25, 300, TOLERANCE), seen=seen)
+    assert_found(found, ERROR, "2 variants (live, other)", "release.strategy", "blue_green")
+
+
+def test_a_guardrail_deployment_cannot_be_held() -> None:
+    found = lint(FINE, on_inconclusive="hold")
+    assert_found(found, ERROR, "blue_green cannot be held", "release.onInconclusive", "rollback")
+    assert lint(on_inconclusive="hold") == ()
+
+
+GATES: list[tuple[Any, Survey, str, str]] = [
+    (PredictionGate(), Survey(), "nothing is captured", "capture"),
+    (LimitGate("luck", 1), Survey(), "the limit is on 'luck'; errors, slow, p95", "one of them"),
+    (LimitGate("slow", 0.1), Survey(), "what slow is", "over: 50ms"),
+    (
+        HookGate("smoke", ("./smoke",)),
+        Survey(driver="lambda"),
+        "the hook smoke is a command, and the stack's driver is a Lambda",
+        "name a function",
+    ),
+    (
+        AlarmGate("orders"),
+        Survey(alarms={}),
+        "the alarm orders does not exist in eu-west-1",
+        "make it, or correct its name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("gate", "survey", "rule", "remedy"), GATES)
+def test_a_gate_that_cannot_decide_is_named(
+    gate: Any, survey: Survey, rule: str, remedy: str
+) -> None:
+    found = lint(gates=(ErrorGate(), gate), survey=survey)
+    assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+
+def test_without_anything_that_decides_the_release_is_refused() -> None:
+    found = lint(gates=(ErrorGate(dry_run=True),), changes={"rollback_alarms": ()})
+    assert_found(found, ERROR, "nothing tells whether", "release.gates", "metric: errors")
+
+
+def seen_alarm(state: str = "OK", **dimensions: str) -> Survey:
+    alarm = AlarmSeen("orders", "AWS/SageMaker", "ModelLatency", dimensions, state, 60.0)
+    return Survey(alarms={"orders": alarm})
+
+
+@pytest.mark.parametrize(
+    ("survey", "severity", "rule"),
+    [
+        (seen_alarm(EndpointName="other", VariantName="live"), ERROR, "watches endpoint other"),
+        (seen_alarm(EndpointName=ENDPOINT), ERROR, "has no VariantName"),
+        (seen_alarm(EndpointName=ENDPOINT, VariantName="live"), WARNING, "mixes the old and"),
+        (
+            seen_alarm("ALARM", EndpointName=ENDPOINT, VariantName="live"),
+            ERROR,
+            "is in ALARM now: the release would fail at once",
+        ),
+    ],
+)
+def test_an_alarm_with_the_wrong_dimensions_is_named(
+    survey: Survey, severity: str, rule: str
+) -> None:
+    found = lint(gates=(ErrorGate(), AlarmGate("orders")), survey=survey)
+    assert [f for f in found if f.severity == severity and rule in f.rule]
+
+
+def test_more_alarms_than_sagemaker_takes() -> None:
+    gates = (ErrorGate(), *(AlarmGate(f"a{i}") for i in range(9)))
+    found = lint(FINE, gates=gates)
+    assert_found(found, ERROR, "11 alarms would guard", "release.gates", "name 1 fewer")
+
+
+def test_the_role_must_be_allowed_to_read_the_alarms() -> None:
+    found = lint(FINE, survey=Survey(may_describe_alarms=False))
+    assert_found(found, ERROR, "may not call cloudwatch:DescribeAlarms", "execution role", "up")
+    assert lint(FINE, survey=Survey(may_describe_alarms=None)) == ()
+    assert lint(survey=Survey(may_describe_alarms=False)) == ()
+
+
+def test_a_deleted_standing_alarm_is_a_warning() -> None:
+    found = lint(survey=Survey(alarms={}), changes={"standing_alarms": ("wine-test-errors",)})
+    assert_found(found, WARNING, "wine-test-errors was deleted", "alarms", "slipway up")
+
+
+def test_a_post_bake_shorter_than_the_alarm_is_a_warning() -> None:
+    slow = AlarmSpec("errors", "InvocationModelErrors", "Average", 0.2, 300, 3, 2)
+    found = lint(changes={"rollback_alarms": (slow,)})
+    assert_found(found, WARNING, "post-bake of 120 s", "alarms: errors", "600 s or more")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "needed"),
+    [
+        (None, 15),  # ten anew, and five candidates of the last step
+        (FINE, 10),
+        (Rolling(25, 300, TOLERANCE), 3),
+        (Shadow(50, TOLERANCE, 180, 7200, 0.05), 15),
+    ],
+)
+def test_both_fleets_must_fit_into_the_quota(strategy: Strategy | None, needed: int) -> None:
+    enough = lint(strategy, survey=Survey(quota=Quota(10 + needed, 10)))
+    assert not [f for f in enough if f.where == "quota"]
+    short = lint(strategy, survey=Survey(quota=Quota(9 + needed, 10)))
+    assert_found(short, ERROR, f"need {needed} more ml.c7i.large", "quota", "Service Quotas")
+
+
+def test_a_first_weight_too_small_to_pass_names_the_one_that_would() -> None:
+    canary = Canary((Step(1, Tolerance(10, 5), 180, 7200),))
+    slow = Survey(traffic=Traffic(60, 0.0, None, "the same hours last week"))
+    found = lint(canary, survey=slow)
+    assert_found(found, WARNING, "1 % may not pass within 120 min", "release.steps[0]", "2 % would")
+    fast = Survey(traffic=Traffic(3000, 0.0, None, "the same hours last week"))
+    assert lint(canary, survey=fast) == ()
+
+
+def test_no_traffic_at_all_is_a_warning() -> None:
+    found = lint(survey=Survey(traffic=Traffic(0, 0, None, "the last hour")))
+    assert_found(found, WARNING, "no traffic in the last hour", "traffic", "while there is")
+
+
+def test_errors_come_before_warnings() -> None:
+    found = lint(
+        BlueGreen(CanaryShift(60, 60), 300, TOLERANCE),
+        gates=(ErrorGate(), LatencyGate(50_000)),
+    )
+    assert [f.severity for f in found] == [ERROR, WARNING]

@@ -1,0 +1,195 @@
+"""A plan tells stages, times, exposure and instances before anything moves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contracts.release_manifest import (
+    AlarmGate,
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    ErrorGate,
+    LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
+    Rolling,
+    Shadow,
+    Step,
+    Strategy,
+    Tolerance,
+)
+from release.errors import PlanError
+from release.observation import Endpoint, Variant
+from release.plan import Plan, make_plan, predicted_seconds, refuse_errors
+from release.start import Snapshot
+from release.state import EndpointState
+from release.survey import Quota, Survey, Traffic
+from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
+
+BUSY = Traffic(3000.0, 0.01, 0.02, "the same hours last week")
+TOLERANCE = Tolerance(2, 1)
+CANARY = Canary((Step(10, Tolerance(5, 5), 120, 3600), Step(50, Tolerance(2, 2), 120, 3600)))
+
+
+def snapshot(count: int = 4) -> Snapshot:
+    endpoint = Endpoint(
+        1_000_000.0, "InService", "wine-test-c1", 0.0, (Variant("live", 1, 1, count, count),)
+    )
+    return Snapshot(endpoint, config_of("1", count), config_of("2", count), dict(NOT_SUSPENDED))
+
+
+def planned(
+    strategy: Strategy = CANARY,
+    count: int = 4,
+    survey: Survey | None = None,
+    turnover: float | None = 300.0,
+    **settings: Any,
+) -> Plan:
+    state = EndpointState(ENDPOINT, turnover_seconds=turnover)
+    made = manifest(strategy=strategy, **settings)
+    return make_plan(made, state, snapshot(count), survey or Survey(traffic=BUSY), {})
+
+
+def shape(plan: Plan) -> list[tuple[str, float, int, int, float]]:
+    """Name, weight, new instances, extra instances and shortest time of each stage."""
+    return [
+        (s.name, s.weight, s.candidate_count, s.extra_instances, s.seconds[0]) for s in plan.stages
+    ]
+
+
+def test_a_canary_turns_the_fleet_over_twice_and_scales_the_candidate() -> None:
+    plan = planned()
+    assert shape(plan) == [
+        ("candidate in", 0, 1, 5, 300),
+        ("10 %", 10, 1, 1, 60 + 180),
+        ("50 %", 50, 2, 2, 300 + 60 + 120),
+        ("swap", 0, 2, 6, 300),
+        ("post-bake", 100, 0, 0, 120),
+    ]
+    assert (plan.turnovers, plan.exposed, plan.extra_instances) == (2, 50, 6)
+    assert plan.is_turnover_measured
+    assert plan.seconds[0] == 300 + 240 + 480 + 300 + 120
+
+
+def test_the_expected_time_follows_from_the_traffic_of_the_same_hours() -> None:
+    slow = Survey(traffic=replace(BUSY, requests_per_minute=300.0))
+    busy, quiet = planned(), planned(survey=slow)
+    assert busy.seconds[1] is not None
+    assert quiet.seconds[1] is not None
+    assert busy.seconds[0] <= busy.seconds[1] < quiet.seconds[1] <= quiet.seconds[2]
+    unknown = planned(survey=Survey())
+    assert unknown.seconds[1] is None
+    assert unknown.seconds[2] == busy.seconds[2]
+
+
+def test_every_gate_says_what_it_will_have_excluded() -> None:
+    gates = (
+        ErrorGate(),
+        LatencyGate(50_000.0),
+        PredictionGate(0.1),
+        LimitGate("p95", 90_000.0),
+        AlarmGate("orders", dry_run=True),
+    )
+    step = planned(gates=gates).stages[1]
+    told = {g.gate: g.text for g in step.gates}
+    assert re.fullmatch(r"×1\.\d+ or 0\.\d+ points", told["errors"])
+    assert re.fullmatch(r"×1\.\d+ or 0\.\d+ points", told["latency"])
+    assert told["predictions"] == "a shift of at most 0.1"
+    assert told["limit"] == "p95 at most 90000"
+    assert told["alarm"] == "as it answers (dry run)"
+    blind = planned(gates=gates, survey=Survey()).stages[1]
+    assert blind.gates[0].text == "×5 or 5 points, when the traffic suffices"
+
+
+def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
+    plan = planned(BlueGreen(CanaryShift(25, 600), 300, TOLERANCE))
+    assert shape(plan) == [
+        ("new fleet", 0, 4, 4, 300),
+        ("25 %, bake", 25, 1, 4, 600),
+        ("all traffic, bake", 100, 4, 4, 300),
+        ("post-bake", 100, 0, 0, 120),
+    ]
+    assert (plan.turnovers, plan.exposed, plan.extra_instances) == (1, 25, 4)
+    assert plan.extra_instance_hours == pytest.approx(4 * 1200 / 3600)
+    assert plan.seconds == (1320, 1320, 1320)
+
+
+def test_linear_shifts_step_by_step() -> None:
+    plan = planned(BlueGreen(LinearShift(25, 300), 60, TOLERANCE))
+    assert [s.weight for s in plan.stages] == [0, 25, 50, 75, 100, 100]
+    assert plan.exposed == 75
+
+
+def test_all_at_once_exposes_everything_in_one_bake() -> None:
+    plan = planned(BlueGreen(AllAtOnce(), 600, TOLERANCE))
+    assert [s.name for s in plan.stages] == [
+        "new fleet",
+        "all traffic, bake",
+        "post-bake",
+    ]
+    assert plan.stages[1].gates == ()
+
+
+def test_rolling_provisions_batch_by_batch() -> None:
+    plan = planned(Rolling(50, 300, TOLERANCE))
+    assert shape(plan) == [
+        ("batch 1 of 2", 0, 2, 2, 300),
+        ("50 %, bake", 50, 2, 2, 300),
+        ("batch 2 of 2", 0, 2, 2, 300),
+        ("100 %, bake", 100, 4, 2, 300),
+        ("post-bake", 100, 0, 0, 120),
+    ]
+
+
+def test_a_shadow_exposes_nobody_and_leaves_again() -> None:
+    plan = planned(Shadow(50, TOLERANCE, 180, 7200, 0.05))
+    assert [(s.name, s.weight, s.mirrored) for s in plan.stages] == [
+        ("shadow in", 0, 0),
+        ("mirror 50 %", 0, 50),
+        ("shadow out", 0, 0),
+    ]
+    assert (plan.exposed, plan.turnovers, plan.phases) == (0, 2, ("shadow",))
+
+
+def test_a_canary_after_a_shadow_takes_its_place_directly() -> None:
+    plan = planned(Shadow(100, TOLERANCE, 180, 7200, 0.05, CANARY))
+    assert "shadow out" not in [s.name for s in plan.stages]
+    assert plan.phases == ("shadow", "canary")
+    assert plan.exposed == 50
+
+
+def test_the_quota_stands_beside_what_is_needed() -> None:
+    plan = planned(survey=Survey(traffic=BUSY, quota=Quota(100, 12)))
+    assert (plan.quota, plan.extra_instances) == (Quota(100, 12), 6)
+
+
+def test_a_plan_is_plain_json() -> None:
+    import json
+
+    told = json.loads(json.dumps(planned().to_dict()))
+    assert told["stages"][1]["gates"][0]["gate"] == "errors"
+    assert told["traffic"]["source"] == "the same hours last week"
+
+
+def test_without_a_measured_turnover_the_usual_one_counts() -> None:
+    plan = planned(turnover=None)
+    assert (plan.turnover_seconds, plan.is_turnover_measured) == (420, False)
+
+
+def test_the_prediction_for_the_evidence_is_the_plans() -> None:
+    state = EndpointState(ENDPOINT, turnover_seconds=300.0)
+    made = manifest(strategy=CANARY)
+    assert predicted_seconds(made, state, snapshot(), BUSY) == planned().seconds
+
+
+def test_what_the_plan_calls_an_error_keeps_a_release_from_beginning() -> None:
+    bad = manifest(strategy=BlueGreen(CanaryShift(60, 600), 300, TOLERANCE))
+    with pytest.raises(PlanError, match=r"has 1 problem:\n  release\.blueGreen\.size: the size is"):
+        refuse_errors(bad, snapshot())
