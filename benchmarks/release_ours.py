@@ -11,13 +11,16 @@ from contracts.release_manifest import (
     CANDIDATE_VARIANT,
     LIVE_VARIANT,
     TAG_HASH,
+    ReleaseManifest,
+    Target,
+)
+from contracts.release_settings import (
+    Canary,
     ErrorGate,
     Gate,
     LatencyGate,
     PredictionGate,
-    ReleaseManifest,
     ReleaseSettings,
-    Target,
 )
 from release import controller, start
 from release.actions import Action, CreateConfig, SetCapacity, SetWeights, UpdateEndpoint
@@ -99,8 +102,7 @@ def manifest_of(scenario: Scenario, plan: Plan) -> ReleaseManifest:
         data_capture=None,
     )
     settings = ReleaseSettings(
-        strategy="canary",
-        steps=plan.steps,
+        strategy=Canary(plan.steps),
         gates=gates_of(scenario, plan),
         on_inconclusive="rollback",
         settle_seconds=plan.settle_seconds,
@@ -210,15 +212,15 @@ class Bench:
     def _series(
         self, release: Release, endpoint: Endpoint, stream: Stream, steps: list[int]
     ) -> dict[str, dict[float, VariantMinute]]:
-        query = controller.needs(release, endpoint).metrics
+        asked = controller.needs(release, endpoint).metrics
         series: dict[str, dict[float, VariantMinute]] = {LIVE_VARIANT: {}, CANDIDATE_VARIANT: {}}
-        if query is None:
+        if not asked:
             return series
         now = len(steps)
         # A minute without one of the two stays unanswered, so the query reaches back to it.
         counted = {m.start for m in release.minutes}
         settled = max(0, int(self._plan.settle_seconds / MINUTE))
-        for start_at in range(int(query.since), int(query.until) + 1, int(MINUTE)):
+        for start_at in range(int(asked[0].since), int(asked[0].until) + 1, int(MINUTE)):
             at = int((start_at - BEGAN) / MINUTE)
             if (
                 start_at in counted

@@ -77,10 +77,10 @@ def run(scenarios: list[Scenario], options: argparse.Namespace) -> list[dict[str
 
 
 def _plans(scenario: Scenario) -> Iterator[Plan]:
-    """Predictions have no ratio, and an own plan of steps is one plan."""
-    for plan in PLANS:
-        if plan is PLANS[0] or (scenario.judged != "predictions" and scenario.steps is None):
-            yield plan
+    """Both plans, where the one without a warm-up and without points has something to say."""
+    is_cold = scenario.disturbances.cold_minutes > 0
+    only_default = is_cold or scenario.judged == "predictions" or scenario.steps is not None
+    yield from PLANS[:1] if only_default else PLANS
 
 
 def _run_one(job: Job, folder: Path) -> str:
