@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
-import importlib.util
+import faulthandler
 import logging
 import os
 import signal
@@ -25,7 +25,11 @@ import uvloop
 from contracts.errors import SlipwayError
 from localcloud import clock as clocks
 from localcloud import moto_hooks
+from localcloud.actions import AUTOSCALING, SNS, ActionTable
+from localcloud.autoscaling.service import AutoScaling
 from localcloud.clock import Clock, ClockKeeper
+from localcloud.cloudwatch.service import CloudWatch
+from localcloud.cloudwatch.store import MetricStore
 from localcloud.connect import (
     DEFAULT_PORT,
     DEFAULT_SPEED,
@@ -38,12 +42,15 @@ from localcloud.events_sink import BusSink
 from localcloud.faults import Faults
 from localcloud.front import BACKLOG, Front, Invoker
 from localcloud.home import CloudHome
+from localcloud.in_process import InProcess
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
 from localcloud.provider_process import ProviderProcess
 from localcloud.quotas import ServiceQuotas
-from localcloud.s3_access import InProcessActions, InProcessS3
+from localcloud.s3_access import InProcessS3, InProcessTopics
+from localcloud.sagemaker.control import SageMaker
+from localcloud.sagemaker.neighbours import CloudWatchAlarms, Neighbours
 from localcloud.service import OwnService
 
 log = logging.getLogger(__name__)
@@ -85,40 +92,34 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
     quotas, faults = ServiceQuotas(), Faults()
-    services: dict[str, OwnService] = {"service-quotas": quotas}
-    invoker: Invoker | None = None
-    store: Any = None
-    if importlib.util.find_spec("localcloud.cloudwatch.service"):
-        from localcloud.cloudwatch.service import CloudWatch
-        from localcloud.cloudwatch.store import MetricStore
+    services: dict[str, OwnService] = {quotas.name: quotas}
+    in_process = InProcess(services, own_state.keep, clock)
+    autoscaling = AutoScaling(clock, in_process, own_state.notifier("application-autoscaling"))
+    store = MetricStore()
+    # A service that takes alarm actions is a row here, by the service in the action's ARN.
+    actions = ActionTable({SNS: InProcessTopics(moto).take, AUTOSCALING: autoscaling.take})
+    cloudwatch = CloudWatch(clock, store, actions, own_state.notifier("cloudwatch"))
+    keep_sagemaker = own_state.notifier("sagemaker")
 
-        store = MetricStore()
-        services["cloudwatch"] = CloudWatch(
-            clock, store, InProcessActions(moto), own_state.notifier("cloudwatch")
-        )
-    if importlib.util.find_spec("localcloud.sagemaker.control"):
-        from localcloud.sagemaker.control import SageMaker
-        from localcloud.sagemaker.neighbours import CloudWatchAlarms, Neighbours
-        from localcloud.sagemaker.scaling import ScalableTargets
+    def endpoint_changed() -> None:
+        keep_sagemaker()
+        autoscaling.wake()
 
-        sagemaker = SageMaker(
-            clock,
-            store,
-            home.folder,
-            InProcessS3(moto),
-            own_state.notifier("sagemaker"),
-            ScalableTargets(moto),
-            neighbours=Neighbours(
-                CloudWatchAlarms(services["cloudwatch"], clock),
-                BusSink(moto, clock),
-                quotas.allowed,
-                faults,
-            ),
-        )
-        services["sagemaker"] = sagemaker
-        invoker = sagemaker.runtime
+    alarms, events = CloudWatchAlarms(cloudwatch, clock), BusSink(moto, clock)
+    sagemaker = SageMaker(
+        clock,
+        store,
+        home.folder,
+        InProcessS3(moto),
+        endpoint_changed,
+        autoscaling,
+        neighbours=Neighbours(alarms, events, quotas.allowed, faults),
+    )
+    for service in (cloudwatch, sagemaker, autoscaling):
+        services[service.name] = service
     own_state.restore(services)
-    return Parts(services, invoker, moto, moto_state, own_state, faults)
+    autoscaling.start()
+    return Parts(services, sagemaker.runtime, moto, moto_state, own_state, faults)
 
 
 class Daemon:
@@ -175,6 +176,7 @@ class Daemon:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    faulthandler.enable()  # into the daemon's log, for a crash leaves nothing else
     options = _parse(arguments)
     logging.basicConfig(
         level=logging.INFO,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from localcloud import faults_api
 from localcloud.clock import Clock
@@ -15,10 +14,17 @@ from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
 from localcloud.protocol import ProtocolAdapter, is_read_only
-from localcloud.service import ACCOUNT_ID, DEFAULT_REGION, OwnService, RequestContext, ServiceError
+from localcloud.service import ACCOUNT_ID, OwnService, RequestContext, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
 log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class ShowsEndpoints(Protocol):
+    """What SageMaker tells `slipway cloud status`."""
+
+    def overview(self) -> list[dict[str, Any]]: ...
 
 
 class CloudDispatcher:
@@ -57,26 +63,8 @@ class CloudDispatcher:
         }
 
     def _endpoints(self) -> list[dict[str, Any]]:
-        """SageMaker's endpoints in all regions are one list here: name, status, instances."""
         service = self._services.get("sagemaker")
-        if service is None:
-            return []
-        context = RequestContext(ACCOUNT_ID, DEFAULT_REGION, str(uuid.uuid4()), self._clock.now())
-        found: list[dict[str, Any]] = []
-        for summary in service.handle("ListEndpoints", {"MaxResults": 100}, context)["Endpoints"]:
-            name = summary["EndpointName"]
-            described = service.handle("DescribeEndpoint", {"EndpointName": name}, context)
-            variants = described.get("ProductionVariants", [])
-            found.append(
-                {
-                    "name": name,
-                    "status": described["EndpointStatus"],
-                    "variants": {
-                        v["VariantName"]: v.get("CurrentInstanceCount", 0) for v in variants
-                    },
-                }
-            )
-        return found
+        return service.overview() if isinstance(service, ShowsEndpoints) else []
 
     def reset(self) -> None:
         """Empty everything, and forget what stands on disk."""

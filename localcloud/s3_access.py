@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 from localcloud.moto_app import MotoApp
-from localcloud.service import DEFAULT_REGION, ServiceError
+from localcloud.service import DEFAULT_REGION, AlarmAction, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
 _URI = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$", re.DOTALL)
@@ -68,13 +68,18 @@ class InProcessS3:
         return answer
 
 
-class InProcessActions:
-    """:class:`localcloud.service.Actions` over moto."""
+class InProcessTopics:
+    """SNS over moto."""
 
     def __init__(self, moto: MotoApp) -> None:
         self._moto = moto
 
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
+    def take(self, action: AlarmAction) -> None:
+        """Publish what an alarm tells to the topic that its action names."""
+        self.publish(action.arn, action.message, action.subject)
+
+    def publish(self, topic_arn: str, message: str, subject: str) -> None:
+        """An unknown topic raises :class:`ServiceError` (``NotFound``)."""
         found = _TOPIC.match(topic_arn)
         if found is None:
             raise ServiceError("InvalidParameter", f"Invalid parameter: TopicArn {topic_arn!r}")

@@ -88,11 +88,28 @@ class S3Access(Protocol):
         ...
 
 
-class Actions(Protocol):
-    """What an alarm may set off in other services."""
+@dataclass(frozen=True)
+class AlarmAction:
+    """One action of an alarm: what it was in, and what it tells.
 
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
-        """Publish to a topic; an unknown topic raises :class:`ServiceError` (``NotFound``)."""
+    ``arn`` is the action's, ``state`` the alarm's new one; ``is_repeated`` while it stays in it.
+    """
+
+    arn: str
+    region: str
+    alarm_name: str
+    state: str
+    subject: str
+    message: str
+    at: datetime
+    is_repeated: bool = False
+
+
+class Actions(Protocol):
+    """What an alarm may set off in other services: :class:`localcloud.actions.ActionTable`."""
+
+    def carry_out(self, action: AlarmAction) -> None:
+        """Blocks until it is done; raises :class:`ServiceError` where it cannot be."""
         ...
 
 

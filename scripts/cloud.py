@@ -126,7 +126,8 @@ def _print_running(found: connect.CloudStatus) -> None:
     stdout.print(f"  the Pulumi provider {provider}")
     for endpoint in found.endpoints:
         variants = ", ".join(f"{k}: {v} instances" for k, v in endpoint["variants"].items())
-        stdout.print(f"  endpoint {endpoint['name']} is {endpoint['status']} ({variants})")
+        shown = f"{endpoint['name']} ({endpoint['region']})"
+        stdout.print(f"  endpoint {shown} is {endpoint['status']} ({variants})")
 
 
 def _print_lost(restored: dict[str, str]) -> None:

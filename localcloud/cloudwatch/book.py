@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloudwatch import alarm_rules, composite
@@ -17,6 +17,9 @@ Params = dict[str, Any]
 PAGE = 50
 METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"
 _ACTIONS = {"OK": "OKActions", "ALARM": "AlarmActions"}
+# "Auto Scaling actions" are carried out once a minute as long as the alarm stays in the state that
+# they are for (user guide, "Alarm actions"); their ARN is a scaling policy's.
+REPEATED = ":autoscaling:"
 _METRIC_FIELDS = ("Statistic", "ExtendedStatistic", "Period", "Unit")
 
 
@@ -26,10 +29,12 @@ class Fired:
 
     region: str
     alarm: Alarm
+    state: str
     action: str
     subject: str
     message: str
     at: float
+    is_repeated: bool = False
 
 
 class AlarmBook:
@@ -185,21 +190,22 @@ class AlarmBook:
         alarm.state, alarm.reason = verdict.state, verdict.reason
         alarm.reason_data, alarm.state_updated = verdict.reason_data, now
         self.history.state_update(region, alarm, old, now)
-        if alarm.actions_enabled and not self._is_suppressed(alarm, region):
-            for action in alarm.params.get(
-                _ACTIONS.get(alarm.state, "InsufficientDataActions"), []
-            ):
-                self._fired.append(
-                    Fired(
-                        region,
-                        alarm,
-                        action,
-                        subject(alarm, region),
-                        message(alarm, old[0], region),
-                        now,
-                    )
-                )
+        for action in self._actions(alarm, region):
+            title, text = subject(alarm, region), message(alarm, old[0], region)
+            self._fired.append(Fired(region, alarm, alarm.state, action, title, text, now))
         return True
+
+    def repeat(self, alarm: Alarm, region: str, now: float) -> None:
+        """What is done anew each minute that the alarm stays as it is."""
+        for action in self._actions(alarm, region):
+            if REPEATED in action:
+                self._fired.append(Fired(region, alarm, alarm.state, action, "", "", now, True))
+
+    def _actions(self, alarm: Alarm, region: str) -> list[str]:
+        """Of the state that the alarm is in."""
+        if not alarm.actions_enabled or self._is_suppressed(alarm, region):
+            return []
+        return list(alarm.params.get(_ACTIONS.get(alarm.state, "InsufficientDataActions"), []))
 
     def _is_suppressed(self, alarm: Alarm, region: str) -> bool:
         """While the suppressor is in ALARM; its wait and extension periods are not simulated."""
@@ -214,7 +220,8 @@ class AlarmBook:
     # state on disk
 
     def plain(self) -> Any:
-        found = [(region, asdict(alarm)) for (region, _), alarm in self.alarms.items()]
+        """Not copied, for it is written down at every change: pickle it before anything changes."""
+        found = [(region, vars(alarm)) for (region, _), alarm in self.alarms.items()]
         return found, self.history.items
 
     def fill(self, plain: Any) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from localcloud.clock import Clock
 from localcloud.cloudwatch import evaluation
 from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Fired
+from localcloud.cloudwatch.paging import when
 from localcloud.cloudwatch.store import MetricStore
-from localcloud.service import Actions, ServiceError
+from localcloud.service import Actions, AlarmAction, ServiceError
 
 log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.01
@@ -90,7 +91,10 @@ class Watch:
             for (region, _), alarm in self._book.alarms.items():
                 if alarm.type == METRIC and evaluation.is_due(alarm, before, now):
                     verdict = evaluation.judge(self._store, alarm, region, now)
-                    is_changed |= self._book.move(alarm, region, verdict, moment)
+                    is_moved = self._book.move(alarm, region, verdict, moment)
+                    if not is_moved and evaluation.is_new_minute(before, now):
+                        self._book.repeat(alarm, region, moment)
+                    is_changed |= is_moved
             is_changed |= self.evaluate_composites(moment)
         self.act()
         return is_changed
@@ -121,16 +125,26 @@ class Watch:
             fired = self._book.take_fired()
         for one in fired:
             error = self._act(one)
+            if one.is_repeated:
+                continue
             if error is not None:
                 log.warning("alarm %s: %s", one.alarm.name, error)
             with self._lock:
                 self._book.history.action(one.region, one.alarm, one.action, error, one.at)
 
     def _act(self, fired: Fired) -> str | None:
-        if ":sns:" not in fired.action:
-            return f"the local cloud does not offer the action {fired.action}"
+        action = AlarmAction(
+            arn=fired.action,
+            region=fired.region,
+            alarm_name=fired.alarm.name,
+            state=fired.state,
+            subject=fired.subject,
+            message=fired.message,
+            at=when(fired.at),
+            is_repeated=fired.is_repeated,
+        )
         try:
-            self._actions.sns_publish(fired.action, fired.message, fired.subject)
+            self._actions.carry_out(action)
         except ServiceError as error:
             return str(error)
         except Exception as error:

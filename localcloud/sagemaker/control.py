@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from localcloud.sagemaker.deployer import Deployer
 from localcloud.sagemaker.deployments import check_alarms, check_deployment, check_rollout
 from localcloud.sagemaker.fleet import Launcher, LaunchSettings
 from localcloud.sagemaker.metrics import MetricSink
-from localcloud.sagemaker.neighbours import Neighbours, ScaledVariants
+from localcloud.sagemaker.neighbours import Neighbours
 from localcloud.sagemaker.news import News
 from localcloud.sagemaker.policies import NONE, Policy, Rolling, guardrails_of
 from localcloud.sagemaker.records import (
@@ -38,6 +39,7 @@ from localcloud.sagemaker.records import (
 from localcloud.sagemaker.rollout import Tools
 from localcloud.sagemaker.routing import Router
 from localcloud.sagemaker.runtime import TIMEOUT_SECONDS, Runtime
+from localcloud.sagemaker.scaling import NoScaling, Scaling
 from localcloud.sagemaker.standing import Standing
 from localcloud.sagemaker.state import State, key_of
 from localcloud.sagemaker.supervisor import Supervisor
@@ -61,18 +63,13 @@ class ServerOptions:
     timeout_seconds: float = TIMEOUT_SECONDS
 
 
-def _none_scaled(region: str, endpoint: str) -> Collection[str]:
-    del region, endpoint
-    return ()
-
-
 class SageMaker:
     """:class:`localcloud.service.OwnService`; ``runtime`` is the data plane beside it.
 
     Args:
         home: where logs and unpacked models go.
         on_change: called when an endpoint has changed in the background.
-        scaled_variants: asks Application Auto Scaling for an endpoint's scalable targets.
+        scaling: Application Auto Scaling; nothing is scaled where it is None.
         neighbours: alarms, events, quotas, and faults on order.
     """
 
@@ -85,13 +82,13 @@ class SageMaker:
         home: Path,
         s3: S3Access,
         on_change: Callable[[], None],
-        scaled_variants: ScaledVariants = _none_scaled,
+        scaling: Scaling | None = None,
         options: ServerOptions | None = None,
         neighbours: Neighbours | None = None,
     ) -> None:
         neighbours = Neighbours() if neighbours is None else neighbours
         options = ServerOptions() if options is None else options
-        self._scaled_variants = scaled_variants
+        self._scaling: Scaling = NoScaling() if scaling is None else scaling
         self._neighbours = neighbours
         self._state = State()
         self._catalog = Catalog(self._state)
@@ -125,8 +122,23 @@ class SageMaker:
                 "UnknownOperationException",
                 f"The local cloud does not offer SageMaker's {operation} yet.",
             )
+        if operation == "UpdateEndpoint":
+            handler = partial(self._update_endpoint, scaled=self._scaled(params, context))
         with self._state.lock:
-            return handler(copy.deepcopy(params), context)
+            answer = handler(copy.deepcopy(params), context)
+        if operation == "DeleteEndpoint":
+            self._scaling.deregister_endpoint(context.region, params["EndpointName"])
+        return answer
+
+    def _scaled(self, params: Params, context: RequestContext) -> Collection[str]:
+        return self._scaling.scaled_variants(context.region, params["EndpointName"])
+
+    def overview(self) -> list[Params]:
+        """The endpoints of all regions: status, and how many instances each variant has."""
+        with self._state.lock:
+            for endpoint in self._state.endpoints.values():
+                self._standing.refresh_counts(endpoint)
+            return [describe.overview(endpoint) for endpoint in self._state.endpoints.values()]
 
     def snapshot(self) -> bytes:
         return self._state.dump()
@@ -222,7 +234,9 @@ class SageMaker:
         self._standing.refresh_counts(endpoint)
         return describe.endpoint(endpoint)
 
-    def _update_endpoint(self, params: Params, context: RequestContext) -> Params:
+    def _update_endpoint(
+        self, params: Params, context: RequestContext, scaled: Collection[str] = ()
+    ) -> Params:
         endpoint = self._catalog.endpoint(params["EndpointName"], context)
         deployment = _deployment(params, endpoint)
         excluded = rules.excluded_properties(params)
@@ -231,7 +245,7 @@ class SageMaker:
         rules.check_scaled_variants(
             endpoint.config["ProductionVariants"],
             config.params["ProductionVariants"],
-            self._scaled_variants(context.region, endpoint.name),
+            scaled,
         )
         retain = bool(params.get("RetainAllVariantProperties", False))
         pending = Pending(

@@ -173,6 +173,17 @@ def endpoint_entry(record: Endpoint) -> Params:
     }
 
 
+def overview(record: Endpoint) -> Params:
+    """What a person wants to see first; no answer of AWS."""
+    shown = () if record.status in (CREATING, FAILED) else record.variants.values()
+    return {
+        "name": record.name,
+        "region": record.region,
+        "status": record.status,
+        "variants": {state.name: state.current_count for state in shown},
+    }
+
+
 def stored_entry(stored: Stored, kind: str) -> Params:
     """``kind`` is ``Model`` or ``EndpointConfig``."""
     return {

@@ -18,6 +18,7 @@ from localcloud.service import ServiceError
 
 Params = dict[str, Any]
 STRATEGIES = frozenset({"RANDOM", "LEAST_OUTSTANDING_REQUESTS"})
+METRIC_FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 MAX_TAGS = 50
 _MODEL_DATA_URL = re.compile(r"(https|s3)://[^/]+/.+\.tar\.gz")
 _KINDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
@@ -103,6 +104,10 @@ def check_config(params: Params) -> None:
     if shadows:
         _check_shadow(variants[0], shadows[0])
     _check_capture(params.get("DataCaptureConfig"))
+    frequency = (params.get("MetricsConfig") or {}).get("MetricPublishFrequencyInSeconds", 60)
+    if frequency not in METRIC_FREQUENCIES:
+        allowed = ", ".join(str(f) for f in METRIC_FREQUENCIES)
+        raise refuse(f"MetricPublishFrequencyInSeconds is {frequency}; it is one of {allowed}.")
 
 
 def _check_shadow(production: Params, shadow: Params) -> None:
@@ -132,6 +137,7 @@ def _check_variant(variant: Params) -> None:
         ("ServerlessConfig", "serverless variants"),
         ("ManagedInstanceScaling", "managed instance scaling"),
         ("InstancePools", "instance pools"),
+        ("AcceleratorType", "Elastic Inference, which AWS has ended,"),
     ):
         if variant.get(field):
             raise not_offered(what)

@@ -17,7 +17,7 @@ from localcloud.sagemaker.connection import (
     connect,
 )
 from localcloud.sagemaker.instance import Instance
-from localcloud.sagemaker.metrics import Invocation, MetricSink, record_invocation
+from localcloud.sagemaker.metrics import Concurrency, Invocation, MetricSink, record_invocation
 from localcloud.sagemaker.routing import EndpointRoute, Router, VariantRoute
 from localcloud.sagemaker.runtime_errors import InvokeResult, Place
 from localcloud.sagemaker.runtime_request import (
@@ -58,6 +58,7 @@ class Runtime:
         self._router = router
         self._clock = clock
         self._metrics = metrics
+        self._concurrency = Concurrency(metrics)
         self._capture = capture
         self._timeout_seconds = timeout_seconds
         self._shadows = ShadowCopies(router)
@@ -77,6 +78,9 @@ class Runtime:
         route, variant, instance = taken
         if variant is None:
             return answers.validation_error(_no_variant(endpoint, request.target_variant))
+        if instance is not None:
+            name, count = variant.name, instance.in_flight
+            self._concurrency.add(route.region, route.endpoint, name, count, self._clock.now())
         message, event_id = _message(request, body), self._event_id(route)
 
         async def shadow(copy: VariantRoute) -> None:

@@ -29,10 +29,11 @@ from localcloud.image import local_image
 from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
 from localcloud.sagemaker.neighbours import Neighbours
-from localcloud.service import ServiceError
+from localcloud.service import OwnService, ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 SERVER = (sys.executable, str(Path(__file__).with_name("fake_model_server.py")))
+OPTIONS = ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5)
 DEADLINE_SECONDS = 20.0
 
 
@@ -77,6 +78,7 @@ class Recorded:
         unit: str,
         at: datetime,
         region: str,
+        fine: bool = False,
     ) -> None:
         self.samples.append((namespace, metric, dict(dimensions), value, unit, at, region))
 
@@ -109,6 +111,19 @@ class Bus:
             for found, _, detail in list(self.events)
             if found == detail_type and detail["EndpointName"] == endpoint
         ]
+
+
+class Scaled:
+    """Application Auto Scaling as a table of endpoints and their scaled variants."""
+
+    def __init__(self, variants: dict[str, set[str]]) -> None:
+        self.variants = variants
+
+    def scaled_variants(self, region: str, endpoint: str) -> set[str]:
+        return self.variants.get(endpoint, set())
+
+    def deregister_endpoint(self, region: str, endpoint: str) -> None:
+        self.variants.pop(endpoint, None)
 
 
 def archive(files: dict[str, bytes] | None = None) -> bytes:
@@ -155,26 +170,11 @@ class Bench:
         self.faults = Faults()
         self.clock = Clock(speed)
         self.own_state = OwnState(home / "state")
-        self.service = SageMaker(
-            self.clock,
-            self.metrics,
-            home,
-            s3,
-            self.own_state.notifier("sagemaker"),
-            lambda _, endpoint: scaled.get(endpoint, set()),
-            ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5),
-            Neighbours(
-                lambda _, names: {n: self.alarms[n] for n in names if n in self.alarms},
-                self.bus,
-                faults=self.faults,
-            ),
-        )
-        self.own_state.restore({"sagemaker": self.service})
+        self.service, services = self._assemble(scaled)
+        self.own_state.restore(services)
         moto: Any = None
         self.front = Front(
-            CloudDispatcher(
-                {"sagemaker": self.service}, self.own_state, moto, moto, self.clock, self.faults
-            ),
+            CloudDispatcher(services, self.own_state, moto, moto, self.clock, self.faults),
             self.service.runtime,
             self.clock,
         )
@@ -188,6 +188,28 @@ class Bench:
         self.sagemaker = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
         self._numbers = itertools.count(1)
+
+    def _assemble(self, scaled: dict[str, set[str]]) -> tuple[SageMaker, dict[str, OwnService]]:
+        """SageMaker, and all services by their names."""
+        service = SageMaker(
+            self.clock,
+            self.metrics,
+            self.home,
+            self.s3,
+            self.own_state.notifier("sagemaker"),
+            Scaled(scaled),
+            OPTIONS,
+            self.neighbours(),
+        )
+        return service, {"sagemaker": service}
+
+    def neighbours(self) -> Neighbours:
+        alarms = self.alarms
+        return Neighbours(
+            lambda _, names: {n: alarms[n] for n in names if n in alarms},
+            self.bus,
+            faults=self.faults,
+        )
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         import boto3

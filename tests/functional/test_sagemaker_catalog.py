@@ -115,6 +115,12 @@ def test_configurations_that_cannot_be_are_refused(bench: Bench) -> None:
     assert "less than or equal to 100" in refused(live, DataCaptureConfig=capture)
     assert "regular expression pattern" in refused({**live, "VariantName": "under_score"})
     assert "enum value set" in refused({**live, "InstanceType": "ml.m5.tiny"})
+    assert "it is one of 10, 30, 60" in refused(
+        live, MetricsConfig={"MetricPublishFrequencyInSeconds": 7}
+    )
+    assert "does not offer Elastic Inference" in refused(
+        {**live, "AcceleratorType": "ml.eia2.medium"}
+    )
 
 
 def test_a_configuration_says_what_it_was_given_and_the_default_weight(bench: Bench) -> None:

@@ -174,6 +174,27 @@ def test_another_region_is_another_cloud(bench: Bench) -> None:
     assert code == "ValidationError"
 
 
+def test_the_overview_has_the_endpoints_of_every_region(bench: Bench) -> None:
+    model = bench.model()
+    here = bench.endpoint(bench.config(bench.variant("live", model)))
+    elsewhere = bench.client("sagemaker", "eu-west-1")
+    elsewhere.create_model(
+        ModelName="there", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "unknown"}
+    )
+    variant = bench.variant("live", "there")
+    elsewhere.create_endpoint_config(EndpointConfigName="there", ProductionVariants=[variant])
+    elsewhere.create_endpoint(EndpointName=here, EndpointConfigName="there")
+    wait_for(
+        lambda: elsewhere.describe_endpoint(EndpointName=here)["EndpointStatus"] == "Failed",
+        "an endpoint of an unknown image to fail",
+    )
+    found = [e for e in bench.service.overview() if e["name"] == here]
+    assert found == [
+        {"name": here, "region": "us-east-1", "status": "InService", "variants": {"live": 1}},
+        {"name": here, "region": "eu-west-1", "status": "Failed", "variants": {}},
+    ]
+
+
 def test_what_is_not_offered_is_refused_by_name(bench: Bench) -> None:
     code, message = refused(bench.sagemaker.list_training_jobs)
     assert code == "UnknownOperationException"
