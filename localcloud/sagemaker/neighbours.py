@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,6 @@ from localcloud.clock import Clock
 from localcloud.faults import Faults
 from localcloud.service import ACCOUNT_ID, EventSink, OwnService, RequestContext
 
-# Region and endpoint in, the names of the variants that are scalable targets out.
-ScaledVariants = Callable[[str, str], Collection[str]]
 # Region and names in, the states of those metric alarms that exist out.
 AlarmStates = Callable[[str, Sequence[str]], Mapping[str, str]]
 # Region and instance type in, how many the account may run out.
