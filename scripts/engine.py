@@ -27,6 +27,7 @@ RECREATE_VARIABLE = "SLIPWAY_RECREATE_ENDPOINT"
 SUMMARIES = frozenset(
     f"error: {what} failed" for what in ("update", "preview", "refresh", "destroy")
 )
+UNCHANGED = frozenset({"same", "refresh"})
 REMOVALS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 
 
@@ -191,7 +192,7 @@ class Engine:
         steps: list[Change] = []
         self._failure = None
         stack = self._opened()
-        options = {"on_event": self._listener(steps)}
+        options = {"on_event": self._listener(operation, steps)}
         with _variables_set({**self._opened_variables(), **(more or {})}), _gentle() as stopped:
             note = interrupted_up.recover(stack, self.stack, self.home)
             try:
@@ -211,14 +212,17 @@ class Engine:
         outputs = {name: output.value for name, output in found.items()}
         return Result(operation, counted, seconds, tuple(steps), note, outputs)
 
-    def _listener(self, steps: list[Change]) -> Callable[[Any], None]:
+    def _listener(self, running: str, steps: list[Change]) -> Callable[[Any], None]:
         def listen(event: Any) -> None:
-            if event.resource_pre_event is None:
+            # A refresh begins with every resource alike; what it found is told at the end.
+            began, ended = event.resource_pre_event, event.res_outputs_event
+            told = ended if running == "refresh" else began
+            if told is None:
                 return
-            step = event.resource_pre_event.metadata
+            step = told.metadata
             operation = str(getattr(step.op, "value", step.op))
             name = step.urn.rsplit("::", 1)[-1]
-            if operation != "same":
+            if operation not in UNCHANGED:
                 is_kept = operation in REMOVALS and bool(step.old and step.old.retain_on_delete)
                 inputs = dict(step.new.inputs or {}) if step.new else {}
                 steps.append(Change(operation, step.type, name, is_kept, inputs))

@@ -137,7 +137,14 @@ def test_drift_behind_pulumis_back_is_seen_and_put_back(staged: Staged) -> None:
     looked = engine.refresh(preview_only=True)
     assert (looked.changes["update"], looked.changes["delete"]) == (2, 1), looked
     assert not looked.is_unchanged
-    engine.refresh()
+    named = {(step.operation, step.name) for step in looked.steps}
+    policy_name = "slipway-local-history-tls-only"
+    assert named == {
+        ("update", "echo-errors"),
+        ("delete", "echo-latency"),
+        ("update", policy_name),
+    }
+    assert len(engine.refresh().steps) == 3
     restored = engine.up()
     assert (restored.changes["update"], restored.changes["create"]) == (2, 1), restored
     after = {a["AlarmName"]: a for a in cloudwatch.describe_alarms()["MetricAlarms"]}
