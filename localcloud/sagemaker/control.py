@@ -16,7 +16,12 @@ from localcloud.sagemaker.capacity import Capacity
 from localcloud.sagemaker.capture import CaptureWriter
 from localcloud.sagemaker.catalog import Catalog, in_region
 from localcloud.sagemaker.deployer import Deployer
-from localcloud.sagemaker.deployments import check_alarms, check_deployment, check_rollout
+from localcloud.sagemaker.deployments import (
+    check_alarms,
+    check_deployment,
+    check_rollout,
+    deployment_of,
+)
 from localcloud.sagemaker.fleet import Launcher, LaunchSettings
 from localcloud.sagemaker.metrics import MetricSink
 from localcloud.sagemaker.neighbours import Neighbours
@@ -238,7 +243,7 @@ class SageMaker:
         self, params: Params, context: RequestContext, scaled: Collection[str] = ()
     ) -> Params:
         endpoint = self._catalog.endpoint(params["EndpointName"], context)
-        deployment = _deployment(params, endpoint)
+        deployment = deployment_of(params, endpoint)
         excluded = rules.excluded_properties(params)
         rules.check_updatable(endpoint, repairs=True)
         config = self._catalog.config(params["EndpointConfigName"], context)
@@ -290,13 +295,16 @@ class SageMaker:
         self._news.state(endpoint)
 
     def _check_quota(self, config: Params, added: dict[str, int], context: RequestContext) -> None:
-        delta = quota.by_type(config, added)
-        in_use = quota.in_use(in_region(self._state.endpoints, context))
-        for instance_type, more in delta.items():
-            limit = self._neighbours.faults.quota(instance_type)
-            if limit is None and self._neighbours.quota is not None:
-                limit = self._neighbours.quota(context.region, instance_type)
-            quota.check(instance_type, limit, in_use.get(instance_type, 0), more)
+        neighbours, region = self._neighbours, context.region
+
+        def limit(instance_type: str) -> int | None:
+            ordered = neighbours.faults.quota(instance_type)
+            if ordered is not None or neighbours.quota is None:
+                return ordered
+            return neighbours.quota(region, instance_type)
+
+        endpoints = in_region(self._state.endpoints, context)
+        quota.check(quota.by_type(config, added), quota.in_use(endpoints), limit)
 
     def _update_weights(self, params: Params, context: RequestContext) -> Params:
         endpoint = self._catalog.endpoint(params["EndpointName"], context)
@@ -327,14 +335,3 @@ class SageMaker:
         found = in_region(self._state.endpoints, context)
         entries = [describe.endpoint_entry(endpoint) for endpoint in found]
         return describe.page(entries, params, "Endpoints", "EndpointName")
-
-
-def _deployment(params: Params, endpoint: Endpoint) -> Params | None:
-    """The DeploymentConfig of an update: its own, or the last one where it is to be retained."""
-    deployment: Params | None = params.get("DeploymentConfig")
-    check_deployment(deployment)
-    if not params.get("RetainDeploymentConfig", False):
-        return deployment
-    if deployment is not None:
-        raise rules.refuse("Specify either DeploymentConfig or RetainDeploymentConfig, not both.")
-    return endpoint.last_deployment
