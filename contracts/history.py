@@ -20,3 +20,18 @@ def state_key(endpoint_name: str) -> str:
 
 def evidence_key(release_id: str) -> str:
     return f"releases/{release_id}.json"
+
+
+def request_key(endpoint_name: str) -> str:
+    """A person's word to the running release: pause, resume, abort or promote-now."""
+    return f"endpoints/{endpoint_name}/request.json"
+
+
+def freeze_key() -> str:
+    """While it exists, no release of the stack begins."""
+    return "freeze.json"
+
+
+def page_key(release_id: str) -> str:
+    """The evidence as a page for people."""
+    return f"releases/{release_id}.html"

@@ -188,7 +188,8 @@ def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decode
     # A blank line is a row only where a row may be one empty cell.
     rows = [line or [""] for line in lines if line or len(signature.columns) == 1]
     names = signature.names
-    if rows and _has_header(signature, rows[0], header):
+    has_header = bool(rows) and _has_header(signature, rows[0], header)
+    if has_header:
         names = rows.pop(0)
         _refuse_repeated(names)
         signature.refuse_unknown(names)
@@ -196,6 +197,8 @@ def _decode_csv(signature: Signature, body: bytes, header: str | None) -> Decode
     columns = [by_name[name] for name in names]
     for number, row in enumerate(rows):
         if len(row) != len(names):
+            if number == 0 and header is None and not has_header:
+                _explain_header(signature, row)
             raise RequestError(
                 400, f"row {number} has {len(row)} cells; {len(names)} are needed: "
                 f"{', '.join(names)}",
@@ -217,6 +220,18 @@ def _has_header(signature: Signature, first: list[str], said: str | None) -> boo
             return signature.tensor is None and sorted(first) == sorted(signature.names)
         case other:
             raise RequestError(400, f"header is {shown(other)}; present or absent is needed")
+
+
+def _explain_header(signature: Signature, first: list[str]) -> None:
+    """A first line that is mostly names is a header that went wrong: say in which column."""
+    known = set(signature.names)
+    if 2 * sum(name in known for name in first) <= len(first):
+        return
+    _refuse_repeated(first)
+    signature.refuse_unknown(first)
+    for column in signature.columns:
+        if column.name not in first:
+            raise _absent(column.name, signature)
 
 
 def accepted(accept: str) -> str:

@@ -8,23 +8,34 @@ from typing import TYPE_CHECKING, Any, cast
 
 from contracts.errors import SlipwayError
 from contracts.package import load_package as load_package_folder
+from infra.lines import line_of
 from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
 from infra.reading import Layer, Node, Problems
-from infra.settings import ModelConfig, StackConfig
+from infra.settings import LAMBDA_DRIVER, TERMINAL_DRIVER, ModelConfig, StackConfig
 
 if TYPE_CHECKING:
     import pulumi
 
 NAMESPACE = "slipway"
+# Releases of the stack on a person's machine are driven from there.
+LOCAL_STACK = "local"
+ROOT_KEYS = (":controller", ":defaults", ":models")
 
 
 class ConfigError(SlipwayError):
-    """The stack's configuration has problems; ``problems`` holds one line for each."""
+    """The stack's configuration has problems; ``problems`` holds one line for each.
 
-    def __init__(self, stack: str, problems: list[str]) -> None:
+    ``file`` is where they stand: its lines are told where it can be read.
+    """
+
+    def __init__(self, stack: str, problems: list[str], file: Path) -> None:
         self.problems = tuple(problems)
+        numbered = [(line_of(file, problem.partition(" ")[0]), problem) for problem in problems]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        lines = "\n".join(f"  - {problem}" for problem in problems)
+        lines = "\n".join(
+            f"  - {problem}" if line is None else f"  - line {line}: {problem}"
+            for line, problem in numbered
+        )
         super().__init__(f"Pulumi.{stack}.yaml has {count}:\n{lines}")
 
 
@@ -80,9 +91,11 @@ def parse(
             if model is not None:
                 models.append(model)
     _check_distinct(endpoint_names, problems)
+    driver = read_driver(root.child(":controller"), stack)
     if problems.found:
-        raise ConfigError(stack, [p.replace("slipway.:", "slipway:") for p in problems.found])
-    return StackConfig(stack, tuple(models))
+        found = [p.replace("slipway.:", "slipway:") for p in problems.found]
+        raise ConfigError(stack, found, project_root / f"Pulumi.{stack}.yaml")
+    return StackConfig(stack, tuple(models), driver)
 
 
 def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,11 +105,11 @@ def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_root(root: Node) -> None:
     for key, value in root.layers[0].values.items():
-        if key not in (":defaults", ":models"):
+        if key not in ROOT_KEYS:
             root.problems.add(
                 f"{root.path}.{key}",
                 value,
-                "there is no such key, the keys are slipway:defaults, slipway:models",
+                f"there is no such key, the keys are {', '.join(NAMESPACE + k for k in ROOT_KEYS)}",
                 "correct its spelling or remove it",
             )
     models = root.layers[0].values.get(":models")
@@ -107,6 +120,13 @@ def _check_root(root: Node) -> None:
             "a map with at least one model is needed",
             "write `slipway:models: {NAME: {package: dist/NAME/VERSION}}`",
         )
+
+
+def read_driver(node: Node, stack: str) -> str:
+    """What drives the releases of ``stack``."""
+    node.only("driver")
+    default = TERMINAL_DRIVER if stack == LOCAL_STACK else LAMBDA_DRIVER
+    return node.choice("driver", default, (TERMINAL_DRIVER, LAMBDA_DRIVER))
 
 
 def _layered(named: Node, name: str, defaults: Node) -> Node | None:

@@ -9,7 +9,8 @@ import pulumi
 import pulumi_aws as aws
 
 from contracts.history import history_bucket_name, manifest_key
-from contracts.release_manifest import ReleaseManifest, ScalingBounds, Target
+from contracts.release_manifest import Controller, ReleaseManifest, ScalingBounds, Target
+from infra.events import EVENT_BUS
 from infra.model import capture_config
 from infra.naming import model_tags
 from infra.settings import ModelConfig
@@ -19,7 +20,10 @@ from monitoring.alarms import rollback_alarms
 
 @dataclass(frozen=True)
 class ReleaseManifestArgs:
-    """``serving``: what the endpoint serves by, where it has the target's content already."""
+    """``serving``: what the endpoint serves by, where it has the target's content already.
+
+    ``state_machine_arn`` is None where the terminal drives the stack's releases.
+    """
 
     stack: str
     account_id: str
@@ -34,6 +38,8 @@ class ReleaseManifestArgs:
     artifact_bucket: pulumi.Output[str]
     history_bucket: pulumi.Output[str]
     standing_alarms: tuple[str, ...]
+    topic_arn: pulumi.Output[str]
+    state_machine_arn: pulumi.Output[str] | None
     tags: dict[str, str]
     after: Sequence[pulumi.Resource]
 
@@ -51,6 +57,8 @@ class StagedManifest(pulumi.ComponentResource):
             args.artifact_uri,
             args.artifact_bucket,
             args.execution_role_arn,
+            args.topic_arn,
+            args.state_machine_arn,
         ).apply(lambda known: manifest(args, *known).to_json())
         stored = aws.s3.BucketObjectv2(
             f"{name}-manifest",
@@ -71,6 +79,8 @@ def manifest(
     artifact_uri: str,
     artifact_bucket: str,
     role_arn: str,
+    topic_arn: str,
+    state_machine_arn: str | None,
 ) -> ReleaseManifest:
     """The manifest once every name is known."""
     model, package = args.model, args.model.package.manifest
@@ -106,4 +116,5 @@ def manifest(
         scaling=bounds if model.scaling.is_enabled else None,
         history_bucket=history_bucket_name(args.stack, args.account_id, args.region),
         tags=model_tags(args.stack, model),
+        controller=Controller(state_machine_arn, topic_arn, EVENT_BUS),
     )

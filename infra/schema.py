@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.errors import ContractError
 from contracts.package import PackageManifest
-from infra.config import NAMESPACE
+from infra.config import NAMESPACE, read_driver
 from infra.model_config import (
     ENDPOINT_NAME,
     IMAGE,
@@ -138,7 +138,10 @@ def stack_schema() -> Schema:
         "propertyNames": {"pattern": f"^{MODEL_NAME}$"},
         "additionalProperties": {"$ref": "#/definitions/model"},
     }
+    controller = Inquiry("controller")
+    read_driver(controller, "stack")
     settings = {
+        f"{NAMESPACE}:controller": _map(controller),
         f"{NAMESPACE}:models": models,
         f"{NAMESPACE}:defaults": {"$ref": "#/definitions/defaults"},
     }

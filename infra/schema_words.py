@@ -18,6 +18,7 @@ MAPS = {
     "file": "Values of one stack; `slipway up` reads them. A key left empty counts as not written.",
     "config": "Pulumi's configuration: `slipway:` is Slipway's, `aws:region` says where it lives.",
     "defaults": "Values for every model of the stack that does not write its own, key by key.",
+    "controller": "What drives the stack's releases.",
     "models": "The models of the stack, by name: letters, digits and single hyphens, at most 45.",
     "model": "One model: the version to stage, where it runs and how it is released.",
     "environment": (
@@ -46,6 +47,12 @@ LISTS = {
 }
 _ALLOW = "how many times live's value the candidate may have"
 VALUES = {
+    "controller.driver": Words(
+        "The process that watches a release and moves its traffic: the `terminal` that `slipway "
+        "release` runs in, or a `lambda` of the stack, which goes on where the terminal is closed.",
+        "driver",
+        "lambda; terminal for the stack `local`",
+    ),
     "package": Words(
         "Folder with manifest.json and model.tar.gz, as `slipway package` makes it: the version "
         "to stage. Relative to the stack file.",

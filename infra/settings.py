@@ -61,7 +61,14 @@ class ModelConfig:
     release: ReleaseSettings
 
 
+TERMINAL_DRIVER = "terminal"
+LAMBDA_DRIVER = "lambda"
+
+
 @dataclass(frozen=True)
 class StackConfig:
+    """``driver``: what drives the stack's releases, a person's terminal or a Lambda of its own."""
+
     stack: str
     models: tuple[ModelConfig, ...] = field(default_factory=tuple[ModelConfig, ...])
+    driver: str = TERMINAL_DRIVER

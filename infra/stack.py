@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
 
 from contracts.history import history_bucket_name
 from infra.alarms import StandingAlarms, StandingAlarmsArgs
+from infra.controller import ReleaseController, ReleaseControllerArgs
 from infra.endpoint import ServingEndpoint, ServingEndpointArgs
+from infra.events import ReleaseEvents, ReleaseEventsArgs
 from infra.history import History, HistoryArgs
 from infra.manifest import ReleaseManifestArgs, StagedManifest
 from infra.model import TargetModel, TargetModelArgs
 from infra.naming import model_tags, role_name, stack_tags, target_hash, version_tags
 from infra.roles import ExecutionRole, ExecutionRoleArgs
 from infra.scaling import Autoscaling, AutoscalingArgs
-from infra.settings import ModelConfig, StackConfig
+from infra.settings import LAMBDA_DRIVER, ModelConfig, StackConfig
 from infra.storage import ArtifactStorage, ArtifactStorageArgs
 from infra.surroundings import Surroundings
 
@@ -28,8 +31,11 @@ def build(config: StackConfig, around: Surroundings) -> dict[str, Any]:
     bucket = history_bucket_name(config.stack, around.account_id, around.region)
     storage = ArtifactStorage(prefix, ArtifactStorageArgs(tags))
     history = History(prefix, HistoryArgs(bucket, tags, around.history_stands))
+    shared = _Shared(storage, history, ReleaseEvents(prefix, ReleaseEventsArgs(tags)))
+    if config.driver == LAMBDA_DRIVER:
+        shared = replace(shared, controller=_controller(config, around, shared))
     endpoints = {
-        model.name: _ModelStack(config.stack, model, around, storage, history).build()
+        model.name: _ModelStack(config.stack, model, around, shared).build()
         for model in config.models
     }
     return {
@@ -37,6 +43,30 @@ def build(config: StackConfig, around: Surroundings) -> dict[str, Any]:
         "historyBucket": history.bucket_name,
         "models": endpoints,
     }
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What a stack has once; ``controller`` None where the terminal drives its releases."""
+
+    storage: ArtifactStorage
+    history: History
+    events: ReleaseEvents
+    controller: ReleaseController | None = None
+
+
+def _controller(config: StackConfig, around: Surroundings, shared: _Shared) -> ReleaseController:
+    args = ReleaseControllerArgs(
+        stack=config.stack,
+        account_id=around.account_id,
+        region=around.region,
+        models=config.models,
+        history_bucket=shared.history.bucket_name,
+        artifact_bucket_arn=shared.storage.bucket_arn,
+        topic_arn=shared.events.topic_arn,
+        tags=stack_tags(config.stack),
+    )
+    return ReleaseController(f"slipway-{config.stack}", args)
 
 
 class _ModelStack:
@@ -47,11 +77,10 @@ class _ModelStack:
         stack: str,
         model: ModelConfig,
         around: Surroundings,
-        storage: ArtifactStorage,
-        history: History,
+        shared: _Shared,
     ) -> None:
         self.stack, self.model, self.around = stack, model, around
-        self.storage, self.history = storage, history
+        self.shared, self.storage = shared, shared.storage
         self.name = model.name
         self.role_name = role_name(model.endpoint_name, around.region)
         self.content_hash = target_hash(model, self.role_name)
@@ -75,8 +104,15 @@ class _ModelStack:
             self.name,
             StandingAlarmsArgs(self.model.endpoint_name, self.model.alarms, self.tags),
         )
-        after = [self.storage, self.history, role, target, endpoint, alarms]
-        self._manifest(role, target, alarms, [*after, *scaling])
+        shared: list[pulumi.Resource] = [
+            self.storage,
+            self.shared.history,
+            self.shared.events,
+        ]
+        if self.shared.controller is not None:
+            shared.append(self.shared.controller)
+        after = [*shared, role, target, endpoint, alarms, *scaling]
+        self._manifest(role, target, alarms, after)
         return {
             "endpoint": self.model.endpoint_name,
             "stagedVersion": self.model.package.manifest.version,
@@ -130,6 +166,7 @@ class _ModelStack:
         alarms: StandingAlarms,
         after: list[pulumi.Resource],
     ) -> None:
+        controller = self.shared.controller
         args = ReleaseManifestArgs(
             stack=self.stack,
             account_id=self.around.account_id,
@@ -142,8 +179,10 @@ class _ModelStack:
             model_name=target.model_name,
             artifact_uri=target.artifact_uri,
             artifact_bucket=self.storage.bucket_name,
-            history_bucket=self.history.bucket_name,
+            history_bucket=self.shared.history.bucket_name,
             standing_alarms=alarms.names,
+            topic_arn=self.shared.events.topic_arn,
+            state_machine_arn=controller.state_machine_arn if controller is not None else None,
             tags=self.tags,
             after=after,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from localcloud.service import AlarmAction, ServiceError
+from localcloud.service import AlarmAction, EventSink, ServiceError
 
 # Application Auto Scaling's policies go by the older name.
-AUTOSCALING, SNS = "autoscaling", "sns"
+AUTOSCALING, LAMBDA, SNS = "autoscaling", "lambda", "sns"
 
 AlarmTarget = Callable[[AlarmAction], None]
 
@@ -15,8 +17,15 @@ AlarmTarget = Callable[[AlarmAction], None]
 class ActionTable:
     """:class:`localcloud.service.Actions`: one row for each service, named as in its ARNs."""
 
-    def __init__(self, targets: Mapping[str, AlarmTarget]) -> None:
+    def __init__(self, targets: Mapping[str, AlarmTarget], bus: EventSink) -> None:
         self._targets = dict(targets)
+        self._bus = bus
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        detail = json.loads(entry["Detail"])
+        self._bus.put_event(
+            region, entry["Source"], entry["DetailType"], entry["Resources"], detail
+        )
 
     def carry_out(self, action: AlarmAction) -> None:
         target = self._targets.get(service_of(action.arn))

@@ -24,8 +24,8 @@ import uvloop
 
 from contracts.errors import SlipwayError
 from localcloud import clock as clocks
-from localcloud import moto_hooks
-from localcloud.actions import AUTOSCALING, SNS, ActionTable
+from localcloud import moto_hooks, serverless
+from localcloud.actions import AUTOSCALING, LAMBDA, SNS, ActionTable
 from localcloud.autoscaling.service import AutoScaling
 from localcloud.clock import Clock, ClockKeeper
 from localcloud.cloudwatch.service import CloudWatch
@@ -37,6 +37,7 @@ from localcloud.connect import (
     CloudError,
     port_in_use,
 )
+from localcloud.deliveries import Deliveries
 from localcloud.dispatch import CloudDispatcher
 from localcloud.events_sink import BusSink
 from localcloud.faults import Faults
@@ -76,15 +77,17 @@ class Parts:
     moto_state: MotoState
     own_state: OwnState
     faults: Faults
+    deliveries: Deliveries
 
     def close(self) -> None:
         """End model servers and background work; keep everything once more."""
+        self.deliveries.close()
         for service in self.services.values():
             service.close()
         self.own_state.close()
 
 
-def assemble(home: CloudHome, clock: Clock) -> Parts:
+def assemble(home: CloudHome, clock: Clock, endpoint_url: str) -> Parts:
     """The composition root: which services are our own, and what each is given."""
     moto_hooks.install(clock)
     moto_state = MotoState(home.state / "moto")
@@ -92,12 +95,21 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
     quotas, faults = ServiceQuotas(), Faults()
-    services: dict[str, OwnService] = {quotas.name: quotas}
+    bus = BusSink(moto, clock)
+    parts = serverless.assemble(moto, clock, home.folder, endpoint_url, own_state.notifier)
+    services: dict[str, OwnService] = {quotas.name: quotas, **parts.services}
     in_process = InProcess(services, own_state.keep, clock)
     autoscaling = AutoScaling(clock, in_process, own_state.notifier("application-autoscaling"))
     store = MetricStore()
     # A service that takes alarm actions is a row here, by the service in the action's ARN.
-    actions = ActionTable({SNS: InProcessTopics(moto).take, AUTOSCALING: autoscaling.take})
+    actions = ActionTable(
+        {
+            SNS: InProcessTopics(moto).take,
+            AUTOSCALING: autoscaling.take,
+            LAMBDA: parts.deliveries.take,
+        },
+        bus,
+    )
     cloudwatch = CloudWatch(clock, store, actions, own_state.notifier("cloudwatch"))
     keep_sagemaker = own_state.notifier("sagemaker")
 
@@ -105,7 +117,6 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
         keep_sagemaker()
         autoscaling.wake()
 
-    alarms, events = CloudWatchAlarms(cloudwatch, clock), BusSink(moto, clock)
     sagemaker = SageMaker(
         clock,
         store,
@@ -113,13 +124,13 @@ def assemble(home: CloudHome, clock: Clock) -> Parts:
         InProcessS3(moto),
         endpoint_changed,
         autoscaling,
-        neighbours=Neighbours(alarms, events, quotas.allowed, faults),
+        neighbours=Neighbours(CloudWatchAlarms(cloudwatch, clock), bus, quotas.allowed, faults),
     )
     for service in (cloudwatch, sagemaker, autoscaling):
         services[service.name] = service
     own_state.restore(services)
     autoscaling.start()
-    return Parts(services, sagemaker.runtime, moto, moto_state, own_state, faults)
+    return Parts(services, sagemaker.runtime, moto, moto_state, own_state, faults, parts.deliveries)
 
 
 class Daemon:
@@ -154,7 +165,9 @@ class Daemon:
         provider = ProviderProcess(record["endpoint_url"])
         provider.start()
         self._clock_keeper.start()
-        parts = await asyncio.to_thread(assemble, self._home, self._clock)
+        parts = await asyncio.to_thread(
+            assemble, self._home, self._clock, str(record["endpoint_url"])
+        )
         dispatcher = CloudDispatcher(
             parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock, parts.faults
         )

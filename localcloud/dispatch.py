@@ -13,7 +13,7 @@ from localcloud.faults import Faults
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
-from localcloud.protocol import ProtocolAdapter, is_read_only
+from localcloud.protocol import Adapter, adapter_of, is_read_only
 from localcloud.service import ACCOUNT_ID, OwnService, RequestContext, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
@@ -41,7 +41,7 @@ class CloudDispatcher:
     ) -> None:
         self._faults = Faults() if faults is None else faults
         self._services = services
-        self._adapters = [ProtocolAdapter(name) for name in services]
+        self._adapters = [adapter_of(name) for name in services]
         self._own_state = own_state
         self._moto = moto
         self._moto_state = moto_state
@@ -74,9 +74,9 @@ class CloudDispatcher:
         self._own_state.clear()
         self._faults.clear()
 
-    def _own(self, adapter: ProtocolAdapter, request: WireRequest, request_id: str) -> WireAnswer:
+    def _own(self, adapter: Adapter, request: WireRequest, request_id: str) -> WireAnswer:
         service = self._services[adapter.service]
-        protocol = adapter.protocol(request)
+        protocol: Any = adapter.protocol(request)
         try:
             operation, params = adapter.parse(protocol, request)
             self._faults.raise_api_error(adapter.service, operation.name)
@@ -101,5 +101,7 @@ class CloudDispatcher:
         # Data points come many times a second; AWS too answers before they are queryable.
         if operation == "PutMetricData":
             self._own_state.changed(service)
+        elif operation == "Invoke":
+            return  # running a function changes nothing of Lambda itself
         else:
             self._own_state.keep(service)

@@ -93,14 +93,17 @@ class AlarmAction:
     """One action of an alarm: what it was in, and what it tells.
 
     ``arn`` is the action's, ``state`` the alarm's new one; ``is_repeated`` while it stays in it.
+    ``subject`` and ``message`` are for people and topics, ``payload`` for functions.
     """
 
     arn: str
     region: str
     alarm_name: str
+    alarm_arn: str
     state: str
     subject: str
     message: str
+    payload: str
     at: datetime
     is_repeated: bool = False
 
@@ -110,6 +113,10 @@ class Actions(Protocol):
 
     def carry_out(self, action: AlarmAction) -> None:
         """Blocks until it is done; raises :class:`ServiceError` where it cannot be."""
+        ...
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        """An entry of PutEvents for the default bus; returns at once."""
         ...
 
 

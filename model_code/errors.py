@@ -10,7 +10,13 @@ class ModelCodeError(SlipwayError):
 
 
 class TrainingError(ModelCodeError):
-    """The data or the options do not allow a training."""
+    """The data do not allow a training."""
+
+
+class TrainingOptionsError(TrainingError):
+    """The options do not allow a training, whatever the data."""
+
+    exit_code = 64
 
 
 class RegistryError(ModelCodeError):

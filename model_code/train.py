@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from model_code import flights
-from model_code.errors import TrainingError
+from model_code.errors import TrainingError, TrainingOptionsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ class TrainingOptions:
         if self.sample is not None and self.sample < 100:
             problems.append(f"sample is {self.sample}; at least 100 rows are needed")
         if problems:
-            raise TrainingError("; ".join(problems))
+            raise TrainingOptionsError("; ".join(problems))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.release_manifest import AlarmSpec
-from release.observation import Endpoint
+from release.observation import Endpoint, ScalingTarget
 
 RELATIVE_WEIGHT_ERROR = 1e-4  # The API keeps weights as 32-bit floats.
 
@@ -31,10 +31,12 @@ class UpdateEndpoint:
     """Move the endpoint to ``config``; counts of variants that stay are kept, weights never are.
 
     ``exclude_weights`` is False only where the weights are to stay (into the transition).
+    ``deployment`` is the API's DeploymentConfig: guardrails.
     """
 
     config: str
     exclude_weights: bool
+    deployment: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,44 @@ class DeleteAlarms:
 
 
 @dataclass(frozen=True)
+class PutGateAlarm:
+    """The alarm on the gates' own verdict, one of the rollback alarms of a deployment."""
+
+    name: str
+    release_id: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PublishVerdict:
+    """Publish the gates' verdict as a metric: 1 failed, which makes the alarm on it ring."""
+
+    release_id: str
+    failed: int
+
+
+@dataclass(frozen=True)
 class SetScaling:
     """Set the suspended state of ``live``'s scalable target; nothing where there is no target."""
 
     suspended: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class RemoveScaling:
+    """Deregister a variant's scalable target with its policies; nothing where there is none.
+
+    SageMaker refuses to remove or retype a variant that is scaled (facts 6).
+    """
+
+    variant: str
+
+
+@dataclass(frozen=True)
+class RestoreScaling:
+    """Register ``live``'s scalable target again, with all that belonged to it."""
+
+    target: ScalingTarget
 
 
 Action = (
@@ -81,7 +117,11 @@ Action = (
     | SetCapacity
     | PutAlarm
     | DeleteAlarms
+    | PutGateAlarm
+    | PublishVerdict
     | SetScaling
+    | RemoveScaling
+    | RestoreScaling
 )
 
 
@@ -89,23 +129,31 @@ def describe(action: Action) -> str:
     """The action in a few words, for logs and errors."""
     match action:
         case CreateConfig(name):
-            return f"create endpoint configuration {name}"
+            text = f"create endpoint configuration {name}"
         case DeleteConfig(name):
-            return f"delete endpoint configuration {name}"
-        case UpdateEndpoint(config):
-            return f"update the endpoint to {config}"
+            text = f"delete endpoint configuration {name}"
+        case UpdateEndpoint(config, deployment=deployment):
+            how = "" if deployment is None else " behind guardrails"
+            text = f"update the endpoint to {config}{how}"
         case SetWeights(weights):
             shown = ", ".join(f"{name} {weight:.6g}" for name, weight in weights.items())
-            return f"set weights: {shown}"
+            text = f"set weights: {shown}"
         case SetCapacity(variant, count):
-            return f"set {variant} to {count} instance{'' if count == 1 else 's'}"
-        case PutAlarm(name):
-            return f"put alarm {name}"
+            text = f"set {variant} to {count} instance{'' if count == 1 else 's'}"
+        case PutAlarm(name) | PutGateAlarm(name):
+            text = f"put alarm {name}"
         case DeleteAlarms(names):
-            return f"delete {len(names)} alarm{'' if len(names) == 1 else 's'}"
+            text = f"delete {len(names)} alarm{'' if len(names) == 1 else 's'}"
+        case PublishVerdict(failed=failed):
+            text = f"publish the gates' verdict: {'failed' if failed else 'not failed'}"
         case SetScaling(suspended):
             word = "suspend" if suspended.get("DynamicScalingInSuspended") else "resume"
-            return f"{word} scale-in of live"
+            text = f"{word} scale-in of live"
+        case RemoveScaling(variant):
+            text = f"remove the scaling of {variant}"
+        case RestoreScaling():
+            text = "register the scaling of live again"
+    return text
 
 
 def still_needed(action: Action, endpoint: Endpoint) -> bool:

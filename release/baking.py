@@ -3,117 +3,109 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 
-from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, LatencyGate
-from release.counting import with_minutes
-from release.forward import DATE_RESOLUTION_SECONDS, begin_step, carried_count
-from release.gates import Answer, CountedMinute, StepVerdict, judge_latency, judge_step
-from release.observation import IN_SERVICE, Observation
+from contracts.release_manifest import Canary
+from release.capacity import carried_count
+from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
+from release.forward import begin_step
+from release.gates import Answer
+from release.judging import end_step, landed_verdict, verdict_of
+from release.observation import IN_SERVICE, Endpoint, Observation
+from release.phases import first_step, phase_of, step_of, weight_shown
 from release.retreat import hands_off, retreat, unless_steady
-from release.stages import Move, Stage, candidate_alarms, go, has_weights, transition_config
-from release.state import INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release, StepResult
+from release.scaling import bring_back
+from release.stages import Move, Stage, go, has_weights
+from release.state import HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
 
 def bake(release: Release, observation: Observation) -> Move:
     """Count minutes, and decide: the next step, the way back, or go on holding."""
     endpoint = observation.endpoint
-    manifest = release.manifest
-    step = manifest.release.steps[release.step]
-    if endpoint.status == IN_SERVICE and endpoint.config_name == transition_config(release):
+    if endpoint.status == IN_SERVICE and endpoint.config_name == release.base:
         if not has_weights(endpoint, release.wanted_weights):
-            wanted = ", ".join(f"{k} {v:g}" for k, v in release.wanted_weights.items())
-            return hands_off(release, endpoint, f"weights {wanted}"), ()
+            return _foreign_weights(release, endpoint), ()
         release = with_minutes(release, observation)
         if release.clean_since is None:
             release = replace(release, clean_since=endpoint.now + DATE_RESOLUTION_SECONDS)
     else:
         release = replace(release, clean_since=None)
+    move = settled_bake(release, observation)
+    if move is not None:
+        return move
+    release = end_step(release, "pass", verdict_of(release, observation).text, endpoint.now)
+    phase = phase_of(release)
+    index = release.step + 1 - first_step(release)
+    if isinstance(phase, Canary) and index < len(phase.steps):
+        return begin_step(release, index, endpoint), ()
+    return to_full_capacity(replace(release, passed=True), endpoint), ()
+
+
+def to_full_capacity(release: Release, endpoint: Endpoint) -> Release:
+    count = carried_count(release, endpoint)
+    return go(replace(release, wanted_count=count), Stage.FULL_CAPACITY, endpoint.now)
+
+
+def _foreign_weights(release: Release, endpoint: Endpoint) -> Release:
+    wanted = ", ".join(f"{k} {v:g}" for k, v in release.wanted_weights.items())
+    return hands_off(release, endpoint, f"weights {wanted}")
+
+
+def settled_bake(release: Release, observation: Observation) -> Move | None:
+    """Everything but a pass, which is None: a fail, a wait, a pause, or no answer in time."""
+    endpoint = observation.endpoint
+    step, shown = step_of(release), weight_shown(release)
     verdict = verdict_of(release, observation)
     if verdict.answer is Answer.FAIL:
-        failed = _end_step(release, "fail", verdict.text, endpoint.now)
-        reason = f"failed at {step.weight:g} %: {verdict.text}"
+        failed = end_step(release, "fail", verdict.text, endpoint.now)
+        reason = f"failed at {shown:g} %: {verdict.text}"
         return retreat(failed, ROLLED_BACK, reason, endpoint.now), ()
-    waiting = unless_steady(release, endpoint, transition_config(release))
+    waiting = unless_steady(release, endpoint, release.base)
     if waiting is not None:
         return waiting
+    if release.paused_at is not None:
+        return release, ()
     if verdict.answer is Answer.PASS:
-        passed = _end_step(release, "pass", verdict.text, endpoint.now)
-        if passed.step + 1 < len(manifest.release.steps):
-            return begin_step(passed, passed.step + 1, endpoint), ()
-        count = carried_count(passed, manifest, endpoint)
-        return go(replace(passed, wanted_count=count), Stage.FULL_CAPACITY, endpoint.now), ()
-    if endpoint.now - release.stage_since >= step.bake_max_seconds:
-        reason = f"no verdict within the longest bake at {step.weight:g} %: {verdict.text}"
-        ended = _end_step(release, INCONCLUSIVE, verdict.text, endpoint.now)
+        return None
+    if endpoint.now - release.stage_since < step.bake_max_seconds:
+        return release, ()
+    reason = f"no verdict within the longest bake at {shown:g} %: {verdict.text}"
+    ended = end_step(release, INCONCLUSIVE, verdict.text, endpoint.now)
+    if release.manifest.release.on_inconclusive != "hold":
         return retreat(ended, INCONCLUSIVE, reason, endpoint.now), ()
-    return release, ()
+    held = replace(ended, reason=reason, clean_since=None)
+    return go(held, Stage.HELD, endpoint.now).noted(endpoint.now, HELD, reason), ()
 
 
-def verdict_of(release: Release, observation: Observation) -> StepVerdict:
-    """The verdict on the step that bakes now."""
-    manifest = release.manifest
-    settings = manifest.release
-    alarms = {a.name: observation.alarms.get(a.name, "missing") for a in candidate_alarms(release)}
-    seconds = observation.endpoint.now - release.stage_since
-    step = settings.steps[release.step]
-    return judge_step(release.step, step, settings.gates, release.minutes, alarms, seconds)
-
-
-def _end_step(release: Release, verdict: str, text: str, now: float) -> Release:
-    step = release.manifest.release.steps[release.step]
-    seconds = now - release.step_since
-    minutes = [m for m in release.minutes if m.step == release.step]
-    data = {
-        "weight": step.weight,
-        "verdict": verdict,
-        "seconds": seconds,
-        "live": _totals(minutes, LIVE_VARIANT),
-        "candidate": _totals(minutes, CANDIDATE_VARIANT),
-    }
-    result = StepResult(step.weight, verdict, text, seconds)
-    return replace(release, steps=(*release.steps, result)).noted(now, "step", text, **data)
-
-
-def _totals(minutes: list[CountedMinute], variant: str) -> dict[str, float | None]:
-    counts = [m.live if variant == LIVE_VARIANT else m.candidate for m in minutes]
-    latencies = [c.p95_us for c in counts if c.p95_us is not None]
-    return {
-        "requests": sum(c.requests for c in counts),
-        "errors": sum(c.errors for c in counts),
-        "p95_us": median(latencies) if latencies else None,
-    }
+def held(release: Release, observation: Observation) -> Move:
+    """What serves goes on serving, until a person decides."""
+    endpoint = observation.endpoint
+    waiting = unless_steady(release, endpoint, release.base)
+    return (release, ()) if waiting is None else waiting
 
 
 def post_bake(release: Release, observation: Observation) -> Move:
+    """The new version alone: alarms, limits and hooks can still take it back."""
     endpoint = observation.endpoint
     settings = release.manifest.release
-    trouble = release.tripped or _landed_trouble(release, observation)
+    if release.is_scaling_removed:
+        return bring_back(release)
+    verdict = landed_verdict(release, observation)
+    trouble = release.tripped
+    if not trouble and verdict.answer is Answer.FAIL:
+        trouble = f"{verdict.text} after the swap"
     if trouble:
         return retreat(release, ROLLED_BACK, f"failed after the swap: {trouble}", endpoint.now), ()
-    waiting = unless_steady(release, endpoint, release.destination.endpoint_config_name)
+    waiting = unless_steady(release, endpoint, release.base)
     if waiting is not None:
         return waiting
     if endpoint.now - release.stage_since < settings.post_bake_seconds:
         return release, ()
-    ended = replace(release, ending=PROMOTED, reason="all gates passed")
+    if release.paused_at is not None:
+        return release, ()
+    is_shown = release.passed or bool(release.promote_now)
+    if not is_shown and verdict.answer is not Answer.PASS:
+        reason = f"no verdict on the new version: {verdict.text}"
+        return retreat(release, INCONCLUSIVE, reason, endpoint.now), ()
+    by = f"promoted by {release.promote_now}" if release.promote_now else "all gates passed"
+    ended = replace(release, ending=PROMOTED, reason=by)
     return go(ended, Stage.CLEANUP, endpoint.now), ()
-
-
-def _landed_trouble(release: Release, observation: Observation) -> str:
-    """Why the version that just took over must go back; empty where nothing is wrong."""
-    ringing = sorted(n for n, state in observation.alarms.items() if state == "ALARM")
-    if ringing:
-        return f"alarm {', '.join(ringing)} after the swap"
-    before = [m.live.p95_us for m in release.minutes if m.live.p95_us is not None]
-    if not before:
-        return ""
-    reference = replace(release.minutes[-1].live, p95_us=median(before))
-    landed = observation.series.get(LIVE_VARIANT, {})
-    minutes = [CountedMinute(at, release.step, 1.0, reference, m) for at, m in landed.items()]
-    for gate in release.manifest.release.gates:
-        if isinstance(gate, LatencyGate):
-            verdict = judge_latency(gate, minutes)
-            if verdict.answer is Answer.FAIL:
-                return f"after the swap: {verdict.text}"
-    return ""

@@ -8,12 +8,10 @@ is continued by the next one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from contracts.release_manifest import LIVE_VARIANT
-from release import baking, forward, retreat
+from release import baking, forward, mirror, requests, retreat, shift
 from release.actions import (
     Action,
     SetCapacity,
@@ -22,42 +20,87 @@ from release.actions import (
     describe,
     still_needed,
 )
-from release.counting import MINUTE, last_settled, unseen_minutes
 from release.gates import StepVerdict
-from release.observation import Endpoint, MetricQuery, Observation
-from release.stages import FORWARD, Move, Stage, candidate_alarms, go, landed_alarms
-from release.state import INCONCLUSIVE, ROLLED_BACK, Release
+from release.judging import landed_verdict, verdict_of
+from release.needs import Needs, needs
+from release.observation import IN_SERVICE, Endpoint, Observation
+from release.stages import FORWARD, Move, Stage, go
+from release.state import INCONCLUSIVE, Release
+
+__all__ = ["Needs", "aborted", "advance", "executed", "needs", "refused", "resumed", "verdict"]
+
+# Dates of answers have whole seconds, and servers differ by a few.
+CLOCK_TOLERANCE_SECONDS = 5.0
 
 STAGES: dict[Stage, Callable[[Release, Observation], Move]] = {
     Stage.PREPARE: forward.prepare,
     Stage.ENTER: forward.enter,
+    Stage.MIRROR: mirror.mirror,
+    Stage.LEAVE: mirror.leave,
     Stage.CAPACITY: forward.capacity,
     Stage.WEIGHT: forward.weight,
     Stage.BAKE: baking.bake,
     Stage.FULL_CAPACITY: forward.full_capacity,
     Stage.SWAP: forward.swap,
+    Stage.SHIFT: shift.shift,
     Stage.POST_BAKE: baking.post_bake,
+    Stage.HELD: baking.held,
     Stage.ZERO: retreat.zero,
+    Stage.REFILL: retreat.refill,
     Stage.BACK: retreat.back,
     Stage.RESTORE: retreat.restore,
     Stage.CLEANUP: retreat.cleanup,
 }
+aborted = requests.aborted
 
 
 def advance(release: Release, observation: Observation) -> Move:
     """What follows from what is seen: the release to save, then the actions to execute."""
     if release.pending:
         raise AssertionError("pending actions are executed or refused before the next advance")
+    endpoint, request = observation.endpoint, observation.request
+    release = _with_answers(_on_time(release, endpoint.now), observation)
+    if request is not None and requests.is_open(release, request):
+        release = requests.applied(release, request, endpoint)
     actions: tuple[Action, ...] = ()
     while release.outcome is None and not actions:
-        before = release
-        release, actions = STAGES[Stage(release.stage)](release, observation)
-        if release == before:
+        before = requests.skipped_ahead(release, endpoint)
+        release, actions = STAGES[Stage(before.stage)](before, observation)
+        if actions and release.paused_at is not None and Stage(before.stage) in FORWARD:
+            return before, ()
+        if release is before or release == before:
             break
     if any(isinstance(a, UpdateEndpoint | SetWeights | SetCapacity) for a in actions):
-        endpoint = observation.endpoint
         release = replace(release, issued_at=endpoint.now, modified=endpoint.last_modified)
-    return replace(release, pending=actions), actions
+    return replace(release, pending=actions) if actions else release, actions
+
+
+def _on_time(release: Release, now: float) -> Release:
+    """A clock that went back takes the times of the stage with it: nothing waits for its return."""
+    last = max(release.stage_since, release.issued_at)
+    if now >= last - CLOCK_TOLERANCE_SECONDS:
+        return release
+    back = last - now
+    changed = replace(
+        release,
+        stage_since=min(now, release.stage_since),
+        step_since=min(now, release.step_since),
+        issued_at=min(now, release.issued_at),
+        paused_at=None if release.paused_at is None else min(now, release.paused_at),
+        published_at=None,
+        clean_since=None,
+        first_traffic_at=None if release.first_traffic_at is None else now,
+    )
+    return changed.noted(now, "clock", f"the clock went back by {back:.0f} s", seconds=back)
+
+
+def _with_answers(release: Release, observation: Observation) -> Release:
+    """Remember what hooks said, and the bins that predictions are counted in."""
+    if observation.hooks:
+        release = replace(release, hooks=release.hooks | observation.hooks)
+    if observation.bins is not None and observation.bins != release.bins:
+        release = replace(release, bins=observation.bins)
+    return release
 
 
 def executed(release: Release) -> Release:
@@ -68,6 +111,8 @@ def executed(release: Release) -> Release:
 def resumed(release: Release, endpoint: Endpoint) -> Release:
     """Another controller takes over: of the pending actions, those that were not executed."""
     pending = tuple(a for a in release.pending if still_needed(a, endpoint))
+    if release.stage == Stage.SHIFT and _may_have_shifted(release, pending, endpoint):
+        pending, release = (), replace(release, uncertain=True)
     was_done = bool(release.pending) and not pending
     release = executed(release) if was_done else replace(release, pending=pending)
     if pending:
@@ -76,58 +121,51 @@ def resumed(release: Release, endpoint: Endpoint) -> Release:
     return release.noted(endpoint.now, "continued", text, pending=[describe(a) for a in pending])
 
 
+def _may_have_shifted(release: Release, pending: tuple[Action, ...], endpoint: Endpoint) -> bool:
+    """Whether a shift that shows no trace was perhaps issued, and taken back by SageMaker since.
+
+    A version that was rolled back once is not given traffic again because a driver died.
+    """
+    is_changed = endpoint.last_modified != release.modified and endpoint.status == IN_SERVICE
+    return is_changed and any(isinstance(a, UpdateEndpoint) for a in pending)
+
+
 def refused(release: Release, action: Action, message: str, now: float) -> Release:
     """AWS refused a pending action: end safely, or go on where the way back is at stake."""
     reason = f"AWS refused to {describe(action)}: {message}"
+    rest = release.pending[release.pending.index(action) + 1 :]
     release = replace(release, pending=()).noted(now, "refused", reason)
     stage = Stage(release.stage)
-    if stage in (Stage.PREPARE, Stage.ENTER):
-        ended = replace(release, ending=INCONCLUSIVE, reason=reason)
-        return go(ended, Stage.CLEANUP, now)
+    if stage is Stage.SHIFT and release.issued:
+        # Only the verdict is published there; the next look tries again.
+        return replace(release, published_at=now)
     if stage in FORWARD:
         return retreat.retreat(release, INCONCLUSIVE, reason, now)
     if stage is Stage.CLEANUP:
-        return replace(release, issued=True)
+        return _refused_at_the_end(release, rest)
+    if stage is Stage.REFILL:
+        return go(release, Stage.BACK, now)
     if release.attempts < retreat.MAX_ATTEMPTS or stage is Stage.ZERO:
         return release
     ended = replace(release, ending=INCONCLUSIVE, reason=f"{release.reason}; {reason}".strip("; "))
     return go(ended, Stage.CLEANUP, now)
 
 
+def _refused_at_the_end(release: Release, rest: tuple[Action, ...]) -> Release:
+    """All is tried a few times; then what is refused stays, and the rest is still done."""
+    if release.attempts < retreat.MAX_ATTEMPTS:
+        return replace(release, attempts=release.attempts + 1)
+    return replace(release, pending=rest) if rest else replace(release, issued=True)
+
+
 def abort(release: Release, reason: str, now: float) -> Release:
-    """A person ends the release: everything back, unless it is on its way back already."""
-    if Stage(release.stage) not in FORWARD:
-        return release
-    return retreat.retreat(replace(release, pending=()), ROLLED_BACK, reason, now)
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the stage wants to know beside the endpoint itself."""
-
-    metrics: MetricQuery | None = None
-    alarms: tuple[str, ...] = ()
-
-
-def needs(release: Release, endpoint: Endpoint) -> Needs:
-    manifest = release.manifest
-    candidate = tuple(a.name for a in candidate_alarms(release))
-    landed = tuple(a.name for a in landed_alarms(release))
-    match Stage(release.stage):
-        case Stage.BAKE:
-            return Needs(unseen_minutes(release, endpoint), candidate)
-        case Stage.SWAP:
-            return Needs(None, (*candidate, *landed))
-        case Stage.POST_BAKE:
-            config = release.destination.endpoint_config_name
-            since = math.ceil(release.stage_since / MINUTE) * MINUTE
-            until = last_settled(manifest, endpoint.now)
-            query = MetricQuery(config, (LIVE_VARIANT,), since, until)
-            return Needs(query if until >= since else None, landed)
-        case _:
-            return Needs()
+    """`slipway rollback` ends a release that was stopped."""
+    still = replace(release, pending=()) if Stage(release.stage) in FORWARD else release
+    return aborted(still, reason, now)
 
 
 def verdict(release: Release, observation: Observation) -> StepVerdict:
-    """The verdict so far on the step that bakes now."""
-    return baking.verdict_of(release, observation)
+    """The verdict so far on what is compared now, or on the new version alone."""
+    if release.stage == Stage.POST_BAKE:
+        return landed_verdict(release, observation)
+    return verdict_of(release, observation)

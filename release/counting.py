@@ -1,17 +1,34 @@
-"""Which minutes of traffic count: wholly at one weight, settled, after the warm-up, each once."""
+"""Which minutes of traffic count: wholly at one share, settled, after the warm-up, each once.
+
+A minute may come late, and what was read may be revised: the youngest ones are read again whenever
+a new one is due.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, ReleaseManifest
+from contracts.release_manifest import (
+    LIVE_VARIANT,
+    BlueGreen,
+    LatencyGate,
+    LimitGate,
+    ReleaseManifest,
+    Rolling,
+)
 from release.gates import CountedMinute
-from release.observation import Endpoint, MetricQuery, Observation
-from release.stages import transition_config
-from release.state import Release
+from release.observation import CaptureQuery, Endpoint, MetricQuery, Observation
+from release.phases import candidate_variant, phase_of, step_of
+from release.stages import Stage, transition_config
+from release.state import PairMinute, Release, Stretch
 
 MINUTE = 60.0
+# The Date of an answer has whole seconds, so what it dates may be up to one second younger.
+DATE_RESOLUTION_SECONDS = 1.0
+# How far back a revision is looked for.
+REVISED_SECONDS = 15 * MINUTE
+CANDIDATE = "candidate"
 
 
 def last_settled(manifest: ReleaseManifest, now: float) -> float:
@@ -27,37 +44,126 @@ def first_counting(release: Release) -> float | None:
     return math.ceil(max(release.clean_since, warm) / MINUTE) * MINUTE
 
 
-def unseen_minutes(release: Release, endpoint: Endpoint) -> MetricQuery | None:
-    """The minutes to ask for: those that count and were not answered yet."""
+def stretches(release: Release) -> tuple[Stretch, ...]:
+    """The times whose minutes count, warm-up left out."""
+    if release.stage == Stage.SHIFT:
+        warm_up = release.manifest.release.warm_up_seconds
+        # Every share brings instances that are cold.
+        return tuple(replace(s, start=s.start + warm_up) for s in release.stretches)
     first = first_counting(release)
-    last = last_settled(release.manifest, endpoint.now)
-    if first is None or last < first:
-        return None
+    if first is None:
+        return ()
+    return (Stretch(first, None, step_of(release).weight / 100, 0),)
+
+
+def minutes_of(stretch: Stretch, last: float) -> tuple[float, float] | None:
+    """The starts of its first and last whole settled minute."""
+    first = math.ceil(stretch.start / MINUTE) * MINUTE
+    if stretch.end is not None:
+        last = min(last, math.floor(stretch.end / MINUTE) * MINUTE - MINUTE)
+    return None if last < first else (first, last)
+
+
+def wanted(release: Release, endpoint: Endpoint) -> tuple[float, float] | None:
+    """First and last minute to ask for; None while all that are due have been seen."""
     seen = {m.start for m in release.minutes}
-    wanted = int((last - first) / MINUTE) + 1
-    unseen = [s for i in range(wanted) if (s := first + i * MINUTE) not in seen]
+    settled = last_settled(release.manifest, endpoint.now)
+    spans = [s for s in (minutes_of(t, settled) for t in stretches(release)) if s is not None]
+    unseen = [
+        first + i * MINUTE
+        for first, last in spans
+        for i in range(int((last - first) / MINUTE) + 1)
+        if first + i * MINUTE not in seen
+    ]
     if not unseen:
         return None
-    variants = (LIVE_VARIANT, CANDIDATE_VARIANT)
-    return MetricQuery(transition_config(release), variants, unseen[0], last)
+    begin, end = min(s[0] for s in spans), max(s[1] for s in spans)
+    return max(begin, min(*unseen, end - REVISED_SECONDS)), end
+
+
+def queries(release: Release, endpoint: Endpoint) -> tuple[MetricQuery, ...]:
+    """What to ask CloudWatch in a stage that compares."""
+    span = wanted(release, endpoint)
+    if span is None:
+        return ()
+    over = slow_limit(release)
+    phase = phase_of(release)
+    if isinstance(phase, BlueGreen | Rolling):
+        target = release.destination.endpoint_config_name
+        return (
+            MetricQuery(release.before.config.name, (LIVE_VARIANT,), *span, "", over),
+            MetricQuery(target, (LIVE_VARIANT,), *span, CANDIDATE, over),
+        )
+    config = transition_config(release)
+    return (
+        MetricQuery(config, (LIVE_VARIANT,), *span, "", over),
+        MetricQuery(config, (candidate_variant(phase),), *span, CANDIDATE, over),
+    )
+
+
+def capture_query(
+    release: Release, asked: tuple[MetricQuery, ...], *, pairs: bool
+) -> CaptureQuery | None:
+    """The captured answers of the same minutes as ``asked``."""
+    if not asked:
+        return None
+    sources = {q.alias or q.variants[0]: q.variants[0] for q in asked}
+    return CaptureQuery(sources, asked[0].since, asked[0].until, release.bins, pairs)
+
+
+def slow_limit(release: Release) -> float | None:
+    """Microseconds above which an answer counts as slow: the first gate's that says so."""
+    for gate in release.manifest.release.gates:
+        if isinstance(gate, LatencyGate | LimitGate) and gate.over_us is not None:
+            return gate.over_us
+    return None
 
 
 def with_minutes(release: Release, observation: Observation) -> Release:
-    """Add the minutes that count and in which both variants answered; each once."""
-    first = first_counting(release)
-    if first is None:
+    """Add the minutes that count and in which both variants answered; revise those that changed."""
+    live = observation.series.get(LIVE_VARIANT)
+    candidate = observation.series.get(CANDIDATE)
+    if observation.pairs:
+        release = _with_pairs(release, observation)
+    if not live or not candidate:
         return release
-    last = last_settled(release.manifest, observation.endpoint.now)
-    live = observation.series.get(LIVE_VARIANT, {})
-    candidate = observation.series.get(CANDIDATE_VARIANT, {})
-    seen = {m.start for m in release.minutes}
-    share = release.manifest.release.steps[release.step].weight / 100
-    new = tuple(
-        CountedMinute(start, release.step, share, live[start], candidate[start])
-        for start in sorted(live.keys() & candidate.keys())
-        if first <= start <= last
-        and start not in seen
-        and live[start].requests
-        and candidate[start].requests
-    )
-    return replace(release, minutes=release.minutes + new) if new else release
+    settled = last_settled(release.manifest, observation.endpoint.now)
+    known = {m.start: m for m in release.minutes}
+    changed: dict[float, CountedMinute] = {}
+    for stretch in stretches(release):
+        span = minutes_of(stretch, settled)
+        if span is None:
+            continue
+        for start in live.keys() & candidate.keys():
+            if not span[0] <= start <= span[1]:
+                continue
+            if not live[start].requests or not candidate[start].requests:
+                continue
+            minute = CountedMinute(
+                start, release.step, stretch.share, live[start], candidate[start]
+            )
+            before = known.get(start)
+            if before is None or (before.step == release.step and before != minute):
+                changed[start] = minute
+    if not changed:
+        return release
+    revised = sorted(changed.keys() & known.keys())
+    if revised:
+        text = f"{len(revised)} counted minute{'s' if len(revised) > 1 else ''} revised"
+        data = {f"{s:.0f}": [_counts(known[s]), _counts(changed[s])] for s in revised}
+        release = release.noted(observation.endpoint.now, "revised", text, minutes=data)
+    merged = known | changed
+    return replace(release, minutes=tuple(merged[s] for s in sorted(merged)))
+
+
+def _counts(minute: CountedMinute) -> list[int]:
+    live, candidate = minute.live, minute.candidate
+    return [live.requests, live.errors, candidate.requests, candidate.errors]
+
+
+def _with_pairs(release: Release, observation: Observation) -> Release:
+    known = {p.start: p for p in release.pairs}
+    merged = known | {s: PairMinute(s, p) for s, p in observation.pairs.items()}
+    if merged == known:
+        return release
+    return replace(release, pairs=tuple(merged[s] for s in sorted(merged)))

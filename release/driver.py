@@ -12,8 +12,8 @@ from contracts.release_manifest import ReleaseManifest
 from release import collect
 from release.aws import AwsCloud, Cloud, client
 from release.evidence import ReleaseResult
-from release.loop import Driver
-from release.progress import LOCAL_PACE, Event, Observer, Pace
+from release.loop import Driver, DriverOptions
+from release.progress import LOCAL_PACE, NOBODY, Collaborators, Event, Observer, Pace
 from release.store import History, S3History
 
 __all__ = ["LOCAL_PACE", "Event", "Observer", "Pace", "interruptible", "run", "run_rollback"]
@@ -28,6 +28,7 @@ def run(
     pace: Pace | None = None,
     stop: threading.Event | None = None,
     retry: bool = False,
+    beside: Collaborators = NOBODY,
 ) -> ReleaseResult:
     """Release what ``manifest`` stages, or continue the release that runs on its endpoint.
 
@@ -35,7 +36,7 @@ def run(
         ReleaseError: it cannot begin; nothing was moved.
         InterruptedReleaseError: ``stop`` was set; the release waits where it stands.
     """
-    return _driver(manifest, cloud, history, observer, pace, stop).release(retry=retry)
+    return _driver(manifest, cloud, history, observer, pace, stop, beside).release(retry=retry)
 
 
 def run_rollback(
@@ -47,9 +48,10 @@ def run_rollback(
     observer: Observer | None = None,
     pace: Pace | None = None,
     stop: threading.Event | None = None,
+    beside: Collaborators = NOBODY,
 ) -> ReleaseResult:
     """Back to the previous good version, or ``to``; a release that was stopped is undone first."""
-    return _driver(manifest, cloud, history, observer, pace, stop).rollback(to)
+    return _driver(manifest, cloud, history, observer, pace, stop, beside).rollback(to)
 
 
 def _driver(
@@ -59,6 +61,7 @@ def _driver(
     observer: Observer | None,
     pace: Pace | None,
     stop: threading.Event | None,
+    beside: Collaborators,
 ) -> Driver:
     region = manifest.region
     if history is None:
@@ -67,15 +70,14 @@ def _driver(
     if cloud is None:
         cloud = AwsCloud(region)
     collector = collect.collector(cloud) if isinstance(cloud, AwsCloud) else collect.nothing
-    return Driver(
-        manifest,
-        cloud,
-        history,
+    options = DriverOptions(
         observer or (lambda _event: None),
         pace or Pace(),
         stop or threading.Event(),
         collector,
+        beside,
     )
+    return Driver(manifest, cloud, history, options)
 
 
 @contextmanager

@@ -21,6 +21,10 @@ class RejectedError(ReleaseError):
     """The staged content was rolled back before."""
 
 
+class FrozenError(ReleaseError):
+    """Releases of the stack are frozen for now."""
+
+
 class PlanError(ReleaseError):
     """The plan has findings that AWS would refuse, or that no gate could decide."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from contracts.canonical import pretty_json
 from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
-from release.observation import Series
+from release.details import details
+from release.observation import Config, Series
 from release.records import encode
-from release.state import INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
+from release.state import COMPARED, HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
 SCHEMA_VERSION = 1
-EXIT_CODES = {PROMOTED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3}
+EXIT_CODES = {PROMOTED: 0, COMPARED: 0, ROLLED_BACK: 2, INCONCLUSIVE: 3, HELD: 3}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ class ReleaseResult:
         return asdict(self)
 
 
+def result_of(told: dict[str, Any]) -> ReleaseResult:
+    """The result as the evidence tells it."""
+    names = {f.name for f in fields(ReleaseResult)} - {"steps"}
+    steps = tuple(
+        StepSummary(float(s["weight"]), str(s["verdict"]), float(s["seconds"]))
+        for s in told["steps"]
+    )
+    return ReleaseResult(steps=steps, **{name: told[name] for name in names})
+
+
 def summarize(release: Release, series: Series) -> ReleaseResult:
     """The result; ``series`` has every minute of the transition, counted by gates or not."""
     candidate = series.get(CANDIDATE_VARIANT, {})
@@ -86,8 +97,13 @@ def _seconds_to_zero(release: Release, series: Series) -> float | None:
     return max(0.0, release.zero_weight_at - first)
 
 
-def evidence(release: Release, series: Series, config_after: str) -> str:
-    """The evidence as JSON text: who, what, every minute, every verdict, and the end."""
+def evidence(
+    release: Release, series: Series, config_after: str, after: Config | None = None
+) -> str:
+    """The evidence as JSON text: who, what, every minute, every verdict, and the end.
+
+    ``after`` is the configuration named ``config_after``, where it was read.
+    """
     return pretty_json(
         {
             "schema_version": SCHEMA_VERSION,
@@ -103,6 +119,7 @@ def evidence(release: Release, series: Series, config_after: str) -> str:
             "verdicts": [encode(step) for step in release.steps],
             "counted_minutes": [encode(minute) for minute in release.minutes],
             "timeline": timeline(release, series),
+            **details(release, after),
             "log": [encode(entry) for entry in release.log],
             "manifest": release.manifest.to_dict(),
         }

@@ -13,6 +13,7 @@ UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 # AWS or we are at work and it ends by itself (facts 3.3).
 BUSY_STATUSES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 MISSING = "Missing"
+BAKING = "Baking"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,26 @@ class Variant:
     desired_weight: float
     current_count: int
     desired_count: int
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A guardrail deployment under way, as PendingDeploymentSummary has it (facts 3.3).
+
+    ``status`` is the new variant's, ``since`` when it began, ``seconds`` how long a bake lasts.
+    ``active`` of ``total`` new instances take traffic, as large a share of it as they are.
+    """
+
+    status: str
+    since: float
+    seconds: float
+    active: int
+    total: int
+    is_full: bool
+
+    @property
+    def is_baking(self) -> bool:
+        return self.status == BAKING
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,10 @@ class Endpoint:
     variants: tuple[Variant, ...] = ()
     pending_config: str | None = None
     failure_reason: str = ""
+    shadows: tuple[Variant, ...] = ()
+    deployment: Deployment | None = None
+    # What is told of configurations that the running release does not know.
+    remarks: str = ""
 
     def variant(self, name: str) -> Variant | None:
         return next((v for v in self.variants if v.name == name), None)
@@ -86,21 +111,98 @@ class Minute:
 
 @dataclass(frozen=True)
 class MetricQuery:
-    """Which minutes are wanted: those starting in ``since`` … ``until``, of these variants."""
+    """Which minutes are wanted: those starting in ``since`` … ``until``, of these variants.
+
+    ``alias`` names the series of the only variant. ``over_us``: answers slower than it are counted.
+    """
 
     config: str
     variants: tuple[str, ...]
     since: float
     until: float
+    alias: str = ""
+    over_us: float | None = None
 
 
 Series = dict[str, dict[float, VariantMinute]]
 
 
 @dataclass(frozen=True)
+class HookAnswer:
+    """What a user's hook said: pass, fail or not_enough_data; ``at`` in the release clock."""
+
+    answer: str
+    text: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Captured answers of one minute that belong together, live's and its shadow's."""
+
+    agree: int
+    differ: int
+
+
+@dataclass(frozen=True)
+class CaptureQuery:
+    """Which captured answers are wanted: as :class:`MetricQuery`, for all ``sources``.
+
+    ``sources``: variant in the endpoint by the name of its series (live, candidate). ``bins``: what
+    a reader chose before and gave back, None at first; ``pairs``: whether pairs are wanted.
+    """
+
+    sources: dict[str, str]
+    since: float
+    until: float
+    bins: Any
+    pairs: bool
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Counts by series, minute and bin; pairs by minute. ``bins`` is JSON-ready, and kept."""
+
+    predictions: dict[str, dict[float, tuple[int, ...]]]
+    bins: Any = None
+    pairs: dict[float, Pairs] = field(default_factory=dict[float, Pairs])
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScalingTarget:
+    """The scalable target of a variant, exactly: what it takes to register it again (facts 6).
+
+    ``policies`` and ``scheduled`` are the inputs of PutScalingPolicy and PutScheduledAction.
+    """
+
+    min_capacity: int
+    max_capacity: int
+    suspended: dict[str, bool]
+    policies: tuple[dict[str, Any], ...] = ()
+    scheduled: tuple[dict[str, Any], ...] = ()
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Request:
+    """A person's word to a running release, applied once: pause, resume, abort or promote-now."""
+
+    id: str
+    kind: str
+    release_id: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True)
 class Observation:
-    """All that one call of ``advance`` is told; ``series`` answers the stage's metric query."""
+    """All that one call of ``advance`` is told; ``series`` answers the stage's metric queries."""
 
     endpoint: Endpoint
     series: Series = field(default_factory=dict[str, dict[float, VariantMinute]])
     alarms: dict[str, str] = field(default_factory=dict[str, str])
+    hooks: dict[str, HookAnswer] = field(default_factory=dict[str, HookAnswer])
+    pairs: dict[float, Pairs] = field(default_factory=dict[float, Pairs])
+    bins: Any = None
+    request: Request | None = None

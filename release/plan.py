@@ -11,11 +11,8 @@ from release.lint import ERROR, Finding, find
 from release.lint.capacity import extra_instances, live_count
 from release.stage_plans import Circumstances, Span, StagePlan, stages, total
 from release.start import Snapshot, good_of_live
-from release.state import EndpointState
+from release.state import USUAL_TURNOVER_SECONDS, EndpointState
 from release.survey import Quota, Survey, Traffic
-
-# Measured at the last release where there was one; else what AWS usually takes for a fleet.
-USUAL_TURNOVER_SECONDS = 420.0
 
 
 @dataclass(frozen=True)

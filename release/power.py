@@ -1,7 +1,7 @@
 """What the gates will be able to tell at a given traffic, before any of it has come.
 
-The gates' own e-values at the counts that are to be expected of a candidate as good as live; with
-``SURE_SIGMAS`` more bad requests than expected, so that about 99 of 100 such candidates pass.
+The gates' own evidence at the counts that are to be expected of a candidate as good as live; with
+``SURE_SIGMAS`` of bad luck, so that about 99 of 100 such candidates pass.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.release_manifest import Tolerance
-from release.gates import BETS, PASS_AT, PASS_RATIOS
+from contracts.release_manifest import Step, Tolerance
+from release.gates import PASS_AT, requests_to_pass
+from release.gates.power import log_pass
 
 SURE_SIGMAS = 2.5
-MOST_REQUESTS = 1 << 40
-_PRECISION = 0.005
+# The requests of a minute do not come at exactly the configured share: so many more make up for it.
+_UNEVEN = 1.1
+_PRECISION = 0.01
 
 
 @dataclass(frozen=True)
@@ -26,108 +28,54 @@ class Excluded:
     points: float | None
 
 
-def log_pass(
-    tolerance: Tolerance, share: float, requests: float, rate: float, sigmas: float = 0.0
-) -> float:
-    """log of the pass e-value to be expected after ``requests`` to both variants.
+def requests_needed(
+    tolerance: Tolerance, share: float, rate: float, sigmas: float = 0.0
+) -> int | None:
+    """Requests to both variants until the tolerance is excluded; None where no number is enough.
 
     Args:
         share: the candidate's share of the requests, a fraction.
         rate: the share of bad requests of both variants, a fraction.
-        sigmas: by how many standard deviations the candidate's bad requests exceed their share.
+        sigmas: how unlucky the candidate is, in standard deviations.
     """
-    relative = _log_ratio(tolerance.ratio, share, requests, rate, sigmas)
-    absolute = _log_points(tolerance.points / 100, share, requests, rate, sigmas)
-    return _log_mean([relative, absolute])
+    needed = requests_to_pass(share, _step(tolerance), rate, sigmas)
+    return math.ceil(needed * _UNEVEN) if needed is not None and sigmas else needed
 
 
-def requests_needed(
-    tolerance: Tolerance, share: float, rate: float, sigmas: float = 0.0
-) -> int | None:
-    """Requests to both variants until the tolerance is excluded; None where no number is enough."""
-    goal = math.log(PASS_AT)
-
-    def passes(requests: int) -> bool:
-        return log_pass(tolerance, share, requests, rate, sigmas) >= goal
-
-    return _smallest(passes)
+def passes(
+    tolerance: Tolerance, share: float, requests: float, rate: float, sigmas: float = 0.0
+) -> bool:
+    """Whether the tolerance is excluded after ``requests`` to both variants."""
+    if requests < 1:
+        return False
+    counted = int(requests / _UNEVEN if sigmas else requests)
+    evidence = log_pass(max(1, counted), share, _step(tolerance), rate, sigmas)
+    return evidence >= math.log(PASS_AT)
 
 
 def excluded(share: float, requests: float, rate: float) -> Excluded:
-    """What each half of the pass rule excludes alone after ``requests`` to both variants."""
-    goal = math.log(2 * PASS_AT - 1)
+    """What each half of the tolerance could be, alone, after ``requests`` to both variants."""
 
     def by_ratio(ratio: float) -> bool:
-        return _log_ratio(ratio, share, requests, rate, SURE_SIGMAS) >= goal
+        return passes(Tolerance(ratio, 0.0), share, requests, rate, SURE_SIGMAS)
 
     def by_points(points: float) -> bool:
-        return _log_points(points / 100, share, requests, rate, SURE_SIGMAS) >= goal
+        return passes(Tolerance(1.0, points), share, requests, rate, SURE_SIGMAS)
 
     return Excluded(_least(by_ratio, 1.01, 1000.0), _least(by_points, 0.001, 100.0))
 
 
-def _bad(share: float, requests: float, rate: float, sigmas: float) -> tuple[float, float]:
-    """Bad requests of candidate and live; those of both together are as expected."""
-    bad = requests * rate
-    of_candidate = bad * share + sigmas * math.sqrt(bad * share * (1 - share))
-    of_candidate = min(bad, of_candidate)
-    return of_candidate, bad - of_candidate
+def _step(tolerance: Tolerance) -> Step:
+    return Step(50.0, tolerance, 0.0, math.inf)
 
 
-def _log_ratio(ratio: float, share: float, requests: float, rate: float, sigmas: float) -> float:
-    of_candidate, of_live = _bad(share, requests, rate, sigmas)
-
-    def probability(r: float) -> float:
-        return share * r / (share * r + 1 - share)
-
-    null = probability(ratio)
-    return _log_mean(
-        [
-            of_candidate * math.log(p / null) + of_live * math.log((1 - p) / (1 - null))
-            for p in (probability(r * ratio) for r in PASS_RATIOS)
-        ]
-    )
-
-
-def _log_points(points: float, share: float, requests: float, rate: float, sigmas: float) -> float:
-    of_candidate, of_live = _bad(share, requests, rate, sigmas)
-    good = requests - of_candidate - of_live
-    logs: list[float] = []
-    for bet in BETS:
-        stake = bet * share
-        logs.append(
-            of_candidate * math.log1p(stake * (points - 1 / share))
-            + of_live * math.log1p(stake * (points + 1 / (1 - share)))
-            + good * math.log1p(stake * points)
-        )
-    return _log_mean(logs)
-
-
-def _smallest(passes: Callable[[int], bool]) -> int | None:
-    high = 1
-    while not passes(high):
-        high *= 2
-        if high > MOST_REQUESTS:
-            return None
-    low = high // 2
-    while high - low > max(1, high // 200):
-        middle = (low + high) // 2
-        low, high = (low, middle) if passes(middle) else (middle, high)
-    return high
-
-
-def _least(passes: Callable[[float], bool], low: float, high: float) -> float | None:
-    """The least value that passes, on a log scale."""
-    if not passes(high):
+def _least(is_enough: Callable[[float], bool], low: float, high: float) -> float | None:
+    """The least value that is enough, on a log scale."""
+    if not is_enough(high):
         return None
-    if passes(low):
+    if is_enough(low):
         return low
     while high / low > 1 + _PRECISION:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if passes(middle) else (middle, high)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
     return high
-
-
-def _log_mean(logs: list[float]) -> float:
-    top = max(logs)
-    return top + math.log(sum(math.exp(x - top) for x in logs) / len(logs))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from contracts.release_manifest import HookGate
+from release.observation import Captured, CaptureQuery, HookAnswer
+from release.state import Release
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,50 @@ class Event:
 
 
 Observer = Callable[[Event], None]
+
+
+class Told(Protocol):
+    """How many events of a release the world was told; ``problem`` says why no more."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def problem(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ToldAll:
+    count: int
+    problem: str = ""
+
+
+def _no_answers(_release: Release, _hooks: tuple[HookGate, ...], _now: float) -> HookAnswers:
+    return {}
+
+
+def _no_captures(_release: Release, _query: CaptureQuery) -> Captured | None:
+    return None
+
+
+def _tell_nobody(_release: Release, told: int) -> Told:
+    return ToldAll(told)
+
+
+HookAnswers = dict[str, HookAnswer]
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """Whom a driver asks and tells beside AWS's control plane; by default nobody.
+
+    ``ask_hooks`` gets the hooks that are due and the release clock. ``read_captures`` answers None
+    where it knows nothing. ``announce`` tells the events of a release from number ``told`` on.
+    None of them may raise, but AwsError, which is taken for no answer.
+    """
+
+    ask_hooks: Callable[[Release, tuple[HookGate, ...], float], HookAnswers] = _no_answers
+    read_captures: Callable[[Release, CaptureQuery], Captured | None] = _no_captures
+    announce: Callable[[Release, int], Told] = _tell_nobody
+
+
+NOBODY = Collaborators()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.release_manifest import CANDIDATE_VARIANT
+from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
 from release.actions import (
     Action,
     CreateConfig,
     DeleteAlarms,
     DeleteConfig,
-    SetScaling,
+    SetCapacity,
     SetWeights,
     UpdateEndpoint,
 )
+from release.capacity import carried_count
 from release.observation import (
     BUSY_STATUSES,
     IN_SERVICE,
@@ -21,21 +22,24 @@ from release.observation import (
     Endpoint,
     Observation,
 )
+from release.scaling import at_the_end, make_way
 from release.stages import (
     TAG_RELEASE,
     Move,
     Progress,
     Stage,
-    candidate_alarms,
+    alarm_names,
     go,
     is_unseen,
-    landed_alarms,
-    transition_config,
+    known_configs,
+    own_configs,
     update_progress,
 )
 from release.state import INCONCLUSIVE, ROLLBACK, ROLLED_BACK, Release
 
 MAX_ATTEMPTS = 3
+# The candidate has no traffic any more; what live lacks is not waited for longer than this.
+REFILL_LIMIT_SECONDS = 900.0
 
 
 def retreat(release: Release, ending: str, reason: str, now: float) -> Release:
@@ -48,10 +52,11 @@ def hands_off(release: Release, endpoint: Endpoint, expected: str) -> Release:
     """Someone else changed the endpoint: touch it no more, say what was seen."""
     pending = f", updating to {endpoint.pending_config}" if endpoint.pending_config else ""
     weights = ", ".join(f"{v.name} {v.desired_weight:g}" for v in endpoint.variants)
+    remarks = f"; {endpoint.remarks}" if endpoint.remarks else ""
     reason = (
         f"the endpoint was changed by someone else: expected {expected}, found status "
         f"{endpoint.status} with configuration {endpoint.config_name or 'none'}{pending} "
-        f"(weights: {weights or 'none'}); nothing more was changed"
+        f"(weights: {weights or 'none'}{remarks}); nothing more was changed"
     )
     changed = replace(release, ending=INCONCLUSIVE, reason=reason, clean_since=None)
     return go(changed, Stage.CLEANUP, endpoint.now).noted(
@@ -62,11 +67,7 @@ def hands_off(release: Release, endpoint: Endpoint, expected: str) -> Release:
 def zero(release: Release, observation: Observation) -> Move:
     """Take the candidate out of the traffic: instant, unlike any update."""
     endpoint = observation.endpoint
-    known = (
-        release.before.config.name,
-        transition_config(release),
-        release.destination.endpoint_config_name,
-    )
+    known = known_configs(release)
     is_ours = endpoint.config_name in known and endpoint.pending_config in (None, *known)
     if not is_ours or endpoint.status not in (IN_SERVICE, UPDATE_ROLLBACK_FAILED, *BUSY_STATUSES):
         return hands_off(release, endpoint, "one of this release's configurations"), ()
@@ -78,10 +79,12 @@ def zero(release: Release, observation: Observation) -> Move:
     if endpoint.status != IN_SERVICE or candidate is None:
         return go(release, Stage.BACK, endpoint.now), ()
     if candidate.desired_weight == 0 and candidate.current_weight == 0:
-        done = replace(release, zero_weight_at=endpoint.now).noted(
-            endpoint.now, "zero", "candidate at weight 0: live serves everything"
-        )
-        return go(done, Stage.BACK, endpoint.now), ()
+        done = replace(
+            release,
+            zero_weight_at=endpoint.now,
+            wanted_count=carried_count(release, endpoint),
+        ).noted(endpoint.now, "zero", "candidate at weight 0: live serves everything")
+        return go(done, Stage.REFILL, endpoint.now), ()
     if is_unseen(release, endpoint):
         return release, ()
     if release.attempts >= MAX_ATTEMPTS:
@@ -89,20 +92,40 @@ def zero(release: Release, observation: Observation) -> Move:
     return _again(release), (SetWeights({CANDIDATE_VARIANT: 0.0}),)
 
 
+def refill(release: Release, observation: Observation) -> Move:
+    """Live gets the instances that all of the traffic needs, before it is updated once more.
+
+    While it shared the traffic, scaling saw its part only; no update lets it scale.
+    """
+    endpoint = observation.endpoint
+    if endpoint.config_name not in known_configs(release):
+        return hands_off(release, endpoint, "one of this release's configurations"), ()
+    if endpoint.status in BUSY_STATUSES:
+        return release, ()
+    live = endpoint.variant(LIVE_VARIANT)
+    is_enough = live is None or live.desired_count >= release.wanted_count
+    is_late = endpoint.now - release.stage_since >= REFILL_LIMIT_SECONDS
+    if endpoint.status == IN_SERVICE and not is_enough and not is_late:
+        if is_unseen(release, endpoint):
+            return release, ()
+        if release.attempts < MAX_ATTEMPTS:
+            return _again(release), (SetCapacity(LIVE_VARIANT, release.wanted_count),)
+    return go(release, Stage.BACK, endpoint.now), ()
+
+
 def back(release: Release, observation: Observation) -> Move:
     """Update the endpoint to the configuration that served before, and see that it landed."""
     endpoint = observation.endpoint
     previous = release.before.config
     source = endpoint.config_name
-    known = (previous.name, transition_config(release), release.destination.endpoint_config_name)
-    if source not in known:
+    if source not in known_configs(release):
         return hands_off(release, endpoint, f"configuration {previous.name}"), ()
     if not release.issued:
         return _begin_back(release, endpoint)
     match update_progress(release, endpoint, source, previous.name):
         case Progress.LANDED:
             text = f"configuration {previous.name} serves again"
-            done = release.noted(endpoint.now, "back", text)
+            done = replace(release, base=previous.name).noted(endpoint.now, "back", text)
             if done.zero_weight_at is None:
                 done = replace(done, zero_weight_at=endpoint.now)
             return go(done, Stage.CLEANUP, endpoint.now), ()
@@ -122,7 +145,9 @@ def _begin_back(release: Release, endpoint: Endpoint) -> Move:
         return hands_off(release, endpoint, f"configuration {previous.name}"), ()
     if endpoint.config_name == previous.name and endpoint.status == IN_SERVICE:
         return go(release, Stage.CLEANUP, endpoint.now), ()
-    return _again(release), (
+    again, way = make_way(_again(release), endpoint, previous.name)
+    return again, (
+        *way,
         CreateConfig(previous.name, previous.body, previous.tags),
         UpdateEndpoint(previous.name, exclude_weights=True),
     )
@@ -135,12 +160,12 @@ def restore(release: Release, observation: Observation) -> Move:
     if not release.issued:
         if endpoint.config_name != source or endpoint.status in BUSY_STATUSES:
             return hands_off(release, endpoint, f"configuration {source} in service"), ()
-        update = UpdateEndpoint(target, exclude_weights=True)
-        return _again(release), (update,)
+        again, way = make_way(_again(release), endpoint, target)
+        return again, (*way, UpdateEndpoint(target, exclude_weights=True))
     match update_progress(release, endpoint, source, target):
         case Progress.LANDED:
             text = f"configuration {target} serves"
-            done = replace(release, ending=ROLLED_BACK, zero_weight_at=endpoint.now)
+            done = replace(release, ending=ROLLED_BACK, zero_weight_at=endpoint.now, base=target)
             return go(done, Stage.CLEANUP, endpoint.now).noted(endpoint.now, "landed", text), ()
         case Progress.FAILED:
             return _retry_or_leave(release, endpoint, target), ()
@@ -163,13 +188,11 @@ def cleanup(release: Release, observation: Observation) -> Move:
         if TAG_RELEASE in release.before.config.tags and release.before.config.name not in in_use:
             actions.append(DeleteConfig(release.before.config.name))
     else:
-        alarms = (*candidate_alarms(release), *landed_alarms(release))
-        if alarms:
-            actions.append(DeleteAlarms(tuple(a.name for a in alarms)))
-        if transition_config(release) not in in_use:
-            actions.append(DeleteConfig(transition_config(release)))
-    if release.before.suspended is not None:
-        actions.append(SetScaling(release.before.suspended))
+        names = alarm_names(release)
+        if names:
+            actions.append(DeleteAlarms(names))
+        actions += [DeleteConfig(n) for n in own_configs(release) if n not in in_use]
+    actions += at_the_end(release)
     if not actions:
         return replace(release, issued=True), ()
     return release, tuple(actions)

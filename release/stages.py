@@ -6,10 +6,11 @@ from dataclasses import replace
 from enum import Enum, StrEnum, auto
 
 from contracts.canonical import sha256_text
-from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
-from release.actions import Action, PutAlarm, same_weight
+from contracts.release_manifest import LIVE_VARIANT, AlarmGate, BlueGreen, Rolling
+from release.actions import Action, PutAlarm, PutGateAlarm, same_weight
 from release.observation import BUSY_STATUSES, IN_SERVICE, UPDATE_ROLLBACK_FAILED, Endpoint
-from release.state import Release
+from release.phases import candidate_variant, has_config
+from release.state import ROLLBACK, Release
 
 TAG_RELEASE = "slipway:release"
 MAX_NAME = 63
@@ -20,13 +21,18 @@ UNSEEN_UPDATE_SECONDS = 300.0
 class Stage(StrEnum):
     PREPARE = "prepare"
     ENTER = "enter"
+    MIRROR = "mirror"
+    LEAVE = "leave"
     CAPACITY = "capacity"
     WEIGHT = "weight"
     BAKE = "bake"
     FULL_CAPACITY = "full capacity"
     SWAP = "swap"
+    SHIFT = "shift"
     POST_BAKE = "post-bake"
+    HELD = "held"
     ZERO = "zero"
+    REFILL = "refill"
     BACK = "back"
     RESTORE = "restore"
     CLEANUP = "cleanup"
@@ -59,7 +65,7 @@ def update_progress(release: Release, endpoint: Endpoint, source: str, target: s
         is_ours = config in (source, target) and endpoint.pending_config in (None, target)
         return Progress.WAITING if is_ours else Progress.FOREIGN
     if endpoint.status == UPDATE_ROLLBACK_FAILED and config in (source, target):
-        return Progress.FAILED
+        return Progress.WAITING if is_unseen(release, endpoint) else Progress.FAILED
     if endpoint.status != IN_SERVICE or config not in (source, target):
         return Progress.FOREIGN
     if config == target:
@@ -73,11 +79,27 @@ def is_unseen(release: Release, endpoint: Endpoint) -> bool:
     return is_unchanged and endpoint.now - release.issued_at < UNSEEN_UPDATE_SECONDS
 
 
-def transition_config(release: Release) -> str:
-    """The name of the configuration that holds live and candidate; the same at every look."""
-    token = sha256_text(release.id)[:12]
+def own_config(release: Release, phase: int) -> str:
+    """The name of the configuration that a phase makes for itself; the same at every look."""
+    token = sha256_text(release.id if phase == 0 else f"{release.id}/{phase}")[:12]
     endpoint = release.manifest.endpoint_name
     return f"{endpoint[: MAX_NAME - len(token) - 3].rstrip('-')}-t-{token}"
+
+
+def own_configs(release: Release) -> tuple[str, ...]:
+    phases = release.manifest.release.phases
+    return tuple(own_config(release, i) for i, p in enumerate(phases) if has_config(p))
+
+
+def transition_config(release: Release) -> str:
+    """The configuration that holds live and the candidate, or its shadow, in this phase."""
+    return own_config(release, release.phase)
+
+
+def known_configs(release: Release) -> tuple[str, ...]:
+    """Every configuration that the endpoint may have while only this release moves it."""
+    own = () if release.purpose == ROLLBACK else own_configs(release)
+    return (release.before.config.name, *own, release.destination.endpoint_config_name)
 
 
 def own_tags(release: Release) -> dict[str, str]:
@@ -86,23 +108,44 @@ def own_tags(release: Release) -> dict[str, str]:
 
 
 def candidate_alarms(release: Release) -> tuple[PutAlarm, ...]:
-    """Rollback alarms on the candidate under the transition configuration."""
-    config = transition_config(release)
-    tags = own_tags(release)
-    return tuple(
-        PutAlarm(f"{release.id}-{spec.suffix}-candidate", CANDIDATE_VARIANT, config, spec, tags)
-        for spec in release.manifest.rollback_alarms
-    )
+    """Rollback alarms on the candidate, or its shadow, while this phase compares them."""
+    phase = release.manifest.release.phases[release.phase]
+    if not has_config(phase):
+        return ()
+    return _alarms(release, candidate_variant(phase), transition_config(release))
 
 
 def landed_alarms(release: Release) -> tuple[PutAlarm, ...]:
-    """Rollback alarms on the new version after the swap."""
-    config = release.destination.endpoint_config_name
+    """Rollback alarms on the new version once it takes traffic as ``live``."""
+    return _alarms(release, LIVE_VARIANT, release.destination.endpoint_config_name)
+
+
+def _alarms(release: Release, variant: str, config: str) -> tuple[PutAlarm, ...]:
     tags = own_tags(release)
+    suffix = "landed" if variant == LIVE_VARIANT else variant
     return tuple(
-        PutAlarm(f"{release.id}-{spec.suffix}-landed", LIVE_VARIANT, config, spec, tags)
+        PutAlarm(f"{release.id}-{spec.suffix}-{suffix}", variant, config, spec, tags)
         for spec in release.manifest.rollback_alarms
     )
+
+
+def gate_alarm(release: Release) -> PutGateAlarm:
+    return PutGateAlarm(f"{release.id}-gate", release.id, own_tags(release))
+
+
+def alarm_names(release: Release) -> tuple[str, ...]:
+    """Every alarm that this release may have made in any of its phases."""
+    phases = release.manifest.release.phases
+    variants = [candidate_variant(p) for p in phases if has_config(p)]
+    suffixes = [s.suffix for s in release.manifest.rollback_alarms]
+    names = [f"{release.id}-{s}-{v}" for v in (*variants, "landed") for s in suffixes]
+    shifts = any(isinstance(p, BlueGreen | Rolling) for p in phases)
+    return (*names, gate_alarm(release).name) if shifts else tuple(names)
+
+
+def owner_alarms(release: Release) -> tuple[str, ...]:
+    """The alarms that the owner's gates name."""
+    return tuple(g.alarm for g in release.manifest.release.gates if isinstance(g, AlarmGate))
 
 
 def has_weights(endpoint: Endpoint, weights: dict[str, float]) -> bool:

@@ -13,19 +13,34 @@ from contracts.release_manifest import (
     Target,
 )
 from release.errors import EndpointError, NothingToReleaseError, RejectedError, VersionError
-from release.observation import IN_SERVICE, MISSING, UPDATE_ROLLBACK_FAILED, Config, Endpoint
+from release.observation import (
+    IN_SERVICE,
+    MISSING,
+    UPDATE_ROLLBACK_FAILED,
+    Config,
+    Endpoint,
+    ScalingTarget,
+)
 from release.stages import TAG_RELEASE, Stage
-from release.state import RELEASE, ROLLBACK, Before, EndpointState, GoodVersion, Release
+from release.state import (
+    RELEASE,
+    ROLLBACK,
+    USUAL_TURNOVER_SECONDS,
+    Before,
+    EndpointState,
+    GoodVersion,
+    Release,
+)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What AWS says before a release; ``suspended`` None where `live` has no scalable target."""
+    """What AWS says before a release; ``scaling`` None where `live` has no scalable target."""
 
     endpoint: Endpoint
     live: Config | None
     target: Config | None
-    suspended: dict[str, bool] | None
+    scaling: ScalingTarget | None
 
 
 def release_id(model: str, now: float, token: str) -> str:
@@ -188,7 +203,7 @@ def _release(
         good=good_of_live(state, manifest.model, config, endpoint.now),
         weight=live.current_weight if live is not None and live.current_weight > 0 else 1.0,
         count=live.desired_count if live is not None else 1,
-        suspended=snapshot.suspended if purpose == RELEASE else None,
+        scaling=snapshot.scaling,
     )
     stage = Stage.PREPARE if purpose == RELEASE else Stage.RESTORE
     release = Release(
@@ -202,6 +217,9 @@ def _release(
         started_by=who,
         stage=stage.value,
         stage_since=endpoint.now,
+        step_since=endpoint.now,
+        base=config.name,
+        usual_turnover_seconds=state.turnover_seconds or USUAL_TURNOVER_SECONDS,
     )
     text = f"{before.good.version or 'unknown'} → {destination.version}"
     return release.noted(endpoint.now, "started", text, by=who, purpose=purpose)

@@ -8,10 +8,7 @@ the wall time of the hosts that hold it.
 from __future__ import annotations
 
 import json
-import os
-import socket
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from contracts.canonical import pretty_json
@@ -19,17 +16,22 @@ from contracts.errors import ContractError
 from contracts.fields import Fields
 from contracts.release_manifest import ReleaseManifest
 from release.actions import Action
-from release.errors import LockedError
 from release.gates import CountedMinute
-from release.observation import Config
+from release.observation import Config, HookAnswer, Pairs, ScalingTarget
 from release.records import decode, encode
 
 SCHEMA_VERSION = 1
 REMEMBERED_RELEASES = 200
+# What AWS usually takes for a new fleet, until a release has measured it.
+USUAL_TURNOVER_SECONDS = 420.0
 
 PROMOTED = "promoted"
 ROLLED_BACK = "rolled_back"
 INCONCLUSIVE = "inconclusive"
+# A shadow passed, and nothing was to follow: nothing promoted, nothing rejected.
+COMPARED = "compared"
+# No outcome: the release waits for a person.
+HELD = "held"
 
 RELEASE = "release"
 ROLLBACK = "rollback"
@@ -94,13 +96,32 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Before:
-    """What served when the release began: where a rollback goes back to."""
+    """What served when the release began: where a rollback goes back to.
+
+    ``scaling`` is None where ``live`` has no scalable target.
+    """
 
     config: Config
     good: GoodVersion
     weight: float
     count: int
-    suspended: dict[str, bool] | None  # None: `live` has no scalable target.
+    scaling: ScalingTarget | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Time at one share of a shift; ``end`` None while it lasts. ``active``: new instances."""
+
+    start: float
+    end: float | None
+    share: float
+    active: int
+
+
+@dataclass(frozen=True)
+class PairMinute:
+    start: float
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -112,6 +133,13 @@ class Release:
     then) and ``attempts`` belong to the stage, ``wanted_count`` and ``wanted_weights`` to the step.
     ``clean_since``: from when on minutes at this weight count; None while the endpoint is not as
     wanted. ``ending`` is the outcome decided on, ``outcome`` the one reached.
+
+    ``base`` is the configuration on which the endpoint landed last. ``phase`` counts
+    ``manifest.release.phases``, ``step`` the steps of all phases; ``passed``: the last step that
+    compares has passed. ``published_at``: when a failed verdict was published last; ``seen_at``:
+    the last look at the open stretch. ``requests`` are the ids of a person's words that were
+    applied, ``promote_now`` who asked for that; ``told`` counts the events told to the world.
+    ``uncertain``: a driver died while a shift was issued, and the endpoint changed since.
     """
 
     id: str
@@ -139,7 +167,24 @@ class Release:
     minutes: tuple[CountedMinute, ...] = ()
     steps: tuple[StepResult, ...] = ()
     turnover_seconds: float | None = None
+    usual_turnover_seconds: float = USUAL_TURNOVER_SECONDS
     tripped: str = ""
+    base: str = ""
+    phase: int = 0
+    passed: bool = False
+    stretches: tuple[Stretch, ...] = ()
+    pairs: tuple[PairMinute, ...] = ()
+    bins: Any = None
+    hooks: dict[str, HookAnswer] = field(default_factory=dict[str, HookAnswer])
+    published_at: float | None = None
+    seen_at: float = 0.0
+    uncertain: bool = False
+    is_scaling_removed: bool = False
+    paused_at: float | None = None
+    paused_by: str = ""
+    promote_now: str = ""
+    requests: tuple[str, ...] = ()
+    told: int = 0
     ending: str | None = None
     outcome: str | None = None
     reason: str = ""
@@ -180,60 +225,6 @@ class EndpointState:
     def has_history(self) -> bool:
         """Whether releases of this endpoint are remembered that a new endpoint would forget."""
         return self.closed is None and bool(self.releases or self.good or self.current)
-
-
-# --- the lock: never two releases at once on one endpoint
-
-
-def this_process(who: str, token: str, siblings: frozenset[str]) -> Owner:
-    return Owner(who, socket.gethostname(), os.getpid(), token, siblings)
-
-
-def process_is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def holder(state: EndpointState, wall: float, here: Owner) -> Lock | None:
-    """The lock if another driver holds it; None if it is free, expired, or its owner is dead."""
-    lock = state.lock
-    if lock is None or lock.expires_at <= wall or lock.token == here.token:
-        return None
-    if lock.host != here.host:
-        return lock
-    if lock.pid == here.pid:
-        return lock if lock.token in here.siblings else None
-    return lock if process_is_alive(lock.pid) else None
-
-
-def acquire(
-    state: EndpointState, here: Owner, release_id: str, wall: float, lease_seconds: float
-) -> EndpointState:
-    """Take the lock, or say who has it.
-
-    Raises:
-        LockedError: a living process holds an unexpired lease.
-    """
-    held = holder(state, wall, here)
-    if held is not None:
-        since = datetime.fromtimestamp(held.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        raise LockedError(
-            f"{state.endpoint_name}: release {held.release_id} is running, by {held.owner} on "
-            f"{held.host} (process {held.pid}) since {since}; wait for its end or stop that "
-            "process (Ctrl-C), then run this again: a release that was stopped is continued"
-        )
-    expires = wall + lease_seconds
-    lock = Lock(here.who, here.host, here.pid, here.token, wall, expires, release_id)
-    return replace(state, lock=lock)
-
-
-def unlocked(state: EndpointState) -> EndpointState:
-    return replace(state, lock=None)
 
 
 # --- the ends of a release

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import json
+from typing import Any, Protocol, TypeVar
 
-from contracts.history import evidence_key, manifest_key, state_key
+from contracts.canonical import pretty_json
+from contracts.errors import ContractError
+from contracts.history import (
+    evidence_key,
+    freeze_key,
+    manifest_key,
+    page_key,
+    request_key,
+    state_key,
+)
 from contracts.release_manifest import ReleaseManifest
 from release.aws import RefusedError, call
 from release.errors import ConflictError, NotFoundError
+from release.freeze import Freeze
+from release.observation import Request
+from release.records import decode, encode
 from release.state import EndpointState
 
+T = TypeVar("T")
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 PRECONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
@@ -19,7 +33,11 @@ class History(Protocol):
 
     def load(self) -> EndpointState: ...
     def save(self, state: EndpointState) -> None: ...
+    def is_unchanged(self) -> bool: ...
     def write_evidence(self, release_id: str, text: str) -> None: ...
+    def request(self) -> Request | None: ...
+    def forget_request(self, request: Request) -> None: ...
+    def freeze(self) -> Freeze | None: ...
 
 
 class S3History:
@@ -67,14 +85,46 @@ class S3History:
             ) from None
         self._etag = answer["ETag"]
 
+    def is_unchanged(self) -> bool:
+        """Whether the state is still the one that was read or written last."""
+        try:
+            answer = call(self._s3.head_object, Bucket=self._bucket, Key=self._key)
+        except RefusedError as error:
+            if error.code in GONE:
+                return self._etag is None
+            raise
+        return answer["ETag"] == self._etag
+
     def write_evidence(self, release_id: str, text: str) -> None:
+        """The document, then its page; one that cannot be drawn stops no release."""
+        from release.page import page_of
+
+        self._write(evidence_key(release_id), text, "application/json")
+        drawn = page_of(text)
+        if drawn is not None:
+            self._write(page_key(release_id), drawn, "text/html; charset=utf-8")
+
+    def _write(self, key: str, text: str, content_type: str) -> None:
         call(
             self._s3.put_object,
             Bucket=self._bucket,
-            Key=evidence_key(release_id),
+            Key=key,
             Body=text.encode(),
-            ContentType="application/json",
+            ContentType=content_type,
         )
+
+    def request(self) -> Request | None:
+        """A person's word that waits for a driver."""
+        return read_request(self._s3, self._bucket, self._endpoint_name)
+
+    def forget_request(self, request: Request) -> None:
+        """It was applied, or is not meant for the release that runs; a newer one stays."""
+        if self.request() == request:
+            key = request_key(self._endpoint_name)
+            call(self._s3.delete_object, Bucket=self._bucket, Key=key)
+
+    def freeze(self) -> Freeze | None:
+        return read_freeze(self._s3, self._bucket)
 
 
 def read_object(s3: Any, bucket: str, key: str) -> tuple[str, str] | None:
@@ -88,6 +138,53 @@ def read_object(s3: Any, bucket: str, key: str) -> tuple[str, str] | None:
             raise _no_bucket(bucket) from None
         raise
     return answer["Body"].read().decode(), answer["ETag"]
+
+
+# --- a person's word, and a freeze
+
+
+def read_request(s3: Any, bucket: str, endpoint_name: str) -> Request | None:
+    key = request_key(endpoint_name)
+    return _read_record(s3, bucket, key, Request)
+
+
+def write_request(s3: Any, bucket: str, endpoint_name: str, request: Request) -> None:
+    """The latest word counts: one that no driver has read yet is replaced."""
+    _write_record(s3, bucket, request_key(endpoint_name), request)
+
+
+def read_freeze(s3: Any, bucket: str) -> Freeze | None:
+    return _read_record(s3, bucket, freeze_key(), Freeze)
+
+
+def write_freeze(s3: Any, bucket: str, freeze: Freeze) -> None:
+    _write_record(s3, bucket, freeze_key(), freeze)
+
+
+def delete_freeze(s3: Any, bucket: str) -> None:
+    call(s3.delete_object, Bucket=bucket, Key=freeze_key())
+
+
+def _write_record(s3: Any, bucket: str, key: str, record: Any) -> None:
+    body = pretty_json(encode(record)).encode()
+    try:
+        call(s3.put_object, Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    except RefusedError as error:
+        if error.code == "NoSuchBucket":
+            raise _no_bucket(bucket) from None
+        raise
+
+
+def _read_record(s3: Any, bucket: str, key: str, kind: type[T]) -> T | None:
+    found = read_object(s3, bucket, key)
+    if found is None:
+        return None
+    where = f"s3://{bucket}/{key}"
+    try:
+        raw = json.loads(found[0])
+    except ValueError as error:
+        raise ContractError(f"{where} is not JSON ({error}); delete the object") from None
+    return decode(kind, raw, where)
 
 
 def read_manifest(s3: Any, bucket: str, endpoint_name: str) -> ReleaseManifest | None:

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from contracts.release_manifest import LIVE_VARIANT, AlarmGate, LatencyGate, ReleaseManifest
-from release.aws import NAMESPACE, AwsCloud, RefusedError, UnavailableError, call
+from release.aws import AwsCloud, RefusedError, UnavailableError, call
+from release.aws_metrics import NAMESPACE
 from release.observation import Endpoint
 from release.survey import AlarmSeen, Quota, Survey, Traffic
 

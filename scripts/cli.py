@@ -8,8 +8,10 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
+
+# Typer carries a Click of its own, whose usage errors it exports only in part.
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
 from contracts.errors import SlipwayError
 from scripts.console import stderr
@@ -22,15 +24,12 @@ HELP = """Releases machine-learning models to Amazon SageMaker safely.
 
 A model goes from the MLflow registry to production traffic in five steps, each a command:
 
-  slipway train                          fit, evaluate and register a model version
-
-  slipway package flight-delay/1         make the files that a stack deploys
-
-  slipway up                             stage what Pulumi.STACK.yaml names, with Pulumi
-
-  slipway release                        move traffic to what is staged, or safely back
-
-  slipway status                         what serves now
+\b
+  slipway train                   fit and register a model
+  slipway package flight-delay/1  make the files to deploy
+  slipway up                      stage them, with Pulumi
+  slipway release                 move traffic, or go back
+  slipway status                  what serves now
 
 `slipway rehearse` shows all of it on this machine: no AWS account, no Docker, no network.
 `slipway cloud start` starts the local cloud that the stack `local` lives in.
@@ -66,21 +65,15 @@ def main() -> None:
     try:
         result = app(standalone_mode=False)
         code = result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        code = EXIT_USAGE
-    except click.UsageError as error:
-        _print_error(error.format_message())
-        if error.ctx is not None:
-            stderr.print(f"  see `{error.ctx.command_path} --help`", markup=False)
-        code = EXIT_USAGE
+    except UsageError as error:
+        code = _usage(error)
     except SlipwayError as error:
         _print_error(str(error))
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         stderr.print("interrupted")
         code = EXIT_INTERRUPTED
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`slipway history | head`).
@@ -91,6 +84,18 @@ def main() -> None:
         stderr.print("  run it again with --debug to see where it comes from", markup=False)
         code = 1
     sys.exit(code)
+
+
+def _usage(error: UsageError) -> int:
+    """What was typed cannot be understood; a group without its command shows its help instead."""
+    where = error.ctx.command_path if error.ctx is not None else "slipway"
+    if isinstance(error, NoArgsIsHelpError):
+        stderr.print(error.format_message(), markup=False, soft_wrap=True)
+        return EXIT_USAGE
+    text = error.format_message().rstrip(".")
+    _print_error(text[:1].lower() + text[1:])
+    stderr.print(f"  see `{where} --help`", markup=False, soft_wrap=True)
+    return EXIT_USAGE
 
 
 def _print_error(text: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,19 @@ from rich.console import Console
 
 from contracts.errors import SlipwayError
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+PIPE_COLUMNS = 200
+
+
+def _console(*, is_error: bool) -> Console:
+    """On a terminal as wide as that is; in a pipe or a file no line is broken to fit one."""
+    stream = sys.stderr if is_error else sys.stdout
+    if stream.isatty() or "COLUMNS" in os.environ:
+        return Console(stderr=is_error, highlight=False)
+    return Console(stderr=is_error, highlight=False, width=PIPE_COLUMNS, soft_wrap=True)
+
+
+stdout = _console(is_error=False)
+stderr = _console(is_error=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StackOption = Annotated[

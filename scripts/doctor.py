@@ -31,7 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(stack: StackOption = None, as_json: JsonOption = False) -> int:
-    """Check what a stack needs: Python, Pulumi, its file, its packages, its cloud."""
+    """Check what a stack needs, and say what to do about it.
+
+    Python, Pulumi, the stack's file and configuration, packages, registry, cloud.
+    """
     from scripts.release_stack import stack_name
 
     root, name = project_root(), stack_name(stack)
@@ -85,16 +88,14 @@ def _settings(root: Path, name: str) -> str:
 
 def _configuration(root: Path, name: str) -> str:
     """The whole configuration as `up` would read it, packages and their hashes included."""
-    import yaml
-
     from infra import config
     from scripts.pulumi_cli import LOCAL_STACK
-    from scripts.release_stack import settings_file
+    from scripts.release_stack import settings_file, stack_values
 
-    raw = yaml.safe_load(settings_file(root, name).read_text()) or {}
+    raw = stack_values(settings_file(root, name))
     values = {
         key.removeprefix("slipway:"): value
-        for key, value in (raw.get("config") or {}).items()
+        for key, value in raw.items()
         if key.startswith("slipway:")
     }
     image = ""

@@ -20,7 +20,7 @@ from scripts import interrupted_up, pulumi_cli
 if TYPE_CHECKING:
     import pulumi.automation as auto
 
-# Operation and logical name of a resource, as it begins.
+# Operation, and type and logical name of a resource, as it begins.
 Observer = Callable[[str, str], None]
 RECREATE_VARIABLE = "SLIPWAY_RECREATE_ENDPOINT"
 # What Pulumi says after the error that matters.
@@ -223,7 +223,7 @@ class Engine:
                 inputs = dict(step.new.inputs or {}) if step.new else {}
                 steps.append(Change(operation, step.type, name, is_kept, inputs))
                 if self._observer is not None:
-                    self._observer(operation, name)
+                    self._observer(operation, f"{short_type(step.type)} {name}")
 
         return listen
 
@@ -245,6 +245,13 @@ class Engine:
                 "or end that process, then run this again"
             )
         return EngineError(f"{operation} of stack {self.stack} failed:\n{readable(str(error))}")
+
+
+def short_type(type_token: str) -> str:
+    """``aws:s3/bucket:Bucket`` as ``s3:Bucket``: what a name alone does not tell."""
+    module, _, kind = type_token.rpartition(":")
+    area = module.rpartition(":")[2].partition("/")[0]
+    return f"{area}:{kind}"
 
 
 def readable(text: str) -> str:

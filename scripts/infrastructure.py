@@ -78,8 +78,9 @@ def up(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make what the stack's file says, and stage its versions; traffic stays where it is.
+    """Make what the stack's file says; traffic stays where it is.
 
+    The versions that it names are staged: `slipway release` then moves traffic to them.
     Any other stack than `local` is previewed first, and asks.
     """
     from scripts import orphans, teardown
@@ -112,7 +113,7 @@ def refresh(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Read what stands into Pulumi's state: what was changed behind its back shows up.
+    """Read into Pulumi's state what was changed behind its back.
 
     `slipway up` then puts it back as the stack's file says.
     """
@@ -127,7 +128,7 @@ def refresh(
 
 
 def destroy(stack: StackOption = None, yes: YesOption = False, as_json: JsonOption = False) -> None:
-    """Remove the stack's endpoints and all else that it made; the release history stays."""
+    """Remove all that the stack made; the release history stays."""
     from scripts import teardown
     from scripts.release_stack import open_stack
 
@@ -160,7 +161,10 @@ def destroy(stack: StackOption = None, yes: YesOption = False, as_json: JsonOpti
 def env(
     stack: Annotated[str, typer.Argument(metavar="STACK")] = "local", as_json: JsonOption = False
 ) -> None:
-    """Print the variables for a plain `pulumi` command: eval "$(slipway env local)"."""
+    """Print the variables for a plain `pulumi` command.
+
+    In a shell: eval "$(slipway env local)", then `pulumi preview`.
+    """
     from scripts.pulumi_cli import shell_environment
     from scripts.release_stack import LOCAL_STACK, open_stack
 

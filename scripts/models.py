@@ -17,6 +17,8 @@ from contracts.errors import SlipwayError
 from scripts.console import JsonOption, print_json, progress, project_root, stdout
 
 DIST = Path("dist")
+MAX_PORT = 65535
+METRICS_SHOWN = 3
 
 
 class OptionError(SlipwayError):
@@ -27,15 +29,15 @@ class OptionError(SlipwayError):
 
 def months(text: str) -> tuple[int, ...]:
     """``1-4`` or ``1,2,5`` as months."""
+    found: list[int] = []
     try:
-        found: list[int] = []
         for part in text.split(","):
             first, dash, last = part.partition("-")
             found.extend(range(int(first), int(last) + 1) if dash else [int(first)])
     except ValueError:
-        raise OptionError(
-            f"--train-months is {text!r}; months like 1-4 or 1,2,5 are needed"
-        ) from None
+        found = []
+    if not found or not set(found) <= set(range(1, 13)):
+        raise OptionError(f"--train-months is {text!r}; months from 1 to 12 like 1-4 or 1,2,5")
     return tuple(found)
 
 
@@ -52,7 +54,10 @@ def train(  # noqa: PLR0913, PLR0917 the options of a command
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model on real flights, evaluate it on a later month, register it as challenger."""
+    """Fit a model on real flights and register it as challenger.
+
+    It is evaluated on a month after those that it was trained on.
+    """
     from model_code import registry
     from model_code.train import TrainingOptions
     from model_code.train import train as run
@@ -82,34 +87,42 @@ def train(  # noqa: PLR0913, PLR0917 the options of a command
 
 def package(
     reference: Annotated[str, typer.Argument(metavar="MODEL/VERSION|MODEL@ALIAS")],
-    output_dir: Annotated[Path, typer.Option(help="Where packages go.")] = DIST,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Where packages go; default: the project's dist/.")
+    ] = None,
     output: Annotated[
         str | None, typer.Option(help="predict or predict_proba; default: as the model was logged.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the package of a registered version; the same version gives the same bytes."""
+    """Make the package of a registered model version.
+
+    The same version gives the same bytes, whenever and wherever it is packaged.
+    """
     from model_code import registry
     from model_code.package import package as run
 
+    dist = _dist() if output_dir is None else output_dir
     with progress(f"packaging {reference}"):
-        made = run(registry.tracking_uri(project_root()), reference, output_dir, output)
+        made = run(registry.tracking_uri(project_root()), reference, dist, output)
     if as_json:
         print_json({"folder": str(made.folder), **asdict(made.manifest)})
         return
-    size = made.manifest.size / 1e6
-    stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size:.2f} MB")
+    size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
+    stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
 
 
 def serve(
     what: Annotated[str, typer.Argument(metavar="DIST_DIR|MODEL/VERSION")],
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(help="0 takes a free one.", min=0, max=MAX_PORT, metavar="PORT")
+    ] = 8080,
 ) -> None:
     """Run the model server alone on 127.0.0.1, until Ctrl-C."""
     from contracts.package import ARCHIVE_FILE, load_package
     from inference.integrity import unpack
 
-    folder = Path(what) if Path(what).exists() else DIST / what
+    folder = Path(what) if Path(what).exists() else _dist() / what
     manifest = load_package(folder)
     with tempfile.TemporaryDirectory(prefix="slipway-serve-") as scratch:
         unpack(folder / ARCHIVE_FILE, Path(scratch))
@@ -131,25 +144,33 @@ def serve(
     raise typer.Exit(code)
 
 
+def _dist() -> Path:
+    """The project's folder of packages, shown as short as it can be from here."""
+    folder = project_root() / DIST
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
 def models(as_json: JsonOption = False) -> None:
-    """What the registry holds: versions, aliases, metrics, and which are packaged."""
+    """List the registry: versions, aliases, metrics, packages."""
     from model_code import registry
 
     uri = registry.tracking_uri(project_root())
     found = [v for name in registry.names(uri) for v in registry.versions(uri, name)]
-    packaged = {(v.model, v.version): (DIST / v.model / v.version).is_dir() for v in found}
+    dist = _dist()
+    packaged = {(v.model, v.version): (dist / v.model / v.version).is_dir() for v in found}
     if as_json:
         rows = [{**asdict(v), "packaged": packaged[v.model, v.version]} for v in found]
         print_json(rows)
         return
-    table = Table("model", "version", "aliases", "AUC", "packaged", box=None)
+    table = Table("model", "version", "aliases", "metrics", "packaged", box=None)
     for version in found:
-        auc = version.metrics.get("auc")
+        metrics = sorted(version.metrics.items())[:METRICS_SHOWN]
         table.add_row(
             version.model,
             version.version,
             ", ".join(version.aliases),
-            "" if auc is None else f"{auc:.3f}",
+            ", ".join(f"{name} {value:.4g}" for name, value in metrics),
             "yes" if packaged[version.model, version.version] else "no",
         )
     stdout.print(table if found else "the registry is empty; start with `slipway train`")

@@ -21,9 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def rehearse(as_json: JsonOption = False) -> int:
-    """Train, stage and release on this machine: one version promoted, a broken one rolled back.
+    """Show the whole job on this machine, from training to rollback.
 
-    Needs no AWS account, no Docker and no network; takes about two minutes. Everything lies under
+    A better version is promoted, a broken one rolled back, under live traffic. Needs no AWS
+    account, no Docker and no network; takes about two minutes. Everything lies under
     .slipway/rehearsal and rehearsal/; ends with 0 only if all went as it must.
     """
     from scripts import setup_pulumi

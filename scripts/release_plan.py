@@ -46,7 +46,7 @@ def snapshot_of(place: ReleaseStack, manifest: ReleaseManifest) -> Snapshot:
         raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
     live = cloud.config(endpoint.config_name)
     target = cloud.config(manifest.target.endpoint_config_name)
-    return Snapshot(endpoint, live, target, cloud.suspended(name))
+    return Snapshot(endpoint, live, target, cloud.scaling(name))
 
 
 def _packaged_metrics(

@@ -110,7 +110,8 @@ def show_history(rows: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("release", "when (UTC)", "from", "to", "outcome", "took"):
-        table.add_column(name)
+        # `slipway show` takes the whole id, so it is never shortened.
+        table.add_column(name, no_wrap=name == "release", overflow="fold")
     for row in rows:
         table.add_row(
             row["id"],
@@ -121,6 +122,13 @@ def show_history(rows: list[dict[str, Any]]) -> None:
             duration(row["seconds"]),
         )
     stdout.print(table)
+    pages = [row["page"] for row in rows if row.get("page")]
+    if pages:
+        stdout.print(
+            f"`slipway show ID --html --open` shows a release's page; the newest: {pages[0]}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def show_evidence(told: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from contracts.errors import SlipwayError
 from contracts.history import history_bucket_name
@@ -133,15 +133,34 @@ def _enter_local_cloud(root: Path) -> None:
     os.environ.update(variables)
 
 
-def _region(settings: Path) -> str:
+def stack_values(settings: Path) -> dict[str, Any]:
+    """What stands below ``config`` in the stack's file.
+
+    Raises:
+        StackError: the file is no YAML, or no map of a map; says where.
+    """
     import yaml
 
     try:
-        raw: Any = yaml.safe_load(settings.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise StackError(f"{settings.name} is not YAML: {error}") from None
-    config: dict[str, Any] = raw.get("config") or {} if isinstance(raw, dict) else {}
-    region = config.get("aws:region")
+        raw: Any = yaml.safe_load(settings.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f", line {mark.line + 1}"
+        what = getattr(error, "problem", None) or type(error).__name__
+        raise StackError(
+            f"{settings.name}{line}: this is not YAML ({what}); correct it there or just above"
+        ) from None
+    config: Any = raw.get("config") if isinstance(raw, dict) else raw
+    if not isinstance(raw, dict | None) or not isinstance(config, dict | None):
+        raise StackError(
+            f"{settings.name} is {str(raw)[:40]!r}; a map `config:` of keys like `aws:region:` "
+            "is needed"
+        )
+    return cast("dict[str, Any]", config or {})
+
+
+def _region(settings: Path) -> str:
+    region = stack_values(settings).get("aws:region")
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise StackError(

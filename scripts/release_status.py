@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from contracts.release_manifest import ReleaseManifest
-from release.state import EndpointState, Release, holder, this_process
+from release.lock import holder, this_process, where
+from release.state import EndpointState, Release
 from scripts.release_stack import ReleaseStack
 
 
@@ -19,7 +20,8 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
     target = manifest.target
     live_hash = live.content_hash if live is not None else None
     if live_hash is None and state.current is not None:
-        version, live_hash = state.current.before.good.version, ""
+        good = state.current.before.good
+        version, live_hash = good.version, good.content_hash
     else:
         version = (live.version if live is not None else None) or "unknown"
     return {
@@ -58,7 +60,7 @@ def _release_row(state: EndpointState, running: Release) -> dict[str, Any]:
         "from_version": running.before.good.version,
         "to_version": running.destination.version,
         "started_at": running.started_at,
-        "held_by": None if lock is None else f"{lock.owner} on {lock.host} (process {lock.pid})",
+        "held_by": None if lock is None else f"{lock.owner} on {where(lock)}",
     }
 
 

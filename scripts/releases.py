@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, stderr
@@ -46,19 +47,52 @@ def release(
     retry: Annotated[
         bool, typer.Option("--retry", help="Release a version again that was rolled back.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it in AWS and return at once.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Only show the release that runs, until it ends.")
+    ] = False,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            "--driver",
+            help="terminal or lambda; default: lambda where the stack has one.",
+            metavar="D",
+        ),
+    ] = None,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Move traffic to what is staged, or safely back.
 
     Ends with 0 promoted, 2 rolled back, 3 inconclusive, 130 interrupted. A release that was
-    interrupted is continued by running this again.
+    interrupted is continued by running this again. One that AWS drives goes on without the
+    terminal.
     """
+    from release.collaborators import collaborators
     from release.driver import interruptible, run
+    from release.hooks import TERMINAL
+    from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
     manifest = place.manifest(model)
+    if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
+        ended = drive_in_aws(
+            place,
+            manifest,
+            _observer(),
+            retry=retry,
+            detach=detach,
+            follow=follow,
+            as_json=as_json,
+        )
+        if ended is None:
+            return 0
+        _follow_in_registry(place, ended)
+        _print_result(ended, as_json)
+        return ended.exit_code
     with interruptible() as stop:
         result = run(
             manifest,
@@ -67,6 +101,7 @@ def release(
             pace=place.pace,
             stop=stop,
             retry=retry,
+            beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     _follow_in_registry(place, result)
     _print_result(result, as_json)
@@ -81,8 +116,13 @@ def rollback(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Go back to a good version at once; undo a release that was interrupted."""
+    """Go back to a good version at once, or undo a release.
+
+    A release that was interrupted half-way is undone: what served before serves again.
+    """
+    from release.collaborators import collaborators
     from release.driver import interruptible, run_rollback
+    from release.hooks import TERMINAL
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -95,6 +135,7 @@ def rollback(
             observer=_observer(),
             pace=place.pace,
             stop=stop,
+            beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     _follow_in_registry(place, result)
     _print_result(result, as_json)
@@ -124,6 +165,7 @@ def history(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
     """The releases of an endpoint, newest first."""
+    from contracts.history import page_key
     from release.store import read_evidence
     from scripts.release_screen import show_history
     from scripts.release_stack import open_stack
@@ -137,7 +179,8 @@ def history(
         text = read_evidence(place.s3, place.bucket, release_id)
         if text is not None:
             told: dict[str, Any] = json.loads(text)
-            rows.append({k: told[k] for k in (*keys, "started_at", "started_by")})
+            row = {k: told[k] for k in (*keys, "started_at", "started_by")}
+            rows.append({**row, "page": f"s3://{place.bucket}/{page_key(release_id)}"})
         elif state.current is not None and state.current.id == release_id:
             rows.append(running_row(state.current))
     if as_json:
@@ -148,10 +191,18 @@ def history(
 
 def show(
     release_id: Annotated[str, typer.Argument(metavar="ID", help="As `slipway history` lists it.")],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write it as a page and print the page's file.")
+    ] = False,
+    open_it: Annotated[
+        bool, typer.Option("--open", help="With --html: open the page in a browser.")
+    ] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The evidence of one release."""
+    if open_it and not html:
+        raise click.UsageError("--open opens the page: give --html too")
     from release.errors import NotFoundError
     from release.store import read_evidence
     from scripts.release_screen import show_evidence
@@ -164,6 +215,14 @@ def show(
             f"no evidence of a release {release_id!r} in stack {place.name}; "
             "`slipway history` lists the releases (a running one has none yet)"
         )
+    if html:
+        from scripts.release_page import open_page, write_page
+
+        file = write_page(place.root, release_id, text)
+        typer.echo(file)
+        if open_it and not open_page(file):
+            stderr.print("no browser was found; open the file yourself", markup=False)
+        return
     told: dict[str, Any] = json.loads(text)
     if as_json:
         print_json(told)

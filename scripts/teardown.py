@@ -11,7 +11,8 @@ from contracts.errors import SlipwayError
 from contracts.history import state_key
 from contracts.release_manifest import TAG_STACK
 from release.aws import NOT_FOUND, RefusedError, call
-from release.state import closed, holder, this_process
+from release.lock import holder, this_process
+from release.state import closed
 from release.store import GONE, S3History, list_endpoints
 from scripts.release_stack import ReleaseStack
 

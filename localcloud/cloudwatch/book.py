@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.cloudwatch import alarm_rules, composite
+from localcloud.cloudwatch import alarm_event, alarm_rules, composite
 from localcloud.cloudwatch.alarms import ALARM, Alarm
 from localcloud.cloudwatch.evaluation import Verdict
 from localcloud.cloudwatch.history import History
@@ -34,7 +34,16 @@ class Fired:
     subject: str
     message: str
     at: float
+    payload: str = ""
     is_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of state to tell EventBridge once nothing is locked."""
+
+    region: str
+    entry: Params
 
 
 class AlarmBook:
@@ -44,6 +53,7 @@ class AlarmBook:
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.history = History()
         self._fired: list[Fired] = []
+        self._changed: list[Changed] = []
 
     # putting and deleting
 
@@ -187,19 +197,23 @@ class AlarmBook:
         if verdict.state is None or verdict.state == alarm.state:
             return False
         old = (alarm.state, alarm.reason, alarm.reason_data)
+        since = alarm.state_updated
         alarm.state, alarm.reason = verdict.state, verdict.reason
         alarm.reason_data, alarm.state_updated = verdict.reason_data, now
         self.history.state_update(region, alarm, old, now)
+        data = alarm_event.alarm_data(alarm, (*old, since))
+        self._changed.append(Changed(region, alarm_event.entry(alarm, data)))
         for action in self._actions(alarm, region):
             title, text = subject(alarm, region), message(alarm, old[0], region)
-            self._fired.append(Fired(region, alarm, alarm.state, action, title, text, now))
+            payload = alarm_event.function_payload(alarm, data, region)
+            self._fired.append(Fired(region, alarm, alarm.state, action, title, text, now, payload))
         return True
 
     def repeat(self, alarm: Alarm, region: str, now: float) -> None:
         """What is done anew each minute that the alarm stays as it is."""
         for action in self._actions(alarm, region):
             if REPEATED in action:
-                self._fired.append(Fired(region, alarm, alarm.state, action, "", "", now, True))
+                self._fired.append(Fired(region, alarm, alarm.state, action, "", "", now, "", True))
 
     def _actions(self, alarm: Alarm, region: str) -> list[str]:
         """Of the state that the alarm is in."""
@@ -217,6 +231,10 @@ class AlarmBook:
         fired, self._fired = self._fired, []
         return fired
 
+    def take_changed(self) -> list[Changed]:
+        changed, self._changed = self._changed, []
+        return changed
+
     # state on disk
 
     def plain(self) -> Any:
@@ -232,6 +250,7 @@ class AlarmBook:
 
     def clear(self) -> None:
         self.fill(([], []))
+        self._fired, self._changed = [], []
 
 
 def described(alarm: Alarm) -> Params:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from localcloud.clock import Clock
 from localcloud.cloudwatch import evaluation
-from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Fired
+from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Changed, Fired
 from localcloud.cloudwatch.paging import when
 from localcloud.cloudwatch.store import MetricStore
 from localcloud.service import Actions, AlarmAction, ServiceError
@@ -122,7 +122,9 @@ class Watch:
     def act(self) -> None:
         """Carry out what was fired; a failure is told in the log and the alarm's history."""
         with self._lock:
-            fired = self._book.take_fired()
+            fired, changed = self._book.take_fired(), self._book.take_changed()
+        for one in changed:
+            self._tell_bus(one)
         for one in fired:
             error = self._act(one)
             if one.is_repeated:
@@ -137,9 +139,11 @@ class Watch:
             arn=fired.action,
             region=fired.region,
             alarm_name=fired.alarm.name,
+            alarm_arn=fired.alarm.arn,
             state=fired.state,
             subject=fired.subject,
             message=fired.message,
+            payload=fired.payload,
             at=when(fired.at),
             is_repeated=fired.is_repeated,
         )
@@ -151,3 +155,9 @@ class Watch:
             log.exception("the action %s failed", fired.action)
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _tell_bus(self, changed: Changed) -> None:
+        try:
+            self._actions.put_event(changed.region, changed.entry)
+        except Exception:
+            log.exception("an alarm's change did not reach EventBridge")

@@ -1,4 +1,4 @@
-"""Instances: enough quota for both fleets, and scaling targets in the way."""
+"""Instances: enough quota for both fleets."""
 
 from __future__ import annotations
 
@@ -40,13 +40,8 @@ def extra_instances(strategy: Strategy, count: int) -> int:
             return count + candidate_count(min(100, percent), count)
 
 
-def lint(
-    manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey, count: int
-) -> list[Finding]:
-    return [*_quota(manifest, survey, count), *_scaling(snapshot)]
-
-
-def _quota(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
+def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
+    """Quota; a scaling target that stands in the way is the release's own work (facts 6)."""
     if survey.quota is None:
         return []
     extra = max(extra_instances(phase, count) for phase in manifest.release.phases)
@@ -60,21 +55,3 @@ def _quota(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Findin
     )
     remedy = "ask for a higher quota in Service Quotas, or release by rolling in small batches"
     return [error(rule, "quota", remedy)]
-
-
-def _scaling(snapshot: Snapshot) -> list[Finding]:
-    """UpdateEndpoint refuses to change the instance type of a scaled variant (facts 6)."""
-    if snapshot.live is None or snapshot.target is None or snapshot.suspended is None:
-        return []
-    old, new = (
-        {str(v.get("InstanceType")) for v in config.production()}
-        for config in (snapshot.live, snapshot.target)
-    )
-    if old == new:
-        return []
-    rule = (
-        f"the instance type changes from {', '.join(sorted(old))} to {', '.join(sorted(new))}, "
-        "which SageMaker refuses while the variant is scaled"
-    )
-    remedy = "remove the scaling, `slipway up`, release, then add the scaling again"
-    return [error(rule, "endpoint.scaling", remedy)]

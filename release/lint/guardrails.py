@@ -14,12 +14,11 @@ from contracts.release_manifest import (
     ReleaseManifest,
     Rolling,
 )
+from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, turnovers_of, waits_of
 from release.lint.finding import Finding, error, warning
 from release.start import Snapshot
 
 LONGEST_WAIT = 3600
-LONGEST_TIMEOUT = 28800
-SHORTEST_TIMEOUT = 600
 MAX_ALARMS = 10
 # CloudWatch's own lag on top of an alarm's periods.
 ALARM_LAG_SECONDS = 60.0
@@ -46,25 +45,6 @@ def lint(
 
 def key_of(strategy: BlueGreen | Rolling) -> str:
     return "release.blueGreen" if isinstance(strategy, BlueGreen) else "release.rolling"
-
-
-def waits_of(strategy: BlueGreen | Rolling) -> list[int]:
-    """Each bake of the deployment in its order, in seconds."""
-    if isinstance(strategy, Rolling):
-        return [strategy.wait_seconds] * math.ceil(100 / strategy.batch_percent)
-    final = strategy.final_wait_seconds
-    match strategy.shift:
-        case CanaryShift(wait_seconds=wait):
-            return [wait, final]
-        case LinearShift(percent=percent, wait_seconds=wait):
-            return [wait] * (math.ceil(100 / percent) - 1) + [final]
-        case AllAtOnce():
-            return [final]
-
-
-def turnovers_of(strategy: BlueGreen | Rolling) -> int:
-    """How often instances are provisioned one after another."""
-    return math.ceil(100 / strategy.batch_percent) if isinstance(strategy, Rolling) else 1
 
 
 def _sizes(strategy: BlueGreen, count: int) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contracts.release_manifest import Canary, ErrorGate, ReleaseManifest, Step, Tolerance
+from contracts.release_manifest import Canary, ErrorGate, ReleaseManifest, Step
 from release.counting import MINUTE
 from release.lint.finding import Finding, warning
-from release.power import SURE_SIGMAS, requests_needed
+from release.power import SURE_SIGMAS, passes
 from release.survey import Survey, Traffic
 
 
@@ -36,7 +36,7 @@ def _step(manifest: ReleaseManifest, index: int, step: Step, seen: Traffic) -> l
         return []
     left = max(0.0, step.bake_max_seconds - counting_seconds(manifest, index))
     budget = seen.requests_per_minute * left / MINUTE
-    if _passes(step.tolerance, step.weight, seen.error_rate, budget):
+    if passes(step.tolerance, step.weight / 100, budget, seen.error_rate, SURE_SIGMAS):
         return []
     rule = (
         f"at {seen.requests_per_minute:.3g} requests a minute and {seen.error_rate:.2%} errors "
@@ -45,13 +45,8 @@ def _step(manifest: ReleaseManifest, index: int, step: Step, seen: Traffic) -> l
     enough = [
         weight
         for weight in range(1, 51)
-        if _passes(step.tolerance, float(weight), seen.error_rate, budget)
+        if passes(step.tolerance, weight / 100, budget, seen.error_rate, SURE_SIGMAS)
     ]
     others = "let it bake longer or tolerate more points"
     remedy = f"{enough[0]} % would; or {others}" if enough else others
     return [warning(rule, f"release.steps[{index}]", remedy)]
-
-
-def _passes(tolerance: Tolerance, weight: float, rate: float, budget: float) -> bool:
-    needed = requests_needed(tolerance, weight / 100, rate, SURE_SIGMAS)
-    return needed is not None and needed <= budget

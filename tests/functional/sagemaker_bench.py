@@ -87,6 +87,19 @@ class Recorded:
         return [s[3] for s in list(self.samples) if s[1] == metric and s[2] == wanted]
 
 
+class Scaled:
+    """Application Auto Scaling as a table of endpoints and their scaled variants."""
+
+    def __init__(self, variants: dict[str, set[str]]) -> None:
+        self.variants = variants
+
+    def scaled_variants(self, region: str, endpoint: str) -> set[str]:
+        return self.variants.get(endpoint, set())
+
+    def deregister_endpoint(self, region: str, endpoint: str) -> None:
+        self.variants.pop(endpoint, None)
+
+
 class Bus:
     """An event sink that keeps everything."""
 
@@ -111,19 +124,6 @@ class Bus:
             for found, _, detail in list(self.events)
             if found == detail_type and detail["EndpointName"] == endpoint
         ]
-
-
-class Scaled:
-    """Application Auto Scaling as a table of endpoints and their scaled variants."""
-
-    def __init__(self, variants: dict[str, set[str]]) -> None:
-        self.variants = variants
-
-    def scaled_variants(self, region: str, endpoint: str) -> set[str]:
-        return self.variants.get(endpoint, set())
-
-    def deregister_endpoint(self, region: str, endpoint: str) -> None:
-        self.variants.pop(endpoint, None)
 
 
 def archive(files: dict[str, bytes] | None = None) -> bytes:
@@ -204,9 +204,9 @@ class Bench:
         return service, {"sagemaker": service}
 
     def neighbours(self) -> Neighbours:
-        alarms = self.alarms
+        """Alarms, a bus and faults that tests set and read."""
         return Neighbours(
-            lambda _, names: {n: alarms[n] for n in names if n in alarms},
+            lambda _, names: {n: self.alarms[n] for n in names if n in self.alarms},
             self.bus,
             faults=self.faults,
         )

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,13 @@ def test_nothing_new_is_refused_and_a_plan_says_so(stage: Stage) -> None:
     text = stage.refused("release")
     assert "nothing new to release" in text, text
     assert stage.serving() == "1"
+
+
+def test_a_stack_that_nothing_in_aws_drives_cannot_detach(stage: Stage) -> None:
+    assert "stack local has nothing in AWS that drives releases" in stage.refused(
+        "release", "--detach"
+    )
+    assert "no release runs on echo-local in stack local" in stage.refused("release", "--follow")
 
 
 def test_unknown_model_stack_and_release_are_named(stage: Stage) -> None:
@@ -58,6 +66,18 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(stage: Stage) -> None
     assert evidence["outcome"] == "promoted"
     assert evidence["timeline"], "the minutes are evidence"
     assert evidence["config_before"] != evidence["config_after"]
+    assert evidence["configuration"]["after"]["tags"]["slipway:version"] == "2"
+    assert [w["weight"] for w in evidence["weights"]] == [0, 20, 50, 100]
+    assert evidence["e_values"]["points"]
+    written = stage.project.slipway("show", told["id"], "--html")
+    assert written.returncode == 0, written.stderr
+    page = Path(written.stdout.strip()).read_text(encoding="utf-8")
+    row = stage.told("history")[0]
+    bucket, _, key = row["page"].removeprefix("s3://").partition("/")
+    kept = stage.project.client("s3").get_object(Bucket=bucket, Key=key)
+    assert kept["ContentType"] == "text/html; charset=utf-8"
+    assert kept["Body"].read().decode() == page
+    assert "Promoted" in page
 
 
 def test_a_version_that_fails_on_part_of_its_input_is_rolled_back(stage: Stage) -> None:

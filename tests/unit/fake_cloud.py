@@ -1,125 +1,63 @@
-"""An endpoint in memory, as strict as the fact sheet's section 3, and a history beside it."""
+"""An endpoint in memory, as strict as the fact sheet's sections 3 and 6."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from contracts.release_manifest import (
-    TAG_HASH,
-    TAG_MODEL,
-    TAG_STACK,
-    TAG_VERSION,
-    AlarmSpec,
-    Canary,
-    ErrorGate,
-    LatencyGate,
-    ReleaseManifest,
-    ReleaseSettings,
-    ScalingBounds,
-    Step,
-    Target,
-    Tolerance,
-)
 from release.actions import (
     Action,
     CreateConfig,
     DeleteAlarms,
     DeleteConfig,
+    PublishVerdict,
     PutAlarm,
+    PutGateAlarm,
+    RemoveScaling,
+    RestoreScaling,
     SetCapacity,
     SetScaling,
     SetWeights,
     UpdateEndpoint,
 )
 from release.aws import RefusedError
-from release.errors import ConflictError
 from release.observation import (
     MISSING,
+    UPDATE_ROLLBACK_FAILED,
     Config,
+    Deployment,
     Endpoint,
     MetricQuery,
+    ScalingTarget,
     Series,
     Variant,
     VariantMinute,
 )
-from release.state import EndpointState
+from tests.unit.fake_deployment import FakeDeployment
+from tests.unit.fake_history import FakeHistory
+from tests.unit.release_samples import (
+    ENDPOINT,
+    NOT_SUSPENDED,
+    config_of,
+    manifest,
+    scaling_target,
+    target,
+)
 
-ENDPOINT = "wine-test"
-NOT_SUSPENDED = {
-    "DynamicScalingInSuspended": False,
-    "DynamicScalingOutSuspended": False,
-    "ScheduledScalingSuspended": False,
-}
-
-
-def target(version: str) -> Target:
-    return Target(
-        version=version,
-        content_hash=f"hash-{version}",
-        endpoint_config_name=f"wine-test-c{version}",
-        model_name=f"wine-test-m{version}",
-        instance_type="ml.c7i.large",
-        initial_instance_count=2,
-        image="image@sha256:0",
-        artifact_uri=f"s3://artifacts/{version}/model.tar.gz",
-        package_sha256=f"sha-{version}",
-        registry_uri=f"models:/wine/{version}",
-        run_id=f"run-{version}",
-        metrics={"auc": 0.7},
-        data_capture=None,
-    )
-
-
-def manifest(version: str = "2", **settings: Any) -> ReleaseManifest:
-    values: dict[str, Any] = {
-        "strategy": Canary(
-            (Step(10, Tolerance(5, 5), 120, 3600), Step(50, Tolerance(2, 2), 120, 3600))
-        ),
-        "gates": (ErrorGate(), LatencyGate(50_000, 1.25)),
-        "on_inconclusive": "rollback",
-        "settle_seconds": 60.0,
-        "warm_up_seconds": 60.0,
-        "post_bake_seconds": 120.0,
-        "keep_versions": 3,
-    } | settings
-    if "steps" in values:
-        values["strategy"] = Canary(values.pop("steps"))
-    return ReleaseManifest(
-        stack="test",
-        model="wine",
-        endpoint_name=ENDPOINT,
-        region="eu-west-1",
-        account_id="123456789012",
-        execution_role_arn="arn:aws:iam::123456789012:role/wine",
-        target=target(version),
-        release=ReleaseSettings(**values),
-        rollback_alarms=(AlarmSpec("errors", "InvocationModelErrors", "Average", 0.2, 60, 3, 2),),
-        standing_alarms=(),
-        scaling=ScalingBounds(2, 8),
-        history_bucket="history",
-        tags={TAG_STACK: "test", TAG_MODEL: "wine"},
-    )
-
-
-def config_of(version: str, count: int = 2) -> Config:
-    staged = target(version)
-    variant = {
-        "VariantName": "live",
-        "ModelName": staged.model_name,
-        "InstanceType": staged.instance_type,
-        "InitialInstanceCount": count,
-        "InitialVariantWeight": 1.0,
-    }
-    tags = {
-        TAG_STACK: "test",
-        TAG_MODEL: "wine",
-        TAG_VERSION: version,
-        TAG_HASH: staged.content_hash,
-    }
-    return Config(staged.endpoint_config_name, {"ProductionVariants": [variant]}, tags)
+__all__ = [
+    "ENDPOINT",
+    "NOT_SUSPENDED",
+    "Behaviour",
+    "FakeCloud",
+    "FakeHistory",
+    "config_of",
+    "manifest",
+    "scaling_target",
+    "target",
+]
+GATE_RINGS_SECONDS = 300.0
 
 
 @dataclass
@@ -129,6 +67,8 @@ class Fleet:
     wanted_weight: float
     wanted_count: int
     model: str
+    instance_type: str
+    is_shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +78,16 @@ class Behaviour:
     error_rate: float = 0.0
     p95_us: float = 6000.0
     pings: bool = True
+
+
+@dataclass(frozen=True)
+class Share:
+    """Who gets how much of the requests from a moment on."""
+
+    config: str
+    variant: str
+    share: float
+    model: str
 
 
 @dataclass
@@ -158,25 +108,45 @@ class FakeCloud:
     seed: int = 1
     silent_failures: bool = False
     failing_updates: set[str] = field(default_factory=set[str])
+    rollback_fails: bool = False
+    eager_scale_in: bool = False
     ringing: Callable[[str, FakeCloud], bool] = lambda _name, _cloud: False
-    alarm_names: dict[str, PutAlarm] = field(default_factory=dict[str, PutAlarm])
-    suspension: dict[str, bool] | None = field(default_factory=lambda: dict(NOT_SUSPENDED))
+    alarm_names: dict[str, PutAlarm | PutGateAlarm] = field(
+        default_factory=dict[str, PutAlarm | PutGateAlarm]
+    )
+    other_alarms: dict[str, str] = field(default_factory=dict[str, str])
+    targets: dict[str, ScalingTarget] = field(default_factory=lambda: {"live": scaling_target()})
     before_execute: Callable[[Action], None] = lambda _action: None
     after_execute: Callable[[Action], None] = lambda _action: None
     before_look: Callable[[FakeCloud], None] = lambda _cloud: None
     has_metrics: bool = True
+    counts_slow: bool = True
     executed: list[Action] = field(default_factory=list[Action])
 
     def __post_init__(self) -> None:
         self.fleets = self._new_fleets(self.serving)
         self.pending: tuple[str, dict[str, Fleet]] | None = None
+        self.deployment: FakeDeployment | None = None
         self.busy_until = 0.0
         self.last_modified = self.now
         self.failure_reason = ""
-        self.weights_log: list[tuple[float, str, dict[str, tuple[float, str]]]] = []
-        self._log_weights()
+        self.last_part = -math.inf
+        self.verdicts: dict[str, float] = {}
+        self.shares_log: list[tuple[float, tuple[Share, ...]]] = []
+        self._log_shares(self.now)
+
+    @property
+    def suspension(self) -> dict[str, bool] | None:
+        target = self.targets.get("live")
+        return None if target is None else target.suspended
+
+    def set_live(self, count: int) -> None:
+        live = self.fleets["live"]
+        live.count = live.wanted_count = count
 
     def _new_fleets(self, name: str) -> dict[str, Fleet]:
+        config = self.configs[name]
+        shadows = config.body.get("ShadowProductionVariants", [])
         return {
             v["VariantName"]: Fleet(
                 v["InitialVariantWeight"],
@@ -184,33 +154,104 @@ class FakeCloud:
                 v["InitialVariantWeight"],
                 v["InitialInstanceCount"],
                 v["ModelName"],
+                v["InstanceType"],
+                v in shadows,
             )
-            for v in self.configs[name].production()
+            for v in (*config.production(), *shadows)
         }
 
-    def _log_weights(self) -> None:
-        shares = {n: (f.weight, f.model) for n, f in self.fleets.items()}
-        self.weights_log.append((self.now, self.serving, shares))
+    def _behaviour(self, model: str) -> Behaviour:
+        return self.behaviours.get(model, Behaviour())
+
+    # --- time goes on
+
+    def _log_shares(self, at: float, new_share: float = 0.0) -> None:
+        total = sum(f.weight for f in self.fleets.values() if not f.is_shadow)
+        shares = [
+            Share(
+                self.serving,
+                name,
+                fleet.weight if fleet.is_shadow else (1 - new_share) * fleet.weight / total,
+                fleet.model,
+            )
+            for name, fleet in self.fleets.items()
+        ]
+        if new_share and self.pending is not None:
+            name, fleets = self.pending
+            shares.append(Share(name, "live", new_share, fleets["live"].model))
+        self.shares_log.append((at, tuple(shares)))
 
     def _settle(self) -> None:
-        if self.status != "Updating" or self.now < self.busy_until:
-            return
+        if self.deployment is not None:
+            self._deploy(self.deployment)
+        elif self.status == "Updating" and self.now >= self.busy_until:
+            self._updated()
+        target = self.targets.get("live")
+        if self.eager_scale_in and self.status == "InService" and target is not None:
+            live = self.fleets["live"]
+            if not target.suspended["DynamicScalingInSuspended"]:
+                live.count = live.wanted_count = max(target.min_capacity, live.count - 1)
+
+    def _updated(self) -> None:
         self.status, self.last_modified = "InService", self.now
         for fleet in self.fleets.values():
             fleet.weight, fleet.count = fleet.wanted_weight, fleet.wanted_count
         if self.pending is not None:
             name, fleets = self.pending
             self.pending = None
-            sick = [f for f in fleets.values() if not self._behaviour(f.model).pings]
-            if sick or name in self.failing_updates:
-                text = "The primary container for production variant did not pass the ping check."
-                self.failure_reason = "" if self.silent_failures else text
+            if self._is_sick(name, fleets):
+                self._told_sick()
             else:
                 self.serving, self.fleets = name, fleets
-        self._log_weights()
+        self._log_shares(self.now)
 
-    def _behaviour(self, model: str) -> Behaviour:
-        return self.behaviours.get(model, Behaviour())
+    def _is_sick(self, name: str, fleets: dict[str, Fleet]) -> bool:
+        unhealthy = [f for f in fleets.values() if not self._behaviour(f.model).pings]
+        return bool(unhealthy) or name in self.failing_updates
+
+    def _told_sick(self) -> None:
+        text = "The primary container for production variant did not pass the ping check."
+        self.failure_reason = "" if self.silent_failures else text
+
+    def _deploy(self, deployment: FakeDeployment) -> None:
+        """All that happened since the last look, in its order."""
+        assert self.pending is not None
+        name, fleets = self.pending
+        if deployment.rolling_back_at is not None:
+            if self.now >= deployment.rolling_back_at + self.change_seconds:
+                self._gone_back(deployment)
+            return
+        for part in deployment.parts:
+            if part.start > self.now or part.start < self.last_part:
+                continue
+            if part.active and self._is_sick(name, fleets):
+                self._told_sick()
+                self._gone_back(deployment)
+                return
+            self.last_part = part.start
+            self._log_shares(part.start, part.active / deployment.total)
+        part = deployment.part_at(self.now)
+        longest = deployment.policy["MaximumExecutionTimeoutInSeconds"]
+        late = min(self.now, deployment.end) - deployment.now > longest
+        rings = [a for a in deployment.alarms if self._state_of(a) == "ALARM"]
+        if late or (part.status == "Baking" and rings and self.now < deployment.end):
+            deployment.rolling_back_at = self.now
+            deployment.reason = "timed out" if late else f"alarm {', '.join(rings)}"
+            self._log_shares(self.now)
+        elif self.now >= deployment.end:
+            self.status, self.last_modified = "InService", self.now
+            self.serving, self.fleets = name, fleets
+            self.pending = self.deployment = None
+            self._log_shares(self.now)
+
+    def _gone_back(self, deployment: FakeDeployment) -> None:
+        self.status, self.last_modified = "InService", self.now
+        if not self.silent_failures:
+            self.failure_reason = self.failure_reason or f"rolled back: {deployment.reason}"
+        if self.rollback_fails and deployment.is_rolling:
+            self.status, self.rollback_fails = UPDATE_ROLLBACK_FAILED, False
+        self.pending = self.deployment = None
+        self._log_shares(self.now)
 
     # --- what a driver sees
 
@@ -228,51 +269,84 @@ class FakeCloud:
             self.status,
             self.serving,
             self.last_modified,
-            tuple(
-                Variant(n, f.weight, f.wanted_weight, f.count, f.wanted_count)
-                for n, f in self.fleets.items()
-            ),
+            self._variants(is_shadow=False),
             self.pending[0] if self.pending else None,
             self.failure_reason,
+            self._variants(is_shadow=True),
+            self._described(),
         )
+
+    def _variants(self, *, is_shadow: bool) -> tuple[Variant, ...]:
+        return tuple(
+            Variant(n, f.weight, f.wanted_weight, f.count, f.wanted_count)
+            for n, f in self.fleets.items()
+            if f.is_shadow == is_shadow
+        )
+
+    def _described(self) -> Deployment | None:
+        deployment = self.deployment
+        if deployment is None:
+            return None
+        part = deployment.part_at(self.now)
+        if deployment.rolling_back_at is not None:
+            back = deployment.rolling_back_at
+            return Deployment("Deleting", back, 0.0, 0, deployment.total, False)
+        is_baking = part.status == "Baking"
+        active = part.active if is_baking else 0
+        is_full = is_baking and active == deployment.total
+        seconds = part.seconds if is_baking else 0.0
+        return Deployment(part.status, part.start, seconds, active, deployment.total, is_full)
 
     def config(self, name: str) -> Config | None:
         return self.configs.get(name)
 
-    def suspended(self, endpoint_name: str) -> dict[str, bool] | None:
-        return None if self.suspension is None else dict(self.suspension)
+    def scaling(self, endpoint_name: str) -> ScalingTarget | None:
+        return self.targets.get("live")
+
+    def _state_of(self, name: str) -> str | None:
+        made = self.alarm_names.get(name)
+        if made is None:
+            return self.other_alarms.get(name)
+        if isinstance(made, PutGateAlarm):
+            at = self.verdicts.get(made.release_id, -math.inf)
+            return "ALARM" if self.now - at < GATE_RINGS_SECONDS else "OK"
+        return "ALARM" if self.ringing(name, self) else "OK"
 
     def alarms(self, names: tuple[str, ...]) -> dict[str, str]:
-        return {
-            n: "ALARM" if self.ringing(n, self) else "OK" for n in names if n in self.alarm_names
-        }
+        found = {n: self._state_of(n) for n in names}
+        return {n: state for n, state in found.items() if state is not None}
 
     def series(self, endpoint_name: str, query: MetricQuery) -> Series:
-        series: Series = {name: {} for name in query.variants}
+        series: Series = {query.alias or name: {} for name in query.variants}
         if not self.has_metrics:
             return series
         minute = query.since
         while minute <= query.until:
             for name in query.variants:
-                counted = self._minute(query.config, name, minute)
+                counted = self._minute(query, name, minute)
                 if counted is not None and counted.requests:
-                    series[name][minute] = counted
+                    series[query.alias or name][minute] = counted
             minute += 60
         return series
 
-    def _minute(self, config: str, name: str, minute: float) -> VariantMinute | None:
-        past = [w for w in self.weights_log if w[0] <= minute]
-        if not past or past[-1][1] != config or name not in past[-1][2] or minute > self.now:
+    def _minute(self, query: MetricQuery, name: str, minute: float) -> VariantMinute | None:
+        past = [shares for at, shares in self.shares_log if at <= minute]
+        if not past or minute > self.now:
             return None
-        shares = past[-1][2]
-        weight, model = shares[name]
-        share = weight / sum(w for w, _ in shares.values())
-        rng = random.Random(f"{self.seed}{minute}{name}")
-        expected = self.rate * 60 * share
+        mine = [s for s in past[-1] if (s.config, s.variant) == (query.config, name)]
+        if not mine:
+            return None
+        rng = random.Random(f"{self.seed}{minute}{query.config}{name}")
+        expected = self.rate * 60 * mine[0].share
         requests = max(0, round(rng.gauss(expected, expected**0.5 / 2))) if expected else 0
-        behaviour = self._behaviour(model)
+        behaviour = self._behaviour(mine[0].model)
         errors = sum(rng.random() < behaviour.error_rate for _ in range(requests))
-        return VariantMinute(requests, errors, behaviour.p95_us * rng.uniform(0.95, 1.05))
+        p95 = behaviour.p95_us * rng.uniform(0.95, 1.05)
+        slow = None
+        if query.over_us is not None and self.counts_slow:
+            share = 1.0 if p95 > query.over_us else 0.0
+            slow = round(requests * share)
+        return VariantMinute(requests, errors, p95, slow)
 
     # --- what a driver does
 
@@ -293,8 +367,8 @@ class FakeCloud:
                 if self.status != MISSING and name in in_use:
                     raise AssertionError(f"deletes {name}, which serves")
                 self.configs.pop(name, None)
-            case UpdateEndpoint(name, exclude_weights):
-                self._update(name, exclude_weights)
+            case UpdateEndpoint():
+                self._update(action)
             case SetWeights(weights):
                 self._change("weights")
                 self._known(*weights)
@@ -304,33 +378,74 @@ class FakeCloud:
                 self._change("capacity")
                 self._known(variant)
                 self.fleets[variant].wanted_count = count
-            case PutAlarm():
+            case _:
+                self._do_beside(action)
+
+    def _do_beside(self, action: Action) -> None:
+        """What leaves the endpoint itself as it is."""
+        match action:
+            case PutAlarm() | PutGateAlarm():
                 self.alarm_names[action.name] = action
+            case PublishVerdict(release_id, failed):
+                if failed:
+                    self.verdicts[release_id] = self.now
             case DeleteAlarms(names):
                 for name in names:
                     self.alarm_names.pop(name, None)
             case SetScaling(suspended):
-                if self.suspension is not None:
-                    self.suspension = dict(suspended)
+                if "live" in self.targets:
+                    self.targets["live"] = replace(self.targets["live"], suspended=dict(suspended))
+            case RemoveScaling(variant):
+                self.targets.pop(variant, None)
+            case RestoreScaling(made):
+                if "live" not in self.fleets:
+                    raise RefusedError("ValidationException: no such variant")
+                self.targets["live"] = made
+            case _:
+                raise AssertionError(f"unknown action {action}")
 
-    def _update(self, name: str, exclude_weights: bool) -> None:
+    def _update(self, action: UpdateEndpoint) -> None:
+        name = action.config
         if self.pending is not None and self.pending[0] == name:
             return
-        self._change("update")
+        if self.status not in ("InService", UPDATE_ROLLBACK_FAILED):
+            raise RefusedError("Cannot update in-progress endpoint")
         if name not in self.configs:
-            self.status = "InService"
             raise RefusedError(f'Could not find endpoint configuration "{name}".')
         fleets = self._new_fleets(name)
+        self._refuse_scaled(fleets)
         for variant, fleet in fleets.items():
             old = self.fleets.get(variant)
             if old is not None:
                 fleet.count = fleet.wanted_count = old.wanted_count
-                if not exclude_weights:
+                if not action.exclude_weights:
                     fleet.weight = fleet.wanted_weight = old.wanted_weight
-        if sum(f.weight for f in fleets.values()) <= 0:
+        if sum(f.weight for f in fleets.values() if not f.is_shadow) <= 0:
             raise AssertionError(f"{name} would serve nothing")
+        if action.deployment is not None:
+            self._guard(action.deployment, fleets)
+        self.status, self.failure_reason, self.last_modified = "Updating", "", self.now
         self.pending = (name, fleets)
         self.busy_until = self.now + self.update_seconds
+
+    def _guard(self, config: dict[str, object], fleets: dict[str, Fleet]) -> None:
+        if set(fleets) != set(self.fleets):
+            raise RefusedError("ValidationException: guardrails need the same variants")
+        total = fleets["live"].count
+        deployment = FakeDeployment(config, self.now, total, self.update_seconds)
+        missing = [a for a in deployment.alarms if self._state_of(a) is None]
+        if missing:
+            raise RefusedError(f"ValidationException: no alarm {missing}")
+        self.deployment, self.last_part = deployment, -math.inf
+
+    def _refuse_scaled(self, fleets: dict[str, Fleet]) -> None:
+        """A scaled variant may neither leave nor change its instance type (facts 6)."""
+        for variant in self.targets:
+            old, new = self.fleets.get(variant), fleets.get(variant)
+            if old is not None and (new is None or new.instance_type != old.instance_type):
+                raise RefusedError(
+                    f"ValidationException: variant {variant} is a scalable target; deregister it"
+                )
 
     def _change(self, what: str) -> None:
         if self.status != "InService":
@@ -344,33 +459,3 @@ class FakeCloud:
         if unknown:
             self.status = "InService"
             raise RefusedError(f"The variant name(s) {unknown} is/are not present")
-
-
-@dataclass
-class FakeHistory:
-    """Conditional writes, as S3 has them."""
-
-    shared: dict[str, str] = field(default_factory=dict[str, str])
-    evidence: dict[str, str] = field(default_factory=dict[str, str])
-    before_save: Callable[[EndpointState], None] = lambda _state: None
-    after_save: Callable[[EndpointState], None] = lambda _state: None
-    seen: str | None = None
-
-    def load(self) -> EndpointState:
-        self.seen = self.shared.get("state")
-        if self.seen is None:
-            return EndpointState(ENDPOINT)
-        return EndpointState.from_json(self.seen, "state")
-
-    def save(self, state: EndpointState) -> None:
-        self.before_save(state)
-        if self.shared.get("state") != self.seen:
-            raise ConflictError("the state was changed")
-        self.seen = self.shared["state"] = state.to_json()
-        self.after_save(state)
-
-    def write_evidence(self, release_id: str, text: str) -> None:
-        self.evidence[release_id] = text
-
-    def other_process(self) -> FakeHistory:
-        return FakeHistory(self.shared, self.evidence)

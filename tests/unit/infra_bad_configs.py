@@ -491,8 +491,33 @@ BAD_ROOTS = (
         {**with_model(), "model": {}},
         (
             (
-                "slipway:model is {}; there is no such key, the keys are slipway:defaults, "
-                f"slipway:models; {SPELLING}"
+                "slipway:model is {}; there is no such key, the keys are slipway:controller, "
+                f"slipway:defaults, slipway:models; {SPELLING}"
+            ),
+        ),
+    ),
+    BadConfig(
+        "controller is text",
+        {**with_model(), "controller": "lambda"},
+        (f"slipway:controller is 'lambda'; {_A_MAP}",),
+    ),
+    BadConfig(
+        "unknown driver",
+        {**with_model(), "controller": {"driver": "cron"}},
+        (
+            (
+                "slipway:controller.driver is 'cron'; terminal or lambda is allowed; "
+                "write terminal, or leave it out"
+            ),
+        ),
+    ),
+    BadConfig(
+        "unknown key of the controller",
+        {**with_model(), "controller": {"kind": "lambda"}},
+        (
+            (
+                "slipway:controller.kind is 'lambda'; there is no such key, the keys are driver; "
+                f"{SPELLING}"
             ),
         ),
     ),

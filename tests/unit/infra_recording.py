@@ -147,6 +147,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case pulumi.FileAsset():
             return value.path
+        case pulumi.AssetArchive():
+            return {path: _plain(asset) for path, asset in value.assets.items()}
         case Unknown():
             return UNKNOWN
         case _:

@@ -113,6 +113,10 @@ FULL_MODEL: dict[str, Any] = {
 ACCEPTED: dict[str, dict[str, Any]] = {
     "the least": {"models": {"wine": {"package": "dist/wine/3", "image": IMAGE}}},
     "everything": {"models": {"wine": FULL_MODEL}},
+    "a driver": {
+        "controller": {"driver": "terminal"},
+        "models": {"wine": {"package": "dist/wine/3", "image": IMAGE}},
+    },
     "layers": {
         "defaults": {
             "image": IMAGE,

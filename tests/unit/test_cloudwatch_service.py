@@ -21,7 +21,15 @@ ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 
 
 class NoTopics:
+    def __init__(self) -> None:
+        self.taken: list[AlarmAction] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
+
     def carry_out(self, action: AlarmAction) -> None:
+        self.taken.append(action)
         raise ServiceError("NotFound", "no topic")
 
 

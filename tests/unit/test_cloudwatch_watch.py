@@ -30,6 +30,10 @@ class Topic:
         self.scaled: list[tuple[str, str, bool]] = []
         self.subjects: list[str] = []
         self.error: Exception | None = None
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
 
     def carry_out(self, action: AlarmAction) -> None:
         if self.error is not None:

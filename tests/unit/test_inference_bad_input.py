@@ -81,6 +81,23 @@ def test_a_missing_column_is_named_with_those_needed(form: str) -> None:
     assert str(error) == f"row 1: column 'rooms' is missing; needed are {', '.join(NAMES)}"
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        (b"size,furnished,town,built,rent", b"1,true,Bonn,,5", "column 'rooms' is missing"),
+        (b"size,rooms,furnished,town,built,rent,sea", b"1,2,true,Bonn,,5,6", "'sea'"),
+        (b"size,rooms,rooms,furnished,town,built,rent", b"1,2,2,true,Bonn,,5", "'rooms'"),
+    ],
+)
+def test_a_header_that_nobody_announced_is_still_told_by_its_names(
+    header: bytes, row: bytes, message: str
+) -> None:
+    error = refused(header + b"\n" + row + b"\n", CSV)
+
+    assert error.status == 400
+    assert message in str(error)
+
+
 def test_a_column_missing_from_a_split_or_a_header_is_named() -> None:
     split = {"columns": ["size"], "data": [[1.0]]}
     for error in (

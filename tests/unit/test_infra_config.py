@@ -390,7 +390,56 @@ def test_a_program_that_the_cli_runs_gets_its_values_from_the_environment(
 
     assert str(refused.value) == (
         "Pulumi.dev.yaml has 2 problems:\n"
-        "  - slipway:model is 7; there is no such key, the keys are slipway:defaults, "
-        "slipway:models; correct its spelling or remove it\n"
+        "  - slipway:model is 7; there is no such key, the keys are "
+        "slipway:controller, slipway:defaults, slipway:models; correct its spelling or remove it\n"
         "  - slipway:models is 'wine'; a map is allowed; write `key: value` under it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stack", "raw", "driver"),
+    [
+        ("local", {}, "terminal"),
+        ("prod", {}, "lambda"),
+        ("local", {"controller": {"driver": "lambda"}}, "lambda"),
+        ("prod", {"controller": {"driver": "terminal"}}, "terminal"),
+        ("prod", {"controller": None}, "lambda"),
+    ],
+)
+def test_releases_are_driven_by_a_lambda_but_for_the_local_stacks(
+    stack: str, raw: dict[str, Any], driver: str
+) -> None:
+    image = {} if stack == "local" else {"image": IMAGE}
+    models = {"models": {"wine": {"package": "dist/wine/3", **image}}}
+
+    assert parse({**models, **raw}, stack, ROOT, LOCAL_IMAGE, package_of).driver == driver
+
+
+# --- where a problem stands
+
+
+def test_a_problem_is_told_with_the_line_of_its_key_or_of_the_last_key_before_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "Pulumi.prod.yaml").write_text(
+        "config:\n"
+        "  aws:region: eu-west-1\n"
+        "  slipway:models:\n"
+        "    wine:\n"
+        "      package: dist/wine/3\n"
+        "      release:\n"
+        "        steps:\n"
+        "          - {weight: 50}\n"
+        "          - {weight: 20}\n"
+    )
+    steps = [{"weight": 50}, {"weight": 20}]
+    raw = {"models": {"wine": {"package": "dist/wine/3", "release": {"steps": steps}}}}
+
+    with pytest.raises(ConfigError) as refused:
+        parse(raw, "prod", tmp_path, "", package_of)
+
+    told = str(refused.value).splitlines()
+    assert any(t.startswith("  - line 4: slipway:models.wine.image is missing;") for t in told)
+    assert any(
+        t.startswith("  - line 9: slipway:models.wine.release.steps[1].weight is 20;") for t in told
     )

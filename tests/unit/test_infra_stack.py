@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contracts.release_manifest import ReleaseManifest, ScalingBounds
+from contracts.release_manifest import Controller, ReleaseManifest, ScalingBounds
 from infra.naming import role_name, target_hash
 from infra.settings import ModelConfig, Scaling, StackConfig
 from infra.surroundings import Serving, Surroundings
@@ -46,6 +46,7 @@ UNTAGGED = {
     "s3:BucketPublicAccessBlock",
     "s3:BucketPolicy",
     "iam:RolePolicy",
+    "sns:TopicPolicy",
     "appautoscaling:Policy",
 }
 
@@ -96,6 +97,10 @@ def test_the_stack_has_these_components_with_these_children(preview: bool) -> No
     assert declared(preview).tree() == {
         "slipway:storage:ArtifactStorage slipway-prod": private_bucket("slipway-prod-artifacts"),
         "slipway:history:History slipway-prod": private_bucket("slipway-prod-history"),
+        "slipway:events:ReleaseEvents slipway-prod": {
+            "sns:Topic slipway-prod-releases": {},
+            "sns:TopicPolicy slipway-prod-releases-tls-only": {},
+        },
         "slipway:roles:ExecutionRole wine": {
             "iam:Role wine-execution": {},
             "iam:RolePolicy wine-serving": {},
@@ -149,6 +154,8 @@ def test_what_aws_will_answer_is_unknown_in_a_preview() -> None:
     assert declared(preview=True).unknown_inputs() == {
         *(f"{bucket}-{part}.bucket" for bucket in buckets for part in parts),
         *(f"{bucket}-tls-only.policy" for bucket in buckets),
+        "slipway-prod-releases-tls-only.arn",
+        "slipway-prod-releases-tls-only.policy",
         "wine-serving.policy",
         f"{TARGET}-artifact.bucket",
         f"{TARGET}.executionRoleArn",
@@ -331,7 +338,7 @@ def test_everything_that_can_have_tags_has_those_of_stack_model_and_version(prev
     for found in declared(preview).custom():
         if found.token in UNTAGGED:
             assert "tags" not in found.inputs
-        elif found.token == "s3:Bucket":
+        elif found.token in ("s3:Bucket", "sns:Topic"):
             assert found.inputs["tags"] == STACK_TAGS, found.name
         elif found.name.startswith(TARGET):
             assert found.inputs["tags"] == VERSION_TAGS, found.name
@@ -610,6 +617,9 @@ def test_the_manifest_says_what_was_staged_and_how_it_is_to_be_released() -> Non
     assert manifest.standing_alarms == ("wine-prod-errors", "wine-prod-latency")
     assert manifest.scaling == ScalingBounds(2, 8)
     assert manifest.tags == MODEL_TAGS
+    assert manifest.controller == Controller(
+        None, f"arn:aws:any:{REGION}:{ACCOUNT}:topic/slipway-prod-releases-1234567", "default"
+    )
     target = manifest.target
     assert (target.version, target.content_hash) == ("3", HASH)
     assert (target.endpoint_config_name, target.model_name) == (CONFIG_NAME, CONFIG_NAME)

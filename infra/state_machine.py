@@ -1,0 +1,169 @@
+"""The loop that drives a release: invoke, decide, wait, again; in Amazon States Language."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# A turn leaves about 10 events and an execution holds 25,000: the rest is room for retries.
+TURNS_PER_EXECUTION = 1000
+FUNCTION_TIMEOUT_SECONDS = 900
+SERVICE_ERRORS = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "States.Timeout",
+    # What the function itself raises where AWS does not answer it.
+    "UnavailableError",
+    "ConflictError",
+]
+STARTED_ALREADY = [
+    "StepFunctions.ExecutionAlreadyExistsException",
+    "StepFunctions.ExecutionAlreadyExists",
+]
+
+
+def definition(function_arn: str, topic_arn: str) -> str:
+    """The state machine; an execution's input is the function's ``release``."""
+    return json.dumps(
+        {
+            "Comment": "Drives one release of Slipway, from its start to its outcome.",
+            "StartAt": "Begin",
+            "States": {
+                "Begin": {
+                    "Type": "Pass",
+                    "Parameters": {"release.$": "$", "turn": {"turns": 0}},
+                    "Next": "Turn",
+                },
+                "Turn": _turn(function_arn),
+                "Decide": _decide(),
+                "Wait": {"Type": "Wait", "SecondsPath": "$.turn.wait_seconds", "Next": "Turn"},
+                "HandOver": _hand_over(),
+                "Stuck": _stuck(topic_arn),
+                "Ended": {"Type": "Succeed", "OutputPath": "$.turn"},
+                "HandedOver": {"Type": "Succeed"},
+                "Refused": {"Type": "Fail", "Error": "Refused", "CausePath": "$.turn.reason"},
+                # An error's own name may begin with "States.", which a Fail may not.
+                "Failed": {"Type": "Fail", "Error": "Stuck", "CausePath": "$.error.Cause"},
+            },
+        },
+        indent=1,
+    )
+
+
+def _turn(function_arn: str) -> dict[str, Any]:
+    answers = ("done", "outcome", "wait_seconds", "release_id", "turns", "reason")
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {
+            "FunctionName": function_arn,
+            "Payload": {"release.$": "$.release", "turns.$": "$.turn.turns"},
+        },
+        "ResultSelector": {f"{key}.$": f"$.Payload.{key}" for key in answers},
+        "ResultPath": "$.turn",
+        "TimeoutSeconds": FUNCTION_TIMEOUT_SECONDS + 30,
+        "Retry": [
+            {
+                "ErrorEquals": SERVICE_ERRORS,
+                "IntervalSeconds": 2,
+                "BackoffRate": 2,
+                "MaxDelaySeconds": 120,
+                # About half an hour in all.
+                "MaxAttempts": 20,
+                "JitterStrategy": "FULL",
+            }
+        ],
+        "Catch": [_stuck_at("States.ALL")],
+        "Next": "Decide",
+    }
+
+
+def _decide() -> dict[str, Any]:
+    is_done = {"Variable": "$.turn.done", "BooleanEquals": True}
+    is_refused = {"Variable": "$.turn.outcome", "StringEquals": "refused"}
+    is_long = {"Variable": "$.turn.turns", "NumericGreaterThanEquals": TURNS_PER_EXECUTION}
+    return {
+        "Type": "Choice",
+        "Choices": [
+            {"And": [is_done, is_refused], "Next": "Refused"},
+            {**is_done, "Next": "Ended"},
+            {**is_long, "Next": "HandOver"},
+        ],
+        "Default": "Wait",
+    }
+
+
+def _hand_over() -> dict[str, Any]:
+    """A successor with the same input; its name follows from ours: a second start is the first."""
+    name = "States.Format('{}-{}', $.release.name, States.Hash($$.Execution.Name, 'MD5'))"
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution",
+        "Parameters": {
+            "StateMachineArn.$": "$$.StateMachine.Id",
+            "Name.$": name,
+            "Input.$": "$.release",
+        },
+        "ResultPath": None,
+        "Retry": [
+            {"ErrorEquals": STARTED_ALREADY, "MaxAttempts": 0},
+            {
+                "ErrorEquals": ["States.TaskFailed"],
+                "IntervalSeconds": 5,
+                "BackoffRate": 2,
+                "MaxDelaySeconds": 120,
+                "MaxAttempts": 10,
+                "JitterStrategy": "FULL",
+            },
+        ],
+        "Catch": [
+            {"ErrorEquals": STARTED_ALREADY, "ResultPath": "$.error", "Next": "HandedOver"},
+            _stuck_at("States.ALL"),
+        ],
+        "Next": "HandedOver",
+    }
+
+
+def _stuck(topic_arn: str) -> dict[str, Any]:
+    """What serves now goes on serving; a person has to look."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sns:publish",
+        "Parameters": {
+            "TopicArn": topic_arn,
+            "Subject": "Slipway: a release is stuck",
+            "Message": {
+                "schema_version": 1,
+                "source": "slipway",
+                "event": "stuck",
+                "endpoint.$": "$.release.endpoint",
+                "execution.$": "$$.Execution.Id",
+                "error.$": "$.error.Error",
+                "cause.$": "$.error.Cause",
+                "text": (
+                    "The loop that drives this release has given up. What serves now goes on "
+                    "serving. `slipway release` continues it, `slipway rollback` undoes it."
+                ),
+            },
+        },
+        "ResultPath": None,
+        "Retry": [
+            {
+                "ErrorEquals": ["States.TaskFailed"],
+                "IntervalSeconds": 2,
+                "BackoffRate": 2,
+                "MaxAttempts": 5,
+            }
+        ],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Failed"}],
+        "Next": "Failed",
+    }
+
+
+def _stuck_at(error: str) -> dict[str, Any]:
+    return {"ErrorEquals": [error], "ResultPath": "$.error", "Next": "Stuck"}

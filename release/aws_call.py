@@ -1,0 +1,73 @@
+"""One call to AWS: boto3 clients that retry, and failures as what a release has to tell apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from release.errors import AwsError
+
+MAX_ATTEMPTS = 8
+READ_TIMEOUT_SECONDS = 70  # A model may answer for 60 s (facts 1.2).
+NOT_FOUND = "Could not find"
+EXISTS = "already existing"
+
+
+class RefusedError(AwsError):
+    """AWS understood the call and refused it; ``response`` is botocore's."""
+
+    def __init__(self, text: str, code: str = "", response: dict[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.response = response or {}
+
+
+class UnavailableError(AwsError):
+    """AWS could not be reached, or failed on its side, after all retries."""
+
+
+def client(service: str, region: str | None = None) -> Any:
+    """A boto3 client from the environment's endpoint and credentials.
+
+    Throttling, 5xx and lost connections are retried with exponential backoff and jitter.
+    """
+    import boto3
+    from botocore.config import Config as BotoConfig
+
+    return boto3.client(  # pyright: ignore[reportCallIssue]
+        service,  # pyright: ignore[reportArgumentType]
+        region_name=region,
+        config=BotoConfig(
+            retries={"mode": "standard", "max_attempts": MAX_ATTEMPTS},
+            connect_timeout=10,
+            read_timeout=READ_TIMEOUT_SECONDS,
+        ),
+    )
+
+
+def call(function: Callable[..., Any], **arguments: Any) -> Any:
+    """One call, its failure as what a release has to tell apart: refused, or not answered."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return function(**arguments)
+    except ClientError as error:
+        response: dict[str, Any] = dict(error.response)
+        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        details = response.get("Error", {})
+        text = f"{details.get('Code', 'unknown')}: {details.get('Message', '')}"
+        is_throttled = "Throttl" in str(details.get("Code")) or status == 429
+        if status >= 500 or is_throttled:
+            raise UnavailableError(f"aws did not answer {error.operation_name}: {text}") from error
+        raise RefusedError(text, str(details.get("Code", "")), response) from error
+    except BotoCoreError as error:
+        raise UnavailableError(f"aws could not be reached: {error}") from error
+
+
+def date_of(answer: dict[str, Any]) -> float:
+    """AWS's own time, from the answer's Date header: the local cloud's clock may run faster."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    text = headers.get("date")
+    return parsedate_to_datetime(text).timestamp() if text else time.time()

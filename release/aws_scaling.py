@@ -1,0 +1,156 @@
+"""Application Auto Scaling of an endpoint's variants: read exactly, removed, and put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.release_manifest import LIVE_VARIANT
+from release.actions import RemoveScaling, RestoreScaling, SetScaling
+from release.aws_call import RefusedError, call
+from release.observation import ScalingTarget
+
+NAMESPACE = "sagemaker"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+SUSPENDED = (
+    "DynamicScalingInSuspended",
+    "DynamicScalingOutSuspended",
+    "ScheduledScalingSuspended",
+)
+POLICY_KEYS = (
+    "PolicyName",
+    "PolicyType",
+    "StepScalingPolicyConfiguration",
+    "TargetTrackingScalingPolicyConfiguration",
+    "PredictiveScalingPolicyConfiguration",
+)
+SCHEDULED_KEYS = (
+    "Schedule",
+    "Timezone",
+    "ScheduledActionName",
+    "StartTime",
+    "EndTime",
+    "ScalableTargetAction",
+)
+TIMES = ("StartTime", "EndTime")
+GONE = "ObjectNotFoundException"
+
+
+def read(scaling: Any, endpoint_name: str, variant: str) -> ScalingTarget | None:
+    """The variant's scalable target with its policies and schedules; None where it has none."""
+    place = _place(endpoint_name, variant)
+    answer = call(
+        scaling.describe_scalable_targets,
+        ServiceNamespace=NAMESPACE,
+        ResourceIds=[place["ResourceId"]],
+        ScalableDimension=DIMENSION,
+    )
+    if not answer["ScalableTargets"]:
+        return None
+    target = answer["ScalableTargets"][0]
+    state = target.get("SuspendedState") or {}
+    policies = _all(scaling.describe_scaling_policies, "ScalingPolicies", place)
+    scheduled = _all(scaling.describe_scheduled_actions, "ScheduledActions", place)
+    return ScalingTarget(
+        min_capacity=int(target["MinCapacity"]),
+        max_capacity=int(target["MaxCapacity"]),
+        suspended={name: bool(state.get(name, False)) for name in SUSPENDED},
+        policies=tuple({k: p[k] for k in POLICY_KEYS if p.get(k) is not None} for p in policies),
+        scheduled=tuple(_scheduled(s) for s in scheduled),
+        tags=_tags(scaling, str(target.get("ScalableTargetARN", ""))),
+    )
+
+
+def _tags(scaling: Any, arn: str) -> dict[str, str]:
+    if not arn:
+        return {}
+    try:
+        return dict(call(scaling.list_tags_for_resource, ResourceARN=arn).get("Tags") or {})
+    except RefusedError:
+        # Without the permission its tags are not put back; the target itself is.
+        return {}
+
+
+def _scheduled(action: dict[str, Any]) -> dict[str, Any]:
+    """Times as epoch seconds: the state is JSON."""
+    kept = {k: action[k] for k in SCHEDULED_KEYS if action.get(k) is not None}
+    return kept | {k: kept[k].timestamp() for k in TIMES if k in kept}
+
+
+def execute(
+    scaling: Any, endpoint_name: str, action: SetScaling | RemoveScaling | RestoreScaling
+) -> None:
+    match action:
+        case SetScaling(suspended):
+            _set(scaling, endpoint_name, suspended)
+        case RemoveScaling(variant):
+            _remove(scaling, _place(endpoint_name, variant))
+        case RestoreScaling(target):
+            _restore(scaling, _place(endpoint_name, LIVE_VARIANT), target)
+
+
+def _set(scaling: Any, endpoint_name: str, suspended: dict[str, bool]) -> None:
+    place = _place(endpoint_name, LIVE_VARIANT)
+    answer = call(
+        scaling.describe_scalable_targets,
+        ServiceNamespace=NAMESPACE,
+        ResourceIds=[place["ResourceId"]],
+        ScalableDimension=DIMENSION,
+    )
+    if answer["ScalableTargets"]:
+        call(scaling.register_scalable_target, **place, SuspendedState=suspended)
+
+
+def _remove(scaling: Any, place: dict[str, str]) -> None:
+    """Schedules and policies first, then the target: so it is known to leave nothing behind."""
+    for action in _all(scaling.describe_scheduled_actions, "ScheduledActions", place):
+        name = action["ScheduledActionName"]
+        _unless_gone(scaling.delete_scheduled_action, **place, ScheduledActionName=name)
+    for policy in _all(scaling.describe_scaling_policies, "ScalingPolicies", place):
+        _unless_gone(scaling.delete_scaling_policy, **place, PolicyName=policy["PolicyName"])
+    _unless_gone(scaling.deregister_scalable_target, **place)
+
+
+def _restore(scaling: Any, place: dict[str, str], target: ScalingTarget) -> None:
+    tags = {"Tags": target.tags} if target.tags else {}
+    register = {
+        **place,
+        "MinCapacity": target.min_capacity,
+        "MaxCapacity": target.max_capacity,
+        "SuspendedState": target.suspended,
+    }
+    try:
+        call(scaling.register_scalable_target, **register, **tags)
+    except RefusedError:
+        # Tags are taken only where the target is new.
+        call(scaling.register_scalable_target, **register)
+    for policy in target.policies:
+        call(scaling.put_scaling_policy, **place, **policy)
+    for action in target.scheduled:
+        call(scaling.put_scheduled_action, **place, **action)
+
+
+def _unless_gone(function: Any, **arguments: Any) -> None:
+    try:
+        call(function, **arguments)
+    except RefusedError as error:
+        if error.code != GONE:
+            raise
+
+
+def _place(endpoint_name: str, variant: str) -> dict[str, str]:
+    return {
+        "ServiceNamespace": NAMESPACE,
+        "ResourceId": f"endpoint/{endpoint_name}/variant/{variant}",
+        "ScalableDimension": DIMENSION,
+    }
+
+
+def _all(function: Any, key: str, place: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        answer = call(function, **place, **token)
+        found += answer[key]
+        if not answer.get("NextToken"):
+            return found
+        token = {"NextToken": answer["NextToken"]}

@@ -1,0 +1,60 @@
+"""What a driver reads of AWS to begin a release or a rollback."""
+
+from __future__ import annotations
+
+from contracts.release_manifest import ReleaseManifest
+from release import start
+from release.aws import Cloud
+from release.freeze import Freeze, refuse_frozen
+from release.observation import MISSING
+from release.plan import refuse_errors
+from release.state import EndpointState, Release
+
+
+def new_release(
+    manifest: ReleaseManifest,
+    cloud: Cloud,
+    state: EndpointState,
+    token: str,
+    who: str,
+    freeze: Freeze | None,
+    *,
+    retry: bool,
+) -> Release:
+    """The release of what is staged, nothing of it done yet.
+
+    Raises:
+        ReleaseError: it must not begin.
+    """
+    seen = snapshot(manifest, cloud, manifest.target.endpoint_config_name)
+    refuse_frozen(freeze, manifest.model, seen.endpoint.now)
+    new_id = start.release_id(manifest.model, seen.endpoint.now, token)
+    release = start.begin_release(state, manifest, seen, new_id, who, retry=retry)
+    refuse_errors(manifest, seen)
+    return release
+
+
+def new_rollback(
+    manifest: ReleaseManifest,
+    cloud: Cloud,
+    state: EndpointState,
+    token: str,
+    who: str,
+    to: str | None,
+) -> Release:
+    """Back to the good version ``to``, or the one before; a freeze does not keep it."""
+    endpoint = cloud.endpoint(manifest.endpoint_name)
+    live = None if endpoint.status == MISSING else cloud.config(endpoint.config_name)
+    chosen = start.choose_good(state, live.content_hash if live else None, to)
+    seen = snapshot(manifest, cloud, chosen.endpoint_config_name)
+    new_id = start.release_id(manifest.model, endpoint.now, token)
+    return start.begin_rollback(state, manifest, seen, chosen, new_id, who)
+
+
+def snapshot(manifest: ReleaseManifest, cloud: Cloud, target: str) -> start.Snapshot:
+    name = manifest.endpoint_name
+    endpoint = cloud.endpoint(name)
+    if endpoint.status == MISSING:
+        return start.Snapshot(endpoint, None, None, None)
+    live, wanted = cloud.config(endpoint.config_name), cloud.config(target)
+    return start.Snapshot(endpoint, live, wanted, cloud.scaling(name))

@@ -1,0 +1,43 @@
+"""How many instances each variant needs, so that traffic never meets a fleet too small for it."""
+
+from __future__ import annotations
+
+import math
+
+from contracts.release_manifest import LIVE_VARIANT
+from release.observation import Endpoint
+from release.state import Release
+
+
+def candidate_count(weight: float, live_count: int) -> int:
+    """Instances that carry ``weight`` percent of what ``live_count`` carry."""
+    return max(1, math.ceil(weight / 100 * live_count - 1e-9))
+
+
+def live_count(endpoint: Endpoint, release: Release) -> int:
+    live = endpoint.variant(LIVE_VARIANT)
+    return release.before.count if live is None else live.desired_count
+
+
+def carried_count(release: Release, endpoint: Endpoint) -> int:
+    """Instances of live that carry 100 %: those of the start, times the traffic's shown growth.
+
+    Growth is shown where it exceeds three standard errors of the ratio of the first to the last
+    step's requests a minute; scaling has not seen it, for the candidate took its share.
+    """
+    count = max(release.before.count, live_count(endpoint, release))
+    if not release.minutes:
+        return count
+    first_step = release.minutes[0].step
+    first = [m for m in release.minutes if m.step == first_step]
+    last = [m for m in release.minutes if m.step == release.step]
+    began = sum(m.live.requests + m.candidate.requests for m in first)
+    ended = sum(m.live.requests + m.candidate.requests for m in last)
+    if release.step == first_step or not began or not ended:
+        return count
+    ratio = (ended / len(last)) / (began / len(first))
+    shown = ratio * (1 - 3 * math.sqrt(1 / began + 1 / ended))
+    needed = math.ceil(release.before.count * shown - 1e-9)
+    scaling = release.manifest.scaling
+    limit = scaling.max_instances if scaling is not None else needed
+    return max(count, min(needed, limit))

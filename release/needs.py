@@ -1,0 +1,115 @@
+"""What each stage wants to know beside the endpoint itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from contracts.release_manifest import LIVE_VARIANT, HookGate, PredictionGate, Shadow
+from release.counting import (
+    CANDIDATE,
+    MINUTE,
+    capture_query,
+    last_settled,
+    queries,
+    slow_limit,
+)
+from release.judging import compares_pairs, fresh_hooks
+from release.observation import CaptureQuery, Endpoint, MetricQuery
+from release.phases import candidate_variant, has_config, phase_of
+from release.stages import Stage, candidate_alarms, landed_alarms, own_config, owner_alarms
+from release.state import ROLLBACK, Release
+
+JUDGED = frozenset({Stage.MIRROR, Stage.BAKE, Stage.SHIFT, Stage.POST_BAKE})
+
+
+@dataclass(frozen=True)
+class Needs:
+    metrics: tuple[MetricQuery, ...] = ()
+    alarms: tuple[str, ...] = ()
+    hooks: tuple[HookGate, ...] = ()
+    captures: CaptureQuery | None = None
+
+
+def needs(release: Release, endpoint: Endpoint) -> Needs:
+    candidate = tuple(a.name for a in candidate_alarms(release))
+    landed = tuple(a.name for a in landed_alarms(release))
+    owners = owner_alarms(release)
+    hooks = due_hooks(release, endpoint.now)
+    match Stage(release.stage):
+        case Stage.BAKE | Stage.MIRROR:
+            asked = queries(release, endpoint)
+            return Needs(asked, (*candidate, *owners), hooks, _captures(release, asked))
+        case Stage.SWAP:
+            return Needs((), (*candidate, *landed))
+        case Stage.SHIFT if release.issued:
+            asked = queries(release, endpoint)
+            is_baking = endpoint.deployment is not None and endpoint.deployment.is_baking
+            hooks = hooks if is_baking else ()
+            captures = _captures(release, asked)
+            return Needs(
+                (*asked, *_landed_query(release, endpoint)), (*landed, *owners), hooks, captures
+            )
+        case Stage.POST_BAKE:
+            since = math.ceil(release.stage_since / MINUTE) * MINUTE
+            query = _alone(release, endpoint, since)
+            return Needs(query, (*landed, *owners), hooks)
+        case _:
+            return Needs()
+
+
+def _landed_query(release: Release, endpoint: Endpoint) -> tuple[MetricQuery, ...]:
+    """The new fleet alone, once it takes all traffic and bakes."""
+    deployment = endpoint.deployment
+    if deployment is None or not deployment.is_full or not deployment.is_baking:
+        return ()
+    return _alone(release, endpoint, math.ceil(deployment.since / MINUTE) * MINUTE)
+
+
+def _alone(release: Release, endpoint: Endpoint, since: float) -> tuple[MetricQuery, ...]:
+    config = release.destination.endpoint_config_name
+    until = last_settled(release.manifest, endpoint.now)
+    if until < since:
+        return ()
+    over = slow_limit(release)
+    return (MetricQuery(config, (LIVE_VARIANT,), since, until, "landed", over),)
+
+
+def _captures(release: Release, asked: tuple[MetricQuery, ...]) -> CaptureQuery | None:
+    gates = release.manifest.release.gates
+    pairs = isinstance(phase_of(release), Shadow) and compares_pairs(release)
+    if not pairs and not any(isinstance(g, PredictionGate) for g in gates):
+        return None
+    return capture_query(release, asked, pairs=pairs)
+
+
+def due_hooks(release: Release, now: float) -> tuple[HookGate, ...]:
+    """The hooks that have not answered in this step, or not for as long as they are to be asked."""
+    if release.stage not in JUDGED:
+        return ()
+    fresh = fresh_hooks(release)
+    hooks = (g for g in release.manifest.release.gates if isinstance(g, HookGate))
+    return tuple(
+        h for h in hooks if h.name not in fresh or not 0 <= now - fresh[h.name].at < h.every_seconds
+    )
+
+
+def whole_story(release: Release, now: float) -> tuple[MetricQuery, ...]:
+    """Every minute in which both versions had requests, counted by gates or not; for evidence."""
+    if release.purpose == ROLLBACK:
+        return ()
+    since = release.started_at // MINUTE * MINUTE
+    until = now // MINUTE * MINUTE
+    found: list[MetricQuery] = []
+    for index, phase in enumerate(release.manifest.release.phases[: release.phase + 1]):
+        if has_config(phase):
+            config, variant = own_config(release, index), candidate_variant(phase)
+            found.append(MetricQuery(config, (LIVE_VARIANT,), since, until))
+            found.append(MetricQuery(config, (variant,), since, until, CANDIDATE))
+            continue
+        target = release.destination.endpoint_config_name
+        at = next((e.at for e in release.log if e.kind == "landed"), now)
+        shifted = min(until, at // MINUTE * MINUTE)
+        found.append(MetricQuery(release.before.config.name, (LIVE_VARIANT,), since, until))
+        found.append(MetricQuery(target, (LIVE_VARIANT,), since, shifted, CANDIDATE))
+    return tuple(found)

@@ -1,0 +1,69 @@
+"""What a release does to autoscaling: scale-in is suspended, and a target never stands in the way.
+
+SageMaker refuses to remove a variant that is a scalable target, or to change its instance type
+(facts 6): the target goes first, and comes back exactly as it was. What it was is in the state from
+the release's beginning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, SHADOW_VARIANT
+from release.actions import Action, RemoveScaling, RestoreScaling, SetScaling
+from release.observation import Endpoint
+from release.state import Release
+
+SCALE_IN = "DynamicScalingInSuspended"
+
+
+def suspend(release: Release) -> tuple[Action, ...]:
+    target = release.before.scaling
+    return () if target is None else (SetScaling(target.suspended | {SCALE_IN: True}),)
+
+
+def make_way(
+    release: Release, endpoint: Endpoint, config: str
+) -> tuple[Release, tuple[Action, ...]]:
+    """Before an update to ``config``: targets go whose variants leave or change their type."""
+    leaving = [v.name for v in (*endpoint.variants, *endpoint.shadows)]
+    actions: list[Action] = [
+        RemoveScaling(name) for name in leaving if name in (CANDIDATE_VARIANT, SHADOW_VARIANT)
+    ]
+    if release.before.scaling is not None and _changes_type(release, endpoint, config):
+        actions.append(RemoveScaling(LIVE_VARIANT))
+        release = replace(release, is_scaling_removed=True)
+    return release, tuple(actions)
+
+
+def bring_back(release: Release) -> tuple[Release, tuple[Action, ...]]:
+    """After such an update: the target is there again, its scale-in still suspended."""
+    target = release.before.scaling
+    if target is None or not release.is_scaling_removed:
+        return release, ()
+    waiting = replace(target, suspended=target.suspended | {SCALE_IN: True})
+    return replace(release, is_scaling_removed=False), (RestoreScaling(waiting),)
+
+
+def at_the_end(release: Release) -> tuple[Action, ...]:
+    """As it was before the release, whatever happened."""
+    target = release.before.scaling
+    if target is None:
+        return ()
+    if release.is_scaling_removed:
+        return (RestoreScaling(target),)
+    return (SetScaling(target.suspended),)
+
+
+def _changes_type(release: Release, endpoint: Endpoint, config: str) -> bool:
+    old, new = _types(release)
+    if not old or not new or old == new:
+        return False
+    target = release.destination.endpoint_config_name
+    return (endpoint.config_name == target) != (config == target)
+
+
+def _types(release: Release) -> tuple[str, str]:
+    production = release.before.config.production()
+    before = str(production[0].get("InstanceType", "")) if production else ""
+    return before, str(release.candidate_variant.get("InstanceType", ""))

@@ -1,0 +1,229 @@
+"""Every strategy, killed between any two actions: another driver ends it on one good configuration.
+
+A kill is a moment before or after a save, or before or after an action; the state and the cloud are
+all that the next driver finds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.release_manifest import BlueGreen, LimitGate, ReleaseManifest, Rolling, Strategy
+from release.errors import NothingToReleaseError, RejectedError
+from release.evidence import ReleaseResult
+from release.loop import DriverOptions, turns
+from release.state import Owner
+from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of
+from tests.unit.release_strategies import (
+    BROKEN,
+    FAST,
+    STRATEGIES,
+    assert_ended_well,
+    cloud_of,
+    release,
+    staged,
+)
+
+OTHER_TYPE = "ml.m7i.xlarge"
+CASES = (
+    "good",
+    "broken",
+    "no metrics",
+    "never pings",
+    "update fails silently",
+    "alarm while shifting",
+    "alarm after the swap",
+    "retyped",
+    "retyped and broken",
+    "retyped, alarm after the swap",
+    "scale-in waits for its chance",
+)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+class Killer:
+    """Kills the process at some of the moments at which state or cloud change."""
+
+    def __init__(self, moments: list[int]) -> None:
+        self._moments = set(moments)
+        self.count = 0
+
+    def __call__(self, _what: Any) -> None:
+        self.count += 1
+        if self.count in self._moments:
+            raise Killed
+
+
+def in_terminal(cloud: FakeCloud, history: FakeHistory, made: ReleaseManifest) -> ReleaseResult:
+    return release(cloud, made, history)
+
+
+def in_lambda(cloud: FakeCloud, history: FakeHistory, made: ReleaseManifest) -> ReleaseResult:
+    """Slices of one execution: the same owner each time."""
+    owner = Owner("role/driver", "step functions execution e1", 0, "e1", frozenset())
+    for _ in range(2000):
+        until = time.monotonic() + 60
+        turned = turns(made, cloud, history, owner, until, options=DriverOptions(pace=FAST))
+        if turned.result is not None:
+            return turned.result
+    raise AssertionError("the release does not end")
+
+
+DRIVERS: dict[str, Callable[..., ReleaseResult]] = {"terminal": in_terminal, "lambda": in_lambda}
+
+
+def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]:
+    cloud = cloud_of(tick=45.0)
+    made = staged(strategy)
+    never = {"wine-test-m2": Behaviour(pings=False)}
+    match case:
+        case "broken" | "retyped and broken":
+            cloud.behaviours = BROKEN
+            made = staged(strategy, gates=(*made.release.gates, LimitGate("errors", 0.05)))
+        case "no metrics":
+            cloud.has_metrics = False
+        case "never pings":
+            cloud.behaviours = never
+        case "update fails silently":
+            cloud.failing_updates, cloud.silent_failures = {"wine-test-c2"}, True
+        case "alarm while shifting":
+            cloud.ringing = lambda n, c: n.endswith("-landed") and c.deployment is not None
+        case "alarm after the swap" | "retyped, alarm after the swap":
+            cloud.ringing = lambda n, c: n.endswith("-landed") and c.serving == "wine-test-c2"
+        case "scale-in waits for its chance":
+            cloud.eager_scale_in = True
+        case _:
+            pass
+    if case.startswith("retyped"):
+        config = config_of("2")
+        variant = config.production()[0] | {"InstanceType": OTHER_TYPE}
+        body = config.body | {"ProductionVariants": [variant]}
+        cloud.configs[config.name] = replace(config, body=body)
+    return cloud, made
+
+
+def run_until_it_ends(
+    cloud: FakeCloud, made: ReleaseManifest, moments: list[int], drivers: list[str]
+) -> tuple[ReleaseResult, FakeHistory, int]:
+    killer, history = Killer(moments), FakeHistory()
+    cloud.before_execute = cloud.after_execute = killer
+    turn = 0
+    while True:
+        history = history.other_process()
+        history.before_save = history.after_save = killer
+        drive = DRIVERS[drivers[turn % len(drivers)]]
+        turn += 1
+        try:
+            return drive(cloud, history, made), history, killer.count
+        except Killed:
+            # Whoever held it is gone; on another machine its lease would have to run out first.
+            expire(history)
+        except (NothingToReleaseError, RejectedError):
+            # Killed after the end was written: the next command finds it ended.
+            return told(history), history, killer.count
+
+
+def expire(history: FakeHistory) -> None:
+    raw = history.shared.get("state")
+    if raw is not None:
+        state = history.other_process().load()
+        if state.lock is not None:
+            lock = replace(state.lock, expires_at=0.0)
+            history.shared["state"] = replace(state, lock=lock).to_json()
+
+
+def told(history: FakeHistory) -> ReleaseResult:
+    found = json.loads(history.evidence[history.load().releases[-1]])
+    names = ReleaseResult.__dataclass_fields__
+    return ReleaseResult(**{k: v for k, v in found.items() if k in names})
+
+
+def expected(case: str, name: str) -> set[str]:
+    """The outcomes that a release may end with."""
+    strategy = STRATEGIES[name]
+    first = name.split(",", maxsplit=1)[0]
+    ends_compared = first == "shadow" and name == "shadow"
+    is_guarded = any(isinstance(p, BlueGreen | Rolling) for p in staged(strategy).release.phases)
+    good = {"compared"} if ends_compared else {"promoted"}
+    match case:
+        case "good" | "retyped" | "scale-in waits for its chance":
+            return good
+        case "no metrics":
+            # All at once compares nothing; alarms alone decide.
+            return {"promoted"} if name == "all at once" else {"inconclusive"}
+        case "update fails silently" if ends_compared:
+            return good
+        case "alarm while shifting" if not is_guarded:
+            return good
+        case "alarm after the swap" | "retyped, alarm after the swap" if ends_compared:
+            return good
+        case _:
+            return {"rolled_back"}
+
+
+def assert_it_ended_well(
+    cloud: FakeCloud, history: FakeHistory, result: ReleaseResult, case: str, name: str, kills: int
+) -> None:
+    allowed = expected(case, name)
+    if kills:
+        # A driver that dies while it shifts may not see why SageMaker went back, or that a
+        # comparison ended; it is never promoted unseen.
+        allowed = allowed | {"inconclusive"}
+    assert result.outcome in allowed, result.reason
+    serving = "wine-test-c2" if result.outcome == "promoted" else "wine-test-c1"
+    assert_ended_well(cloud, serving)
+    state = history.other_process().load()
+    assert (state.current, state.lock) == (None, None)
+    # Killed after it ended inconclusive, the next command may begin another one.
+    assert len(state.releases) >= 1
+    assert state.good[0].version == ("2" if result.outcome == "promoted" else "1")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_it_ends_as_it_must_without_a_kill(name: str, case: str) -> None:
+    cloud, made = prepared(case, STRATEGIES[name])
+    result, history, _ = run_until_it_ends(cloud, made, [], ["terminal"])
+    assert_it_ended_well(cloud, history, result, case, name, 0)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_killed_once_at_each_moment_of_a_good_release(name: str) -> None:
+    cloud, made = prepared("good", STRATEGIES[name])
+    _, _, count = run_until_it_ends(cloud, made, [], ["terminal"])
+    for moment in range(1, count + 1):
+        cloud, made = prepared("good", STRATEGIES[name])
+        drivers = ["terminal", "lambda"] if moment % 2 else ["lambda", "terminal"]
+        result, history, _ = run_until_it_ends(cloud, made, [moment], drivers)
+        assert_it_ended_well(cloud, history, result, "good", name, 1)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    moments=st.lists(st.integers(1, 90), min_size=1, max_size=8, unique=True),
+    case=st.sampled_from(CASES),
+    drivers=st.lists(st.sampled_from(["terminal", "lambda"]), min_size=1, max_size=3),
+)
+def test_killed_anywhere_it_ends_on_exactly_one_good_configuration(
+    name: str, moments: list[int], case: str, drivers: list[str]
+) -> None:
+    cloud, made = prepared(case, STRATEGIES[name])
+    result, history, _ = run_until_it_ends(cloud, made, moments, drivers)
+    assert_it_ended_well(cloud, history, result, case, name, len(moments))
