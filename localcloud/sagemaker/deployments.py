@@ -41,6 +41,17 @@ def check_deployment(deployment: Params | None) -> None:
         raise refuse("The alarms of AutoRollbackConfiguration must be unique.")
 
 
+def deployment_of(params: Params, endpoint: Endpoint) -> Params | None:
+    """The DeploymentConfig of an update: its own, or the last one where it is to be retained."""
+    deployment: Params | None = params.get("DeploymentConfig")
+    check_deployment(deployment)
+    if not params.get("RetainDeploymentConfig", False):
+        return deployment
+    if deployment is not None:
+        raise refuse("Specify either DeploymentConfig or RetainDeploymentConfig, not both.")
+    return endpoint.last_deployment
+
+
 def check_rollout(
     endpoint: Endpoint, config: Params, variants: dict[str, VariantState], rails: Guardrails
 ) -> None:

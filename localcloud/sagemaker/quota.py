@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from localcloud.sagemaker.records import DELETING, FAILED, Endpoint, Params, variant_params
 from localcloud.service import ServiceError
@@ -34,18 +34,22 @@ def in_use(endpoints: Iterable[Endpoint]) -> dict[str, int]:
     return dict(found)
 
 
-def check(instance_type: str, limit: int | None, used: int, more: int) -> None:
+def check(
+    added: Mapping[str, int], used: Mapping[str, int], limit_of: Callable[[str], int | None]
+) -> None:
     """Raises ``ResourceLimitExceeded`` in SageMaker's words (fact sheet 11)."""
-    if limit is None or more == 0 or used + more <= limit:
-        return
-    raise ServiceError(
-        "ResourceLimitExceeded",
-        f"The account-level service limit '{instance_type} for endpoint usage' is {limit} "
-        f"Instances, with current utilization of {used} Instances and a request delta of {more} "
-        "Instances. Please use AWS Service Quotas to request an increase for this quota. If AWS "
-        "Service Quotas is not available, contact AWS support to request an increase for this "
-        "quota.",
-    )
+    for instance_type, more in added.items():
+        limit, now = limit_of(instance_type), used.get(instance_type, 0)
+        if limit is None or more == 0 or now + more <= limit:
+            continue
+        raise ServiceError(
+            "ResourceLimitExceeded",
+            f"The account-level service limit '{instance_type} for endpoint usage' is {limit} "
+            f"Instances, with current utilization of {now} Instances and a request delta of {more} "
+            "Instances. Please use AWS Service Quotas to request an increase for this quota. If "
+            "AWS Service Quotas is not available, contact AWS support to request an increase for "
+            "this quota.",
+        )
 
 
 def growth(updates: Iterable[Params], endpoint: Endpoint) -> dict[str, int]:

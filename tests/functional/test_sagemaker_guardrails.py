@@ -432,6 +432,14 @@ def test_events_tell_states_in_upper_snake(bench: Bench) -> None:
     assert found[0]["CreationTime"] > 1e12
 
 
+def test_events_come_twice_when_that_is_ordered(bench: Bench) -> None:
+    config = bench.config(bench.variant("live", bench.model("1")))
+    order(bench, "duplicate_events", endpoint="doubled", times=1)
+    bench.endpoint(config, "doubled")
+    found = bench.bus.of("SageMaker Endpoint State Change", "doubled")
+    assert [d["EndpointStatus"] for d in found] == ["CREATING", "CREATING", "IN_SERVICE"]
+
+
 def test_an_error_of_the_api_can_be_ordered(bench: Bench) -> None:
     order(
         bench, "api_error", service="sagemaker", operation="ListEndpoints",
