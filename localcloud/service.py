@@ -99,13 +99,13 @@ class AlarmAction:
     arn: str
     region: str
     alarm_name: str
-    alarm_arn: str
     state: str
     subject: str
     message: str
-    payload: str
     at: datetime
     is_repeated: bool = False
+    alarm_arn: str = ""
+    payload: str = ""
 
 
 class Actions(Protocol):

@@ -19,8 +19,9 @@ from release.handler import (
     release_of,
     run_slice,
 )
+from release.lock import acquire, holder
 from release.start import Snapshot, begin_release
-from release.state import EndpointState, Lock, Owner, Release, acquire, holder, started
+from release.state import EndpointState, Lock, Owner, Release, started
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 
 INPUT = {
