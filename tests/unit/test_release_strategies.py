@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
-from release.observation import CaptureQuery, Captured, HookAnswer, Pairs
+from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
 from release.progress import Collaborators
 from release.state import Release
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of, target
@@ -331,7 +332,7 @@ def test_hooks_are_asked_as_often_as_they_say_and_decide() -> None:
     assert result.outcome == "promoted"
     assert {stage for _, _, stage in asked} <= {"bake", "post-bake"}
     times = [at for _, at, _ in asked]
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 60
+    assert min(b - a for a, b in itertools.pairwise(times)) >= 60
 
 
 def test_a_hook_that_fails_rolls_back_and_one_that_never_answers_is_no_pass() -> None:
