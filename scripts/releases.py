@@ -51,8 +51,8 @@ def release(
 ) -> int:
     """Move traffic to what is staged, or safely back.
 
-    Ends with 0 promoted, 2 rolled back, 3 inconclusive, 130 interrupted. A release that was
-    interrupted is continued by running this again.
+    Ends with 0 promoted or compared, 2 rolled back, 3 inconclusive or held, 130 interrupted. A
+    release that was interrupted is continued by running this again.
     """
     from release.driver import interruptible, run
     from scripts.release_stack import open_stack

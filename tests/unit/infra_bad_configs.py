@@ -539,8 +539,8 @@ STRATEGIES = (
         "all problems of a shadow",
         (
             (
-                f"{WINE}.release.shadow.then is 'shadow'; stop or canary or blue_green or rolling is "
-                "allowed; write stop, or leave it out"
+                f"{WINE}.release.shadow.then is 'shadow'; stop or canary or blue_green or rolling "
+                "is allowed; write stop, or leave it out"
             ),
             f"{WINE}.release.shadow.sampling is 0; a number from 1 to 100 is allowed; change it",
             (
