@@ -112,6 +112,15 @@ class Node:
             return default
         return str(value)
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        path, value = self.find(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.problems.add(path, value, "true or false is allowed", "write one of them")
+            return default
+        return value
+
     def number(self, key: str, default: float, low: float, high: float = math.inf) -> float:
         """A number between ``low`` and ``high``, both included."""
         path, value = self.find(key)

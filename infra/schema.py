@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.errors import ContractError
 from contracts.package import PackageManifest
+from contracts.release_settings import LIMIT_METRICS
 from infra.config import NAMESPACE, read_driver
 from infra.model_config import (
     ENDPOINT_NAME,
@@ -30,6 +31,7 @@ from infra.settings import DEFAULT_STEPS
 SCHEMA_FILE = Path("docs/stack-config.schema.json")
 Schema = dict[str, Any]
 
+LATENCY_PATTERN = rf"^\d+(\.\d+)?\s*({'|'.join(MICROSECONDS)})$"
 # Values that are checked by hand where they are read, not by a method of `Node`.
 _BY_HAND: dict[str, Schema] = {
     "package": {"type": "string", "pattern": r"^(?!.*://).+$"},
@@ -42,6 +44,36 @@ _BY_HAND: dict[str, Schema] = {
     },
     "release.gates[errors].metric": {"const": "errors"},
     "release.gates[latency].metric": {"const": "latency"},
+    "release.gates[predictions].metric": {"const": "predictions"},
+    "release.gates[predictions].bins": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "number",
+            "description": "An upper edge; more than the one before.",
+            "x-unit": "value of the prediction",
+            "x-default": "none",
+        },
+    },
+    "release.gates[limit].metric": {"const": "limit"},
+    "release.gates[limit].of": {"enum": list(LIMIT_METRICS)},
+    "release.gates[limit].atMost": {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": LATENCY_PATTERN},
+        ]
+    },
+    "release.gates[hook].command": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The program, then its arguments.",
+            "x-unit": "word",
+            "x-default": "none",
+        },
+    },
 }
 _VARIABLES: Schema = {
     "propertyNames": {"pattern": f"^{VARIABLE_NAME}$", "not": {"const": MANIFEST_VARIABLE}},
@@ -52,6 +84,10 @@ _ITEMS = {
     "release.gates": {
         "release.gates[errors]": {"metric": "errors"},
         "release.gates[latency]": {"metric": "latency"},
+        "release.gates[predictions]": {"metric": "predictions"},
+        "release.gates[limit]": {"metric": "limit"},
+        "release.gates[alarm]": {"alarm": "NAME"},
+        "release.gates[hook]": {"hook": "NAME"},
     },
 }
 _REQUIRED = {
@@ -59,6 +95,10 @@ _REQUIRED = {
     "release.steps[]": ["weight"],
     "release.gates[errors]": ["metric"],
     "release.gates[latency]": ["metric", "over"],
+    "release.gates[predictions]": ["metric"],
+    "release.gates[limit]": ["metric", "of", "atMost"],
+    "release.gates[alarm]": ["alarm"],
+    "release.gates[hook]": ["hook"],
 }
 
 
@@ -93,6 +133,10 @@ class Inquiry(Node):
 
     def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
         self.values[key] = {"enum": list(choices), "default": default}
+        return default
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        self.values[key] = {"type": "boolean", "default": default}
         return default
 
     def number(self, key: str, default: float, low: float, high: float = float("inf")) -> float:

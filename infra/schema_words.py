@@ -36,6 +36,34 @@ MAPS = {
         "A step passes when the candidate is shown to be within one of both of live's errors."
     ),
     "release.steps[].bake": "How long the step lasts.",
+    "release.blueGreen": (
+        "Two fleets behind SageMaker's guardrails; the gates' verdict is one of the alarms that "
+        "take it back."
+    ),
+    "release.blueGreen.tolerance": (
+        "A shift goes on when the new version is shown to be within one of both of live's errors."
+    ),
+    "release.rolling": "The fleet is replaced batch by batch behind SageMaker's guardrails.",
+    "release.rolling.tolerance": (
+        "It goes on when the new version is shown to be within one of both of live's errors."
+    ),
+    "release.shadow": (
+        "The new version answers a copy of the requests; nobody gets those answers. They are "
+        "compared with live's."
+    ),
+    "release.shadow.tolerance": (
+        "A shadow passes when it is shown to be within one of both of live's errors."
+    ),
+    "release.shadow.bake": "How long the shadow is compared.",
+    "release.gates[predictions]": (
+        "Distribution of the predictions against live's in the same minutes; needs capture."
+    ),
+    "release.gates[limit]": "A fixed limit on the candidate alone.",
+    "release.gates[alarm]": "A CloudWatch alarm: ALARM fails, anything but OK holds.",
+    "release.gates[hook]": (
+        "A check of your own: exactly one of command and function. It answers pass, fail or not "
+        "enough data."
+    ),
     "release.gates[errors]": "Errors of the candidate against live's in the same minutes.",
     "release.gates[latency]": "p95 latency of the candidate against a limit and against live's.",
 }
@@ -46,6 +74,13 @@ LISTS = {
     ),
 }
 _ALLOW = "how many times live's value the candidate may have"
+_RATIO = "Errors of the new version as a multiple of live's."
+_POINTS = "Errors of the new version above live's."
+_DURATION = "duration: s, m, h or d"
+_WRITTEN = "none: it must be written"
+_DRY_RUN = "Whether the gate only reports and decides nothing."
+_TIMEOUT = "SageMaker ends the deployment after it, and goes back; 10m to 8h."
+_FROM_WAITS = "follows from the waits and the last turnover of the fleet"
 VALUES = {
     "controller.driver": Words(
         "The process that watches a release and moves its traffic: the `terminal` that `slipway "
@@ -99,7 +134,9 @@ VALUES = {
     ),
     "release.strategy": Words("How traffic moves to the new version.", "strategy"),
     "release.onInconclusive": Words(
-        "What happens where a step cannot be decided within its longest bake.", "action"
+        "What happens where a step cannot be decided within its longest bake: back, or hold for a "
+        "person's decision (canary and shadow).",
+        "action",
     ),
     "release.settle": Words(
         "Wait until the metrics of a minute count as complete.", "duration: s, m, h or d"
@@ -129,6 +166,92 @@ VALUES = {
         "Longest time before the step counts as inconclusive; at least min.",
         "duration: s, m, h or d",
     ),
+    "release.blueGreen.traffic": Words(
+        "How traffic moves between the fleets; all_at_once compares nothing.", "kind"
+    ),
+    "release.blueGreen.size": Words(
+        "Share of the new fleet that takes traffic first (canary) or at each step (linear, from "
+        "10).",
+        "percent of instances",
+    ),
+    "release.blueGreen.wait": Words(
+        "Bake of the canary, or of each linear step; at most 1h.", _DURATION
+    ),
+    "release.blueGreen.finalWait": Words(
+        "Bake on the whole new fleet before the old one ends; at most 1h.", _DURATION
+    ),
+    "release.blueGreen.tolerance.ratio": Words(_RATIO, "times live's share of errors"),
+    "release.blueGreen.tolerance.points": Words(_POINTS, "percentage points"),
+    "release.blueGreen.timeout": Words(_TIMEOUT, _DURATION, _FROM_WAITS),
+    "release.rolling.batch": Words(
+        "Share of the fleet that is replaced at a time.", "percent of instances"
+    ),
+    "release.rolling.wait": Words("Bake of each batch; at most 1h.", _DURATION),
+    "release.rolling.rollbackBatch": Words(
+        "Share of the old fleet that comes back at a time; 100 is all at once.",
+        "percent of instances",
+    ),
+    "release.rolling.tolerance.ratio": Words(_RATIO, "times live's share of errors"),
+    "release.rolling.tolerance.points": Words(_POINTS, "percentage points"),
+    "release.rolling.timeout": Words(_TIMEOUT, _DURATION, _FROM_WAITS),
+    "release.shadow.sampling": Words(
+        "Share of the requests that is mirrored.", "percent of requests"
+    ),
+    "release.shadow.bake.min": Words("Shortest time before the shadow may pass.", _DURATION),
+    "release.shadow.bake.max": Words(
+        "Longest time before the shadow counts as inconclusive; at least min.", _DURATION
+    ),
+    "release.shadow.tolerance.ratio": Words(_RATIO, "times live's share of errors"),
+    "release.shadow.tolerance.points": Words(_POINTS, "percentage points"),
+    "release.shadow.maxDisagreement": Words(
+        "Share of paired predictions that may differ; compared where both versions capture.",
+        "fraction, 0 to 1",
+    ),
+    "release.shadow.then": Words(
+        "What follows a shadow that passed; stop promotes nothing.", "strategy"
+    ),
+    "release.gates[predictions].metric": Words("The gate's metric.", "metric", _WRITTEN),
+    "release.gates[predictions].maxShift": Words(
+        "Largest distance between the distributions of both versions' predictions.",
+        "total variation, 0 to 1",
+    ),
+    "release.gates[predictions].bins": Words(
+        "Upper edges of the bins of numeric predictions.",
+        "value of the prediction",
+        "chosen from live's predictions",
+    ),
+    "release.gates[predictions].dryRun": Words(_DRY_RUN, "true or false"),
+    "release.gates[limit].metric": Words("The gate's metric.", "metric", _WRITTEN),
+    "release.gates[limit].of": Words(
+        "What is limited: the share of errors, the share of answers slower than over, or p95.",
+        "metric",
+        _WRITTEN,
+    ),
+    "release.gates[limit].atMost": Words(
+        "The limit: a fraction of the requests, for p95 a latency.",
+        "fraction, 0 to 1; latency: us, ms or s",
+        _WRITTEN,
+    ),
+    "release.gates[limit].over": Words(
+        "Answers that take longer are slow.", "latency: us, ms or s", "none"
+    ),
+    "release.gates[limit].dryRun": Words(_DRY_RUN, "true or false"),
+    "release.gates[alarm].alarm": Words("Name of the alarm.", "name", _WRITTEN),
+    "release.gates[alarm].dryRun": Words(_DRY_RUN, "true or false"),
+    "release.gates[hook].hook": Words("Name of the hook, for people.", "name", _WRITTEN),
+    "release.gates[hook].command": Words(
+        "Program and arguments; exit code 0 passes, 2 fails, 3 is not enough data.",
+        "words",
+        "none: this or function",
+    ),
+    "release.gates[hook].function": Words(
+        "Lambda function that answers.", "ARN", "none: this or command"
+    ),
+    "release.gates[hook].timeout": Words("How long an answer may take; 1s to 5m.", _DURATION),
+    "release.gates[hook].every": Words("How often it is asked.", _DURATION),
+    "release.gates[hook].dryRun": Words(_DRY_RUN, "true or false"),
+    "release.gates[errors].dryRun": Words(_DRY_RUN, "true or false"),
+    "release.gates[latency].dryRun": Words(_DRY_RUN, "true or false"),
     "release.gates[errors].metric": Words(
         "The gate's metric.", "metric", "none: it must be written"
     ),

@@ -128,13 +128,14 @@ def with_minutes(release: Release, observation: Observation) -> Release:
     if not live or not candidate:
         return release
     settled = last_settled(release.manifest, observation.endpoint.now)
-    known = {m.start: m for m in release.minutes}
+    starts = sorted(s for s in live.keys() & candidate.keys())
+    known = _known_from(release.minutes, starts[0] if starts else math.inf)
     changed: dict[float, CountedMinute] = {}
     for stretch in stretches(release):
         span = minutes_of(stretch, settled)
         if span is None:
             continue
-        for start in live.keys() & candidate.keys():
+        for start in starts:
             if not span[0] <= start <= span[1]:
                 continue
             if not live[start].requests or not candidate[start].requests:
@@ -153,7 +154,18 @@ def with_minutes(release: Release, observation: Observation) -> Release:
         data = {f"{s:.0f}": [_counts(known[s]), _counts(changed[s])] for s in revised}
         release = release.noted(observation.endpoint.now, "revised", text, minutes=data)
     merged = known | changed
-    return replace(release, minutes=tuple(merged[s] for s in sorted(merged)))
+    earlier = release.minutes[: len(release.minutes) - len(known)]
+    return replace(release, minutes=(*earlier, *(merged[s] for s in sorted(merged))))
+
+
+def _known_from(minutes: tuple[CountedMinute, ...], since: float) -> dict[float, CountedMinute]:
+    """The counted minutes from ``since`` on; they are in the order of their starts."""
+    known: dict[float, CountedMinute] = {}
+    for minute in reversed(minutes):
+        if minute.start < since:
+            break
+        known[minute.start] = minute
+    return known
 
 
 def _counts(minute: CountedMinute) -> list[int]:

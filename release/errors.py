@@ -21,6 +21,10 @@ class RejectedError(ReleaseError):
     """The staged content was rolled back before."""
 
 
+class RequestError(ReleaseError):
+    """What a person asks of a release cannot be done."""
+
+
 class FrozenError(ReleaseError):
     """Releases of the stack are frozen for now."""
 

@@ -32,9 +32,9 @@ def applied(release: Release, request: Request, endpoint: Endpoint) -> Release:
     """What the request makes of the release, noted in its story with who asked for it."""
     known = (*release.requests, request.id)[-REMEMBERED:]
     release = replace(release, requests=known)
-    refusal = _refusal(release, request)
-    if refusal:
-        text = f"{request.kind} by {request.by} changes nothing: {refusal}"
+    why_not = refusal(release, request)
+    if why_not:
+        text = f"{request.kind} by {request.by} changes nothing: {why_not}"
         return release.noted(endpoint.now, "request", text, request=request.kind, refused=True)
     text = f"{request.kind} by {request.by}"
     release = release.noted(endpoint.now, "request", text, request=request.kind, by=request.by)
@@ -49,7 +49,7 @@ def applied(release: Release, request: Request, endpoint: Endpoint) -> Release:
             return replace(resumed(release, endpoint.now), promote_now=request.by)
 
 
-def _refusal(release: Release, request: Request) -> str:
+def refusal(release: Release, request: Request) -> str:
     """Why the request cannot be followed; empty where it can."""
     stage = Stage(release.stage)
     is_shifting = stage is Stage.SHIFT and release.issued

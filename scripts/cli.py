@@ -16,7 +16,15 @@ from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from contracts.errors import SlipwayError
 from scripts.console import stderr
 
-COMMAND_FILES = ("rehearse", "models", "infrastructure", "doctor", "releases", "cloud")
+COMMAND_FILES = (
+    "rehearse",
+    "models",
+    "infrastructure",
+    "doctor",
+    "releases",
+    "release_requests",
+    "cloud",
+)
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 

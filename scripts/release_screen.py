@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from release.evidence import ReleaseResult
     from release.progress import Event
 
-SIGNS = {"promoted": "[green]✓[/green]", "rolled_back": "[red]✗[/red]", "inconclusive": "?"}
+SIGNS = {
+    "promoted": "[green]✓[/green]",
+    "compared": "[green]✓[/green]",
+    "rolled_back": "[red]✗[/red]",
+    "inconclusive": "?",
+    "held": "?",
+}
 WORDS = {"rolled_back": "rolled back"}
 # Told by their results; shown one by one they would only repeat.
 SILENT = frozenset({"progress", "minute", "action", "ended"})
@@ -70,6 +76,9 @@ def show_result(result: ReleaseResult) -> None:
     seconds = result.seconds_from_first_error_to_zero_weight
     if seconds is not None and result.outcome != "promoted":
         stdout.print(f"  {duration(seconds)} from its first error to weight 0")
+    if result.outcome == "held":
+        stdout.print("  a person decides: `slipway promote-now` or `slipway abort`", markup=False)
+        return
     stdout.print(f"  evidence: slipway show {result.id}", markup=False)
 
 
@@ -83,6 +92,13 @@ def show_status(rows: list[dict[str, Any]]) -> None:
                 f"  {variant['name']}: {variant['share']:.3g} % of traffic (weight "
                 f"{variant['weight']:g}), {variant['instances']} instances"
             )
+        for shadow in row["shadows"]:
+            stdout.print(
+                f"  {shadow['name']}: a copy of {shadow['sampled']:.3g} % of the requests, "
+                f"{shadow['instances']} instances"
+            )
+        if row["freeze"] is not None:
+            stdout.print(f"  {row['freeze']['text']}", markup=False, soft_wrap=True)
         _show_running(row)
         target = row["target"]
         pending = "staged, `slipway release` moves traffic to it" if row["is_pending"] else "serves"
@@ -97,11 +113,28 @@ def _show_running(row: dict[str, Any]) -> None:
     if running is None:
         return
     holder = running["held_by"] or "nobody: `slipway release` continues it"
-    stdout.print(
-        f"  release {running['id']}: {running['from_version']} → {running['to_version']}, "
-        f"stage {running['stage']}, by {holder}",
-        markup=False,
+    phases = " → ".join(
+        f"[{kind}]" if kind == running["phase"] and len(running["phases"]) > 1 else kind
+        for kind in running["phases"]
     )
+    stdout.print(
+        f"  release {running['id']}: {running['from_version']} → {running['to_version']} by "
+        f"{phases}, stage {running['stage']}, by {holder}",
+        markup=False,
+        soft_wrap=True,
+    )
+    deployment = row["deployment"]
+    if deployment is not None:
+        stdout.print(
+            f"  SageMaker: {deployment['status']}, {deployment['active']} of "
+            f"{deployment['total']} new instances take traffic"
+        )
+    if running["paused"]:
+        text = f"paused by {running['paused_by']}: `slipway resume` goes on"
+        stdout.print(f"  {text}", markup=False, soft_wrap=True)
+    if running["is_held"]:
+        text = f"held, `slipway promote-now` or `slipway abort` decides: {running['reason']}"
+        stdout.print(f"  {text}", markup=False, soft_wrap=True)
 
 
 def show_history(rows: list[dict[str, Any]]) -> None:

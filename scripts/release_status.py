@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from contracts.release_manifest import ReleaseManifest
 from release.lock import holder, this_process, where
-from release.state import EndpointState, Release
+from release.state import HELD, EndpointState, Release
+from release.store import read_freeze
 from scripts.release_stack import ReleaseStack
 
 
@@ -41,7 +43,13 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
             }
             for v in endpoint.variants
         ],
+        "shadows": [
+            {"name": v.name, "sampled": 100 * v.current_weight, "instances": v.current_count}
+            for v in endpoint.shadows
+        ],
+        "deployment": None if endpoint.deployment is None else asdict(endpoint.deployment),
         "release": None if state.current is None else _release_row(state, state.current),
+        "freeze": _freeze_row(place, manifest, endpoint.now),
         "target": {"version": target.version, "hash": target.content_hash},
         "is_pending": live_hash != target.content_hash,
         "is_rejected": target.content_hash in state.rejected,
@@ -55,13 +63,30 @@ def _release_row(state: EndpointState, running: Release) -> dict[str, Any]:
     return {
         "id": running.id,
         "purpose": running.purpose,
+        "strategy": running.manifest.release.strategy.kind,
+        "phase": running.manifest.release.phases[running.phase].kind,
+        "phases": [p.kind for p in running.manifest.release.phases],
         "stage": running.stage,
         "step": running.step,
+        "paused": running.paused_at is not None,
+        "paused_by": running.paused_by,
+        "is_held": running.stage == HELD,
+        "reason": running.reason,
+        "promote_now": running.promote_now,
         "from_version": running.before.good.version,
         "to_version": running.destination.version,
         "started_at": running.started_at,
         "held_by": None if lock is None else f"{lock.owner} on {where(lock)}",
     }
+
+
+def _freeze_row(
+    place: ReleaseStack, manifest: ReleaseManifest, now: float
+) -> dict[str, Any] | None:
+    freeze = read_freeze(place.s3, place.bucket)
+    if freeze is None or not freeze.holds(manifest.model, now):
+        return None
+    return {**asdict(freeze), "text": freeze.text}
 
 
 def running_row(running: Release) -> dict[str, Any]:

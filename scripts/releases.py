@@ -66,9 +66,9 @@ def release(
 ) -> int:
     """Move traffic to what is staged, or safely back.
 
-    Ends with 0 promoted, 2 rolled back, 3 inconclusive, 130 interrupted. A release that was
-    interrupted is continued by running this again. One that AWS drives goes on without the
-    terminal.
+    Ends with 0 promoted or compared, 2 rolled back, 3 inconclusive or held, 130 interrupted. A
+    release that was interrupted is continued by running this again. One that AWS drives goes on
+    without the terminal.
     """
     from release.collaborators import collaborators
     from release.driver import interruptible, run

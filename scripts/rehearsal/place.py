@@ -23,6 +23,8 @@ RELEASE: dict[str, Any] = {
     "steps": list(STEPS),
     # A laptop that also trains and starts servers is no place to judge milliseconds.
     "gates": [{"metric": "errors"}, {"metric": "latency", "over": "1s", "allow": 1.25}],
+    "settle": "1m",
+    "warmUp": "1m",
     "postBake": "2m",
 }
 

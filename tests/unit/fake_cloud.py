@@ -187,7 +187,9 @@ class FakeCloud:
         elif self.status == "Updating" and self.now >= self.busy_until:
             self._updated()
         target = self.targets.get("live")
-        if self.eager_scale_in and self.status == "InService" and target is not None:
+        # A release has suspended it before it makes its first alarm.
+        is_eager = self.eager_scale_in and bool(self.alarm_names)
+        if is_eager and self.status == "InService" and target is not None:
             live = self.fleets["live"]
             if not target.suspended["DynamicScalingInSuspended"]:
                 live.count = live.wanted_count = max(target.min_capacity, live.count - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from release.errors import ConflictError
@@ -15,28 +15,30 @@ from tests.unit.release_samples import ENDPOINT
 
 @dataclass
 class FakeHistory:
-    shared: dict[str, str] = field(default_factory=dict[str, str])
+    """What another process reads went through JSON; ``seen`` stands for the ETag."""
+
+    shared: dict[str, EndpointState] = field(default_factory=dict[str, EndpointState])
     evidence: dict[str, str] = field(default_factory=dict[str, str])
     beside: dict[str, Any] = field(default_factory=dict[str, Any])
     before_save: Callable[[EndpointState], None] = lambda _state: None
     after_save: Callable[[EndpointState], None] = lambda _state: None
-    seen: str | None = None
+    seen: EndpointState | None = None
 
     def load(self) -> EndpointState:
         self.seen = self.shared.get("state")
         if self.seen is None:
             return EndpointState(ENDPOINT)
-        return EndpointState.from_json(self.seen, "state")
+        return EndpointState.from_json(self.seen.to_json(), "state")
 
     def save(self, state: EndpointState) -> None:
         self.before_save(state)
-        if self.shared.get("state") != self.seen:
+        if self.shared.get("state") is not self.seen:
             raise ConflictError("the state was changed")
-        self.seen = self.shared["state"] = state.to_json()
+        self.seen = self.shared["state"] = replace(state)
         self.after_save(state)
 
     def is_unchanged(self) -> bool:
-        return self.shared.get("state") == self.seen
+        return self.shared.get("state") is self.seen
 
     def write_evidence(self, release_id: str, text: str) -> None:
         self.evidence[release_id] = text

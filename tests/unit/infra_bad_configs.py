@@ -28,6 +28,14 @@ SHARE = (
 )
 MODEL_KEYS = "alarms, capture, endpoint, environment, image, instanceType, package, release"
 SHARED_KEYS = "alarms, capture, endpoint, environment, image, instanceType, release"
+RELEASE_KEYS = (
+    "blueGreen, gates, keepVersions, onInconclusive, postBake, rolling, settle, shadow, steps, "
+    "strategy, warmUp"
+)
+NO_GATE = (
+    "errors, latency, predictions, limit are known; a gate may also be `alarm: NAME` or "
+    "`hook: NAME`; write one of them"
+)
 MODEL_NAME_RULE = (
     "a model's name has letters, digits and single hyphens between them, at most 45; "
     "rename it; a registered model `my_model` is written `my-model` here"
@@ -95,7 +103,7 @@ UNKNOWN_KEYS = (
         _unknown(
             "release.bake",
             "3m",
-            "gates, keepVersions, onInconclusive, postBake, settle, steps, strategy, warmUp",
+            RELEASE_KEYS,
         ),
         release={"bake": "3m"},
     ),
@@ -116,12 +124,12 @@ UNKNOWN_KEYS = (
     ),
     _bad(
         "unknown key of the error gate",
-        _unknown("release.gates[0].over", "5ms", "allow, metric"),
+        _unknown("release.gates[0].over", "5ms", "allow, dryRun, metric"),
         release={"gates": [{"metric": "errors", "over": "5ms"}]},
     ),
     _bad(
         "unknown key of the latency gate",
-        _unknown("release.gates[0].above", "5ms", "allow, metric, over"),
+        _unknown("release.gates[0].above", "5ms", "allow, dryRun, metric, over"),
         release={"gates": [{"metric": "latency", "over": "5ms", "above": "5ms"}]},
     ),
 )
@@ -301,12 +309,13 @@ ENDPOINTS = (
 RELEASES = (
     _bad(
         "unknown strategy",
-        f"{WINE}.release.strategy is 'teleport'; canary is allowed; write canary, or leave it out",
+        f"{WINE}.release.strategy is 'teleport'; canary or blue_green or rolling or shadow is "
+        "allowed; write canary, or leave it out",
         release={"strategy": "teleport"},
     ),
     _bad(
         "unknown end of an inconclusive release",
-        f"{WINE}.release.onInconclusive is 'promote'; rollback is allowed; "
+        f"{WINE}.release.onInconclusive is 'promote'; rollback or hold is allowed; "
         "write rollback, or leave it out",
         release={"onInconclusive": "promote"},
     ),
@@ -438,13 +447,12 @@ RELEASES = (
     ),
     _bad(
         "gate on an unknown metric",
-        f"{WINE}.release.gates[0].metric is 'cpu'; errors or latency is allowed; write one of them",
+        f"{WINE}.release.gates[0].metric is 'cpu'; {NO_GATE}",
         release={"gates": [{"metric": "cpu"}]},
     ),
     _bad(
         "gate without metric",
-        f"{WINE}.release.gates[0].metric is missing; errors or latency is allowed; "
-        "write one of them",
+        f"{WINE}.release.gates[0].metric is missing; {NO_GATE}",
         release={"gates": [{"allow": 2}]},
     ),
     _bad(
@@ -464,7 +472,173 @@ RELEASES = (
     ),
 )
 
-BAD_MODELS = (*UNKNOWN_KEYS, *PACKAGES, *IMAGES, *PLAIN_VALUES, *ENDPOINTS, *RELEASES)
+WAIT = (
+    "whole seconds up to 1h are allowed, which is SageMaker's limit; shorten it; a canary's steps "
+    "may bake for days"
+)
+NEVER_BAKES = (
+    "alarms and gates are looked at only while it bakes, and it never does; "
+    "let it wait some minutes"
+)
+STRATEGIES = (
+    _beyond_schema(
+        "a held guardrail deployment",
+        f"{WINE}.release.onInconclusive is 'hold'; rolling cannot be held, for SageMaker's own "
+        "timers run on; write rollback, or release by canary",
+        release={"strategy": "rolling", "onInconclusive": "hold"},
+    ),
+    _beyond_schema(
+        "a held guardrail deployment after a shadow",
+        f"{WINE}.release.onInconclusive is 'hold'; blue_green cannot be held, for SageMaker's own "
+        "timers run on; write rollback, or release by canary",
+        release={
+            "strategy": "shadow",
+            "shadow": {"then": "blue_green"},
+            "onInconclusive": "hold",
+        },
+    ),
+    _beyond_schema(
+        "a bake of zero with alarms",
+        f"{WINE}.release.blueGreen.finalWait is '0s'; {NEVER_BAKES}",
+        release={"strategy": "blue_green", "blueGreen": {"wait": "0s", "finalWait": "0s"}},
+    ),
+    _beyond_schema(
+        "rolling without a bake",
+        f"{WINE}.release.rolling.wait is '0s'; {NEVER_BAKES}",
+        release={"strategy": "rolling", "rolling": {"wait": "0s"}},
+    ),
+    _beyond_schema(
+        "a step without a bake",
+        f"{WINE}.release.steps[0].bake.max is '0s'; alarms and gates need time to tell, and a bake "
+        "of zero has none; let it bake some minutes",
+        release=_steps({"weight": 5, "bake": {"min": "0s", "max": "0s"}}),
+    ),
+    _beyond_schema(
+        "a longer wait than SageMaker takes",
+        f"{WINE}.release.blueGreen.wait is '2h'; {WAIT}",
+        release={"strategy": "blue_green", "blueGreen": {"wait": "2h"}},
+    ),
+    _beyond_schema(
+        "a shorter timeout than SageMaker takes",
+        f"{WINE}.release.rolling.timeout is '5m'; 10m to 8h are allowed; change it, or leave it "
+        "out",
+        release={"strategy": "rolling", "rolling": {"timeout": "5m"}},
+    ),
+    _beyond_schema(
+        "a linear step that is too small",
+        f"{WINE}.release.blueGreen.size is 5; a linear step is from 10 to 50 percent; write 10, or "
+        "shift by canary",
+        release={"strategy": "blue_green", "blueGreen": {"traffic": "linear", "size": 5}},
+    ),
+    _bad(
+        "a batch that is too large",
+        f"{WINE}.release.rolling.batch is 60; a whole number from 5 to 50 is allowed; change it",
+        release={"strategy": "rolling", "rolling": {"batch": 60}},
+    ),
+    _bad(
+        "all problems of a shadow",
+        (
+            (
+                f"{WINE}.release.shadow.then is 'shadow'; stop or canary or blue_green or rolling "
+                "is allowed; write stop, or leave it out"
+            ),
+            f"{WINE}.release.shadow.sampling is 0; a number from 1 to 100 is allowed; change it",
+            (
+                f"{WINE}.release.shadow.maxDisagreement is 2; a number from 0 to 1 is allowed; "
+                "change it"
+            ),
+        ),
+        release={
+            "strategy": "shadow",
+            "shadow": {"then": "shadow", "sampling": 0, "maxDisagreement": 2},
+        },
+    ),
+    _bad(
+        "unknown key of blueGreen",
+        _unknown(
+            "release.blueGreen.bake", "5m", "finalWait, size, timeout, tolerance, traffic, wait"
+        ),
+        release={"blueGreen": {"bake": "5m"}},
+    ),
+)
+GATES = (
+    _bad(
+        "a limit of nothing",
+        (
+            (
+                f"{WINE}.release.gates[0].of is missing; errors or slow or p95 is needed; "
+                "write what the limit is of"
+            ),
+            (
+                f"{WINE}.release.gates[0].atMost is missing; a fraction from 0 to 1 is needed; "
+                "write 0.05 for 5 percent"
+            ),
+        ),
+        release={"gates": [{"metric": "limit"}]},
+    ),
+    _beyond_schema(
+        "a limit on slow answers that says not what slow is",
+        f"{WINE}.release.gates[0].over is missing; a latency such as 50ms is needed; "
+        "say what slow is",
+        release={"gates": [{"metric": "limit", "of": "slow", "atMost": 0.1}]},
+    ),
+    _beyond_schema(
+        "a percentile that is a fraction",
+        f"{WINE}.release.gates[0].atMost is 0.1; a latency such as 50ms is needed; "
+        "write it with its unit",
+        release={"gates": [{"metric": "limit", "of": "p95", "atMost": 0.1}]},
+    ),
+    _beyond_schema(
+        "bins that fall",
+        f"{WINE}.release.gates[0].bins is [2, 1]; a list of rising numbers is allowed; "
+        "write upper edges",
+        release={"gates": [{"metric": "predictions", "bins": [2, 1]}]},
+    ),
+    _beyond_schema(
+        "a hook that asks nobody",
+        f"{WINE}.release.gates[0] is {{'hook': 'smoke'}}; it has neither; exactly one of command "
+        "and function is needed; write `command: [PROGRAM, ARGUMENT]` or `function: ARN`",
+        release={"gates": [{"hook": "smoke"}]},
+    ),
+    _bad(
+        "a hook whose command is a line",
+        f"{WINE}.release.gates[0].command is './smoke'; a list of a program and its arguments is "
+        "allowed; write `[PROGRAM]`",
+        release={"gates": [{"hook": "smoke", "command": "./smoke"}]},
+    ),
+    _beyond_schema(
+        "a hook that may take hours",
+        f"{WINE}.release.gates[0].timeout is '1h'; 1s to 5m are allowed; change it",
+        release={"gates": [{"hook": "smoke", "command": ["./smoke"], "timeout": "1h"}]},
+    ),
+    _beyond_schema(
+        "two hooks of one name",
+        f"{WINE}.release.gates is 'smoke'; each hook has a name of its own; rename one of them",
+        release={"gates": [{"hook": "smoke", "command": ["a"]}] * 2},
+    ),
+    _beyond_schema(
+        "gates that all only report",
+        f"{WINE}.release.gates[0].dryRun is True; at least one gate must decide; "
+        "leave dryRun out of one",
+        release={"gates": [{"metric": "errors", "dryRun": True}]},
+    ),
+    _bad(
+        "a dry run that is a word",
+        f"{WINE}.release.gates[0].dryRun is 'yes'; true or false is allowed; write one of them",
+        release={"gates": [{"metric": "errors", "dryRun": "yes"}]},
+    ),
+)
+
+BAD_MODELS = (
+    *UNKNOWN_KEYS,
+    *PACKAGES,
+    *IMAGES,
+    *PLAIN_VALUES,
+    *ENDPOINTS,
+    *RELEASES,
+    *STRATEGIES,
+    *GATES,
+)
 
 _NO_MODELS = (
     "a map with at least one model is needed; "

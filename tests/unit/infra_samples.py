@@ -65,8 +65,8 @@ def model_config(**changes: Any) -> ModelConfig:
             strategy=Canary(DEFAULT_STEPS),
             gates=(ErrorGate(), LatencyGate(50_000)),
             on_inconclusive="rollback",
-            settle_seconds=60,
-            warm_up_seconds=60,
+            settle_seconds=180,
+            warm_up_seconds=180,
             post_bake_seconds=600,
             keep_versions=3,
         ),
@@ -109,6 +109,35 @@ FULL_MODEL: dict[str, Any] = {
     },
 }
 
+STRATEGIES: dict[str, Any] = {
+    "strategy": "shadow",
+    "blueGreen": {
+        "traffic": "linear",
+        "size": 25,
+        "wait": "5m",
+        "finalWait": "10m",
+        "tolerance": {"ratio": 1.5, "points": 0.5},
+        "timeout": "3h",
+    },
+    "rolling": {"batch": 50, "wait": "2m", "rollbackBatch": 50, "timeout": "2h"},
+    "shadow": {
+        "sampling": 20,
+        "bake": {"min": "5m", "max": "1h"},
+        "maxDisagreement": 0.1,
+        "then": "rolling",
+    },
+    "gates": [
+        {"metric": "errors"},
+        {"metric": "predictions", "maxShift": 0.2, "bins": [0.25, 0.5], "dryRun": True},
+        {"metric": "limit", "of": "errors", "atMost": 0.05},
+        {"metric": "limit", "of": "slow", "atMost": 0.1, "over": "50ms"},
+        {"metric": "limit", "of": "p95", "atMost": "80ms"},
+        {"alarm": "orders"},
+        {"hook": "smoke", "command": ["./smoke", "--fast"], "timeout": "10s", "every": "5m"},
+        {"hook": "score", "function": "arn:aws:lambda:eu-west-1:123456789012:function:score"},
+    ],
+}
+
 # Below `slipway:`; what each of them means is asserted where they are read.
 ACCEPTED: dict[str, dict[str, Any]] = {
     "the least": {"models": {"wine": {"package": "dist/wine/3", "image": IMAGE}}},
@@ -117,6 +146,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "controller": {"driver": "terminal"},
         "models": {"wine": {"package": "dist/wine/3", "image": IMAGE}},
     },
+    "strategies": {"models": {"wine": {**FULL_MODEL, "release": STRATEGIES}}},
+    "held": {"models": {"wine": {**FULL_MODEL, "release": {"onInconclusive": "hold"}}}},
     "layers": {
         "defaults": {
             "image": IMAGE,

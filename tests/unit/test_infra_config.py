@@ -11,7 +11,24 @@ import pytest
 from pulumi.runtime import config as pulumi_config
 
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE
-from contracts.release_manifest import Canary, ErrorGate, LatencyGate, Step, Tolerance
+from contracts.release_manifest import (
+    AlarmGate,
+    AllAtOnce,
+    BlueGreen,
+    Canary,
+    CanaryShift,
+    ErrorGate,
+    HookGate,
+    LatencyGate,
+    LimitGate,
+    LinearShift,
+    PredictionGate,
+    Rolling,
+    Shadow,
+    Step,
+    Strategy,
+    Tolerance,
+)
 from infra import config
 from infra.config import ConfigError, parse
 from infra.settings import DEFAULT_STEPS, ModelConfig, Scaling, StackConfig
@@ -61,8 +78,8 @@ def test_a_package_and_an_image_are_all_that_a_first_user_writes() -> None:
     assert model.release.steps == DEFAULT_STEPS
     assert model.release.gates == (ErrorGate(1.0), LatencyGate(500_000, 1.25))
     assert model.release.on_inconclusive == "rollback"
-    assert model.release.settle_seconds == 60
-    assert model.release.warm_up_seconds == 60
+    assert model.release.settle_seconds == 180
+    assert model.release.warm_up_seconds == 180
     assert model.release.post_bake_seconds == 600
     assert model.release.keep_versions == 3
 
@@ -86,6 +103,59 @@ def test_everything_that_can_be_written_is_read_in_seconds_microseconds_and_perc
     assert model.release.warm_up_seconds == 0
     assert model.release.post_bake_seconds == 3600
     assert model.release.keep_versions == 5
+
+
+def test_every_strategy_and_gate_is_read() -> None:
+    release = read_model(ACCEPTED["strategies"]).release
+
+    rolling = Rolling(50, 120, Tolerance(2, 1), rollback_batch_percent=50, timeout_seconds=7200)
+    assert release.strategy == Shadow(20, Tolerance(2, 1), 300, 3600, 0.1, rolling)
+    assert release.gates == (
+        ErrorGate(),
+        PredictionGate(0.2, (0.25, 0.5), dry_run=True),
+        LimitGate("errors", 0.05),
+        LimitGate("slow", 0.1, 50_000),
+        LimitGate("p95", 80_000),
+        AlarmGate("orders"),
+        HookGate("smoke", ("./smoke", "--fast"), "", 10, 300),
+        HookGate("score", (), "arn:aws:lambda:eu-west-1:123456789012:function:score", 30, 60),
+    )
+    assert read_model(ACCEPTED["held"]).release.on_inconclusive == "hold"
+
+
+@pytest.mark.parametrize(
+    ("written", "strategy"),
+    [
+        ({"strategy": "canary"}, Canary(DEFAULT_STEPS)),
+        (
+            {"strategy": "blue_green"},
+            BlueGreen(CanaryShift(10, 600), 300, Tolerance(2, 1)),
+        ),
+        (
+            {"strategy": "blue_green", "blueGreen": {"traffic": "all_at_once"}},
+            BlueGreen(AllAtOnce(), 300, Tolerance(2, 1)),
+        ),
+        (
+            {
+                "strategy": "blue_green",
+                "blueGreen": {"traffic": "linear", "size": 20, "timeout": "2h"},
+            },
+            BlueGreen(LinearShift(20, 600), 300, Tolerance(2, 1), 7200),
+        ),
+        ({"strategy": "rolling"}, Rolling(25, 300, Tolerance(2, 1))),
+        ({"strategy": "shadow"}, Shadow(100, Tolerance(2, 1), 180, 7200, 0.05)),
+        (
+            {"strategy": "shadow", "shadow": {"then": "canary"}},
+            Shadow(100, Tolerance(2, 1), 180, 7200, 0.05, Canary(DEFAULT_STEPS)),
+        ),
+    ],
+)
+def test_each_strategy_has_defaults_for_all_that_is_not_written(
+    written: dict[str, Any], strategy: Strategy
+) -> None:
+    raw = {"models": {"wine": {"package": "dist/wine/3", "image": IMAGE, "release": written}}}
+
+    assert read_model(raw).release.strategy == strategy
 
 
 def test_defaults_reach_every_model_that_does_not_write_its_own() -> None:
@@ -201,8 +271,9 @@ def test_a_mistake_in_the_defaults_is_named_there_and_once_for_all_models() -> N
             "write one such as ml.c7i.large"
         ),
         (
-            "slipway:defaults.release.step is []; there is no such key, the keys are gates, "
-            "keepVersions, onInconclusive, postBake, settle, steps, strategy, warmUp; "
+            "slipway:defaults.release.step is []; there is no such key, the keys are blueGreen, "
+            "gates, keepVersions, onInconclusive, postBake, rolling, settle, shadow, steps, "
+            "strategy, warmUp; "
             "correct its spelling or remove it"
         ),
     ]

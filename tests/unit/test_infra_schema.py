@@ -153,13 +153,16 @@ def test_the_keys_that_it_knows_are_those_that_the_readers_know() -> None:
         keys = told.split("the keys are ")[1].split(";")[0].split(", ")
         assert keys == sorted(schema["properties"]), path
         checked += 1
-    assert checked == 12
+    assert checked == 23
 
 
 def wrapped(path: str, value: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """``value`` below the keys of ``path`` such as ``.release.steps[].bake``."""
-    metric = schema["properties"].get("metric", {}).get("const")
+    known = schema["properties"]
+    metric = known.get("metric", {}).get("const")
     inner: Any = {"metric": metric, **value} if metric else value
+    for kind in ("alarm", "hook"):
+        inner = {kind: "name", **inner} if kind in known and path.endswith("gates[]") else inner
     for part in reversed([part for part in path.split(".") if part]):
         inner = {part.removesuffix("[]"): [inner] if part.endswith("[]") else inner}
     return inner

@@ -135,12 +135,10 @@ def run_until_it_ends(
 
 
 def expire(history: FakeHistory) -> None:
-    raw = history.shared.get("state")
-    if raw is not None:
-        state = history.other_process().load()
-        if state.lock is not None:
-            lock = replace(state.lock, expires_at=0.0)
-            history.shared["state"] = replace(state, lock=lock).to_json()
+    state = history.shared.get("state")
+    if state is not None and state.lock is not None:
+        lock = replace(state.lock, expires_at=0.0)
+        history.shared["state"] = replace(state, lock=lock)
 
 
 def told(history: FakeHistory) -> ReleaseResult:

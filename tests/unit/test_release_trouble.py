@@ -1,0 +1,334 @@
+"""What goes wrong around a release: AWS fails, metrics change, clocks jump, others interfere."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.release_manifest import Canary, Step
+from release.actions import (
+    Action,
+    PutAlarm,
+    RemoveScaling,
+    RestoreScaling,
+    SetCapacity,
+    SetScaling,
+    SetWeights,
+    UpdateEndpoint,
+)
+from release.aws import RefusedError, UnavailableError
+from release.driver import Event, Pace
+from release.errors import ReleaseError
+from release.observation import Endpoint, MetricQuery, Series
+from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory, config_of, scaling_target
+from tests.unit.release_strategies import (
+    BLUE_GREEN,
+    BROKEN,
+    CANARY,
+    LOOSE,
+    STRATEGIES,
+    assert_ended_well,
+    cloud_of,
+    release,
+    staged,
+)
+from tests.unit.test_release_kills import prepared
+
+IMPATIENT = Pace(poll_seconds=0.0, lease_seconds=60.0, give_up_seconds=0.0)
+
+
+class Stormy(FakeCloud):
+    """Any call may be throttled, or be taken and its answer lost."""
+
+    chance: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.dice = random.Random(self.seed)
+
+    def _maybe(self) -> None:
+        if self.dice.random() < self.chance:
+            raise UnavailableError("aws did not answer: ThrottlingException: Rate exceeded")
+
+    def endpoint(self, name: str) -> Endpoint:
+        self._maybe()
+        return super().endpoint(name)
+
+    def alarms(self, names: tuple[str, ...]) -> dict[str, str]:
+        self._maybe()
+        return super().alarms(names)
+
+    def series(self, endpoint_name: str, query: MetricQuery) -> Series:
+        self._maybe()
+        return super().series(endpoint_name, query)
+
+    def execute(self, endpoint_name: str, action: Action) -> None:
+        self._maybe()
+        super().execute(endpoint_name, action)
+        self._maybe()
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 10_000), is_broken=st.booleans())
+def test_throttling_of_any_call_changes_no_outcome(name: str, seed: int, is_broken: bool) -> None:
+    cloud = Stormy(seed=seed, behaviours=BROKEN if is_broken else {})
+    cloud.set_live(4)
+    history = FakeHistory()
+    result = None
+    while result is None:
+        try:
+            result = release(cloud, staged(STRATEGIES[name]), history)
+        except UnavailableError:
+            # Before it began: the command is run again.
+            history = history.other_process()
+    if is_broken and name != "all at once":
+        assert result.outcome in ("rolled_back", "inconclusive"), result.reason
+        assert_ended_well(cloud, "wine-test-c1")
+    elif name == "shadow":
+        assert result.outcome in ("compared", "inconclusive")
+    else:
+        # A comparison that saw too little is not promoted; everything else is.
+        assert result.outcome in ("promoted", "inconclusive"), result.reason
+        assert_ended_well(cloud, {"promoted": "wine-test-c2"}.get(result.outcome, "wine-test-c1"))
+
+
+def test_one_action_that_is_never_taken_ends_the_release_safely() -> None:
+    cloud = cloud_of()
+
+    def throttled(action: Action) -> None:
+        if isinstance(action, PutAlarm):
+            raise UnavailableError("aws did not answer PutMetricAlarm: Throttling: Rate exceeded")
+
+    from release.driver import run
+
+    cloud.before_execute = throttled
+    result = run(staged(CANARY), cloud=cloud, history=FakeHistory(), pace=IMPATIENT)
+    assert result.outcome == "inconclusive"
+    assert "no answer any more (aws did not answer PutMetricAlarm: Throttling" in result.reason
+    assert_ended_well(cloud, "wine-test-c1")
+
+
+def test_a_blocked_way_back_is_left_to_the_next_command() -> None:
+    from release.driver import run
+
+    cloud, history = cloud_of(behaviours=BROKEN), FakeHistory()
+    back = [True]
+
+    def throttled(action: Action) -> None:
+        if back and isinstance(action, UpdateEndpoint) and action.config == "wine-test-c1":
+            raise UnavailableError("aws did not answer UpdateEndpoint: Throttling")
+
+    cloud.before_execute = throttled
+    with pytest.raises(ReleaseError, match=r"stands in stage back: .* run the same command again"):
+        run(staged(CANARY), cloud=cloud, history=history, pace=IMPATIENT)
+    back.clear()
+    assert release(cloud, staged(CANARY), history).outcome == "rolled_back"
+    assert_ended_well(cloud, "wine-test-c1")
+
+
+# --- metrics
+
+
+class Revising(FakeCloud):
+    """The first reading of a minute lacks some errors; later ones have them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.read: set[tuple[str, float]] = set()
+
+    def series(self, endpoint_name: str, query: MetricQuery) -> Series:
+        found = super().series(endpoint_name, query)
+        for name, minutes in found.items():
+            for start, minute in minutes.items():
+                if (name, start) not in self.read:
+                    self.read.add((name, start))
+                    minutes[start] = replace(minute, errors=0)
+        return found
+
+
+def test_minutes_that_are_revised_are_logged_and_judged_anew() -> None:
+    cloud, events = Revising(behaviours=BROKEN), list[Event]()
+    cloud.set_live(4)
+    slow = Canary((Step(10, LOOSE, 600, 3600),))
+    result = release(cloud, staged(slow), observer=events.append)
+    revised = [e for e in events if e.kind == "revised"]
+    assert revised
+    assert "counted minute" in revised[0].text
+    before, after = next(iter(revised[0].data["minutes"].values()))
+    assert before[3] == 0
+    assert after[3] > 0
+    assert result.outcome == "rolled_back"
+
+
+class Late(FakeCloud):
+    """A minute's metrics come nine minutes after its end, now and then twice or not at all."""
+
+    def series(self, endpoint_name: str, query: MetricQuery) -> Series:
+        found = super().series(endpoint_name, query)
+        return {
+            name: {s: m for s, m in minutes.items() if s + 600 < self.now and s % 420}
+            for name, minutes in found.items()
+        }
+
+
+def test_late_and_missing_minutes_are_waited_for_and_each_counts_once() -> None:
+    cloud, starts = Late(), list[float]()
+    cloud.set_live(4)
+    result = release(
+        cloud,
+        staged(CANARY),
+        observer=lambda e: starts.append(e.at) if e.kind == "minute" else None,
+    )
+    assert result.outcome == "promoted"
+    assert len(starts) == len(set(starts))
+
+
+def test_a_clock_that_goes_back_is_noted_and_nothing_waits_for_its_return() -> None:
+    cloud, events, jumped = cloud_of(), list[Event](), list[float]()
+
+    def jump(event: Event) -> None:
+        events.append(event)
+        if event.kind == "weight" and not jumped:
+            jumped.append(cloud.now)
+            cloud.now -= 7200
+            cloud.shares_log = [(at - 7200, shares) for at, shares in cloud.shares_log]
+
+    result = release(cloud, staged(CANARY), observer=jump)
+    assert result.outcome == "promoted"
+    told = next(e.text for e in events if e.kind == "clock")
+    assert told.startswith("the clock went back by 7")
+    assert cloud.now < jumped[0], "it did not wait two hours"
+    assert_ended_well(cloud, "wine-test-c2")
+
+
+# --- others
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_update_by_someone_else_is_told_with_its_tags_and_left_alone(name: str) -> None:
+    cloud = cloud_of()
+    theirs = config_of("9")
+    theirs = replace(theirs, name="theirs", tags={"owner": "bob", "slipway:version": "9"})
+    cloud.configs["theirs"] = theirs
+
+    def meddle(seen: FakeCloud) -> None:
+        began = any(isinstance(a, UpdateEndpoint) for a in seen.executed)
+        if began and seen.status == "InService" and seen.serving != "theirs" and not seen.pending:
+            seen.targets = {"live": seen.targets["live"]}
+            seen.execute(ENDPOINT, UpdateEndpoint("theirs", exclude_weights=True))
+
+    cloud.before_look = meddle
+    result = release(cloud, staged(STRATEGIES[name]))
+    assert result.outcome == "inconclusive", result.reason
+    assert "changed by someone else" in result.reason
+    assert "theirs serves wine-test-m9, tags: owner=bob, slipway:version=9" in result.reason
+    at = cloud.executed.index(UpdateEndpoint("theirs", exclude_weights=True))
+    touching = (UpdateEndpoint, SetCapacity, RemoveScaling)
+    assert not [a for a in cloud.executed[at + 1 :] if isinstance(a, touching)]
+    assert cloud.alarm_names == {}
+    assert cloud.targets == {"live": scaling_target()}
+
+
+def test_what_is_refused_at_the_end_does_not_keep_the_rest_from_being_done() -> None:
+    cloud, refused = cloud_of(), list[Action]()
+
+    def refuse(action: Action) -> None:
+        if type(action).__name__ == "DeleteAlarms":
+            refused.append(action)
+            raise RefusedError("AccessDenied: no cloudwatch:DeleteAlarms", "AccessDenied")
+
+    cloud.before_execute = refuse
+    result = release(cloud, staged(CANARY))
+    assert result.outcome == "promoted"
+    assert len(refused) == 4
+    assert set(cloud.configs) == {"wine-test-c1", "wine-test-c2"}
+    assert cloud.targets == {"live": scaling_target()}
+
+
+# --- capacity and scaling
+
+
+@pytest.mark.parametrize("case", ["retyped", "retyped and broken", "retyped, alarm after the swap"])
+@pytest.mark.parametrize("name", ["canary", "blue/green canary", "rolling"])
+def test_a_target_goes_before_a_retyped_variant_and_comes_back_exactly(
+    name: str, case: str
+) -> None:
+    cloud, made = prepared(case, STRATEGIES[name])
+    release(cloud, made)
+    kinds: list[Any] = [a for a in cloud.executed if isinstance(a, RemoveScaling | RestoreScaling)]
+    restored = [a.target for a in kinds if isinstance(a, RestoreScaling)]
+    if case == "retyped and broken" and name == "canary":
+        assert restored == [], "it never came to the swap"
+        return
+    assert [a.variant for a in kinds if isinstance(a, RemoveScaling) and a.variant == "live"]
+    for target in restored:
+        assert replace(target, suspended={}) == replace(scaling_target(), suspended={})
+    if case == "retyped":
+        assert restored[0].suspended["DynamicScalingInSuspended"], "not before it has ended"
+    assert cloud.targets == {"live": scaling_target()}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("behaviours", [{}, BROKEN])
+def test_counts_that_scaling_reaches_on_the_way_are_there_afterwards(
+    name: str, behaviours: dict[str, Any]
+) -> None:
+    cloud = cloud_of(behaviours=behaviours)
+
+    def grow(event: Event) -> None:
+        if event.kind in ("entered", "weight") and cloud.status == "InService":
+            cloud.set_live(6)
+
+    release(cloud, staged(STRATEGIES[name]), observer=grow)
+    expected = 4 if name in ("all at once",) or (name in GUARDED) else 6
+    assert cloud.fleets["live"].count == expected
+
+
+GUARDED = ("blue/green canary", "blue/green linear", "rolling")
+
+
+def test_live_is_refilled_before_it_is_updated_on_the_way_back() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+
+    def grow(seen: FakeCloud) -> None:
+        share = seen.fleets.get("candidate")
+        seen.rate = 150.0 if share is not None and share.weight == 1.0 else 50.0
+
+    def abort(event: Event) -> None:
+        if event.kind == "minute" and event.data["weight"] == 50 and not history.beside:
+            history.ask("abort")
+
+    cloud.before_look = grow
+    slow = Canary((Step(10, LOOSE, 120, 3600), Step(50, LOOSE, 1200, 3600)))
+    result = release(cloud, staged(slow), history, observer=abort)
+    assert (result.outcome, result.reason) == ("rolled_back", "aborted by ann")
+    moves = [a for a in cloud.executed if isinstance(a, SetCapacity | SetWeights | UpdateEndpoint)]
+    assert moves[-3:] == [
+        SetWeights({"candidate": 0.0}),
+        SetCapacity("live", 8),
+        UpdateEndpoint("wine-test-c1", exclude_weights=True),
+    ]
+    assert_ended_well(cloud, "wine-test-c1", count=8)
+
+
+def test_scale_in_is_suspended_throughout_a_shift_and_restored_as_it_was() -> None:
+    before = scaling_target(
+        suspended={**scaling_target().suspended, "ScheduledScalingSuspended": True}
+    )
+    cloud = cloud_of(targets={"live": before})
+    release(cloud, staged(BLUE_GREEN))
+    scaling = [a for a in cloud.executed if isinstance(a, SetScaling)]
+    assert scaling[0].suspended == before.suspended | {"DynamicScalingInSuspended": True}
+    assert scaling[-1].suspended == before.suspended
+    assert cloud.targets == {"live": before}
