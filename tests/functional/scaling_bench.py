@@ -14,6 +14,7 @@ from localcloud.cloudwatch.service import CloudWatch
 from localcloud.cloudwatch.store import MetricStore
 from localcloud.in_process import InProcess
 from localcloud.sagemaker.control import SageMaker
+from localcloud.sagemaker.neighbours import NoEvents
 from localcloud.service import OwnService
 from tests.functional.sagemaker_bench import OPTIONS, Bench, MemoryS3, wait_for
 
@@ -39,7 +40,7 @@ class ScalingBench(Bench):
         changed = self.own_state.notifier("application-autoscaling")
         self.autoscaling = AutoScaling(self.clock, call, changed)
         self.store = MetricStore()
-        actions = ActionTable({AUTOSCALING: self.autoscaling.take})
+        actions = ActionTable({AUTOSCALING: self.autoscaling.take}, NoEvents())
         watch = self.own_state.notifier("cloudwatch")
         alarms = CloudWatch(self.clock, self.store, actions, watch)
         kept = self.own_state.notifier("sagemaker")

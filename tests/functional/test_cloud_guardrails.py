@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,31 @@ ALARM = {
 }
 
 
+def queue_of_events(cloud: Cloud, endpoint: str) -> str:
+    """A queue that gets SageMaker's events of one endpoint, by a rule."""
+    sqs, events = cloud.client("sqs"), cloud.client("events")
+    url = sqs.create_queue(QueueName=f"events-{endpoint}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    pattern = {"source": ["aws.sagemaker"], "detail": {"EndpointName": [endpoint]}}
+    events.put_rule(Name=f"rule-{endpoint}", EventPattern=json.dumps(pattern))
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn["QueueArn"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    target = {"Id": "queue", "Arn": arn["QueueArn"]}
+    events.put_targets(Rule=f"rule-{endpoint}", Targets=[target])
+    return url
+
+
+def received(cloud: Cloud, url: str) -> list[dict[str, Any]]:
+    answer = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
 def slipway(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*SLIPWAY, "cloud", "fault", *arguments, "--home", str(cloud.home)],
@@ -38,8 +64,9 @@ def slipway(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(240)
-def test_an_alarm_of_cloudwatch_rolls_a_deployment_back(cloud: Cloud) -> None:
+def test_an_alarm_rolls_a_deployment_back_and_the_bus_hears_of_it(cloud: Cloud) -> None:
     sagemaker, cloudwatch = cloud.client("sagemaker"), cloud.client("cloudwatch")
+    url = queue_of_events(cloud, "railed")
     make_config(cloud, "railed-1", 1.0, 1)
     make_config(cloud, "railed-2", 2.0, 1)
     sagemaker.create_endpoint(EndpointName="railed", EndpointConfigName="railed-1")
@@ -65,6 +92,21 @@ def test_an_alarm_of_cloudwatch_rolls_a_deployment_back(cloud: Cloud) -> None:
     assert described["EndpointConfigName"] == "railed-1"
     assert "are in ALARM state: railed-errors" in described["FailureReason"]
 
+    told: set[tuple[str, str]] = set()
+
+    def all_came() -> bool:
+        for event in received(cloud, url):
+            assert event["source"] == "aws.sagemaker"
+            assert event["resources"] == [described["EndpointArn"]]
+            told.add((event["detail-type"], event["detail"]["EndpointStatus"]))
+        return told >= {
+            ("SageMaker Endpoint State Change", "CREATING"),
+            ("SageMaker Endpoint State Change", "IN_SERVICE"),
+            ("SageMaker Endpoint State Change", "UPDATING"),
+            ("SageMaker Endpoint Deployment State Change", "UPDATING"),
+        }
+
+    wait_for(all_came, "the events")
     sagemaker.delete_endpoint(EndpointName="railed")
 
 
