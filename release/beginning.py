@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from contracts.release_manifest import ReleaseManifest
-from release import start
-from release.aws import Cloud
+from release import start, survey_aws
+from release.aws import AwsCloud, Cloud
 from release.freeze import Freeze, refuse_frozen
+from release.hooks import TERMINAL
 from release.observation import MISSING
-from release.plan import refuse_errors
+from release.plan import predicted_seconds, refuse_errors, turnover_of
 from release.state import EndpointState, Release
+from release.survey import Survey
 
 
 def new_release(
@@ -30,8 +34,27 @@ def new_release(
     refuse_frozen(freeze, manifest.model, seen.endpoint.now)
     new_id = start.release_id(manifest.model, seen.endpoint.now, token)
     release = start.begin_release(state, manifest, seen, new_id, who, retry=retry)
-    refuse_errors(manifest, seen)
-    return release
+    survey = _survey(manifest, cloud, state, seen)
+    refuse_errors(manifest, seen, survey)
+    seconds = predicted_seconds(manifest, state, seen, survey.traffic)
+    expected = seconds[2] if seconds[1] is None else seconds[1]
+    return release.noted(
+        seen.endpoint.now,
+        "planned",
+        f"about {expected / 60:.0f} min",
+        seconds=list(seconds),
+        turnover_seconds=turnover_of(state),
+    )
+
+
+def _survey(
+    manifest: ReleaseManifest, cloud: Cloud, state: EndpointState, seen: start.Snapshot
+) -> Survey:
+    """As the plan asks AWS; who drives is asked by whoever starts it elsewhere."""
+    if not isinstance(cloud, AwsCloud):
+        return Survey()
+    longest = predicted_seconds(manifest, state, seen, None)[2]
+    return replace(survey_aws.survey(cloud, manifest, seen.endpoint, longest), driver=TERMINAL)
 
 
 def new_rollback(

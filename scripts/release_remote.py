@@ -114,6 +114,7 @@ def _refuse_early(
     """
     from release import start
     from release.plan import refuse_errors
+    from release.survey import Survey
 
     if state.current is not None:
         return
@@ -126,7 +127,7 @@ def _refuse_early(
         cloud.scaling(manifest.endpoint_name) if endpoint.config_name else None,
     )
     start.begin_release(state, manifest, snapshot, "", cloud.caller(), retry=retry)
-    refuse_errors(manifest, snapshot)
+    refuse_errors(manifest, snapshot, Survey(driver="lambda"))
 
 
 def _print_started(place: ReleaseStack, started: Started, as_json: bool) -> None:

@@ -22,7 +22,7 @@ SIGNS = {
 }
 WORDS = {"rolled_back": "rolled back"}
 # Told by their results; shown one by one they would only repeat.
-SILENT = frozenset({"progress", "minute", "action", "ended"})
+SILENT = frozenset({"progress", "minute", "action", "ended", "planned"})
 
 
 def line(event: Event, started_at: float) -> str | None:

@@ -54,6 +54,8 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
         "is_pending": live_hash != target.content_hash,
         "is_rejected": target.content_hash in state.rejected,
         "good": [g.version for g in state.good],
+        "driver": "terminal" if manifest.controller.state_machine_arn is None else "lambda",
+        "topic": manifest.controller.topic_arn,
         "alarms": cloud.alarms(manifest.standing_alarms) if manifest.standing_alarms else {},
     }
 

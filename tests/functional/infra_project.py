@@ -97,9 +97,13 @@ class Project:
     root: Path
     cloud: Cloud
 
-    def configure(self, region: str = connect.DEFAULT_REGION, **model: Any) -> None:
+    def configure(
+        self, region: str = connect.DEFAULT_REGION, driver: str | None = None, **model: Any
+    ) -> None:
         """Write the stack file; ``model`` are the values of the one model."""
-        config = {"aws:region": region, "slipway:models": {MODEL: model}}
+        config: dict[str, Any] = {"aws:region": region, "slipway:models": {MODEL: model}}
+        if driver is not None:
+            config["slipway:controller"] = {"driver": driver}
         settings = {"encryptionsalt": SALT, "config": config}
         (self.root / "Pulumi.local.yaml").write_text(yaml.safe_dump(settings))
 

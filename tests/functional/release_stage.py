@@ -43,13 +43,14 @@ WAIT_SECONDS = 120.0
 class Stage:
     """A stack that serves version 1 under traffic, and the commands on it."""
 
-    def __init__(self, project: Project, traffic: Traffic) -> None:
+    def __init__(self, project: Project, traffic: Traffic, driver: str | None = None) -> None:
         self.project = project
         self.traffic = traffic
+        self.driver = driver
 
     def up(self, version: str, **release: Any) -> None:
         package = f"dist/{MODEL}/{version}"
-        self.project.configure(package=package, release={**RELEASE, **release})
+        self.project.configure(driver=self.driver, package=package, release={**RELEASE, **release})
         done = self.project.slipway("up", "--json")
         assert done.returncode == 0, done.stderr
 
@@ -90,7 +91,9 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path, versions: tuple[str, ...] = ("1", "2", "4")) -> Iterator[Stage]:
+def open_stage(
+    folder: Path, versions: tuple[str, ...] = ("1", "2", "4"), driver: str | None = None
+) -> Iterator[Stage]:
     """Version 1 serves under 40 requests/s; version 3 refuses a part of them."""
     try:
         find_pulumi()
@@ -100,7 +103,7 @@ def open_stage(folder: Path, versions: tuple[str, ...] = ("1", "2", "4")) -> Ite
         project = make_project(cloud.home, cloud, versions)
         write_package(project.root, "3", content=refusing_model(3))
         traffic = Traffic(project.root, cloud.endpoint_url, ENDPOINT, "us-east-1")
-        made = Stage(project, traffic)
+        made = Stage(project, traffic, driver)
         made.up("1")
         os.environ |= {"AWS_ACCESS_KEY_ID": "slipway", "AWS_SECRET_ACCESS_KEY": "local"}
         traffic.start(ROWS, 40.0)
