@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.slipway-ready
 
-.PHONY: setup rehearse test check bench lock clean
+.PHONY: setup rehearse test check bench bench-releases lock clean
 
 setup: $(READY)
 
@@ -36,6 +36,10 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# SEED, RELEASES (for each cell) and SCENARIOS (a JSON file) may be set; a run that was stopped goes on.
+bench-releases: setup
+	@$(BIN)/python -m benchmarks.release_quality $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
 lock: setup
 	@$(BIN)/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt

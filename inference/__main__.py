@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import SlipwayError
 
@@ -25,22 +26,55 @@ def main() -> None:
     serve.add_argument("--model-dir", type=Path, default=Path("/opt/ml/model"))
     args = parser.parse_args()
 
+    from inference.log import flush
+
     for name in THREAD_SETTINGS:
         os.environ.setdefault(name, "1")
-    import uvloop
-
-    from inference.server import serve as run
-
-    code = 0
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(args.host, args.port, args.model_dir))
+        code = _serve(args.host, args.port, args.model_dir)
     except SlipwayError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        code = error.exit_code
-    sys.stdout.flush()
+        code = _told(error)
+    flush()
     # Threads that wait on stdin, or a model that is still computing, must not hold the exit.
     os._exit(code)
+
+
+def _serve(host: str, port: int, model_dir: Path) -> int:
+    from inference.board import Board
+    from inference.log import log
+    from inference.server import Place, body_limit, listen
+    from inference.workers import Parent, worker_count
+
+    watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
+    workers = worker_count()
+    body_limit()
+    if workers == 0:
+        listener, board = listen(host, port), Board(1)
+        log("listening", port=listener.getsockname()[1])
+        board.slots[0].pid = os.getpid()
+        return _run(Place(listener, board, board.slots[0], 0 if watch_stdin else None), model_dir)
+    parent = Parent(host, port, workers, lambda place: _run(place, model_dir))
+    log("listening", port=parent.port, workers=workers)
+    return parent.serve(watch_stdin=watch_stdin)
+
+
+def _run(place: Any, model_dir: Path) -> int:
+    """One process that serves, to its end; the exit code."""
+    import uvloop
+
+    from inference.server import serve
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(place, model_dir))
+    except SlipwayError as error:
+        return _told(error)
+    return 0
+
+
+def _told(error: SlipwayError) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from contracts.errors import SlipwayError
 from localcloud.home import CloudHome
@@ -30,6 +31,7 @@ POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 12
 STATUS_PATH = "/_slipway/status"
 RESET_PATH = "/moto-api/reset"
+FAULTS_PATH = "/_slipway/faults"
 # The daemon's exit code when another one holds the home's lock.
 EXIT_ALREADY_RUNNING = 75
 
@@ -177,6 +179,26 @@ def reset(home: Path | None = None) -> CloudStatus:
     return status(home)
 
 
+def add_fault(fault: dict[str, Any], home: Path | None = None) -> dict[str, Any]:
+    """Order a fault (:mod:`localcloud.faults`); returns it with its id.
+
+    Raises:
+        CloudError: it is refused; the text says why.
+    """
+    return _ask(int(require(home).port or 0), "POST", FAULTS_PATH, fault)
+
+
+def faults(home: Path | None = None) -> list[dict[str, Any]]:
+    """The faults that are still to strike."""
+    return _ask(int(require(home).port or 0), "GET", FAULTS_PATH)["faults"]
+
+
+def clear_faults(number: str | None = None, home: Path | None = None) -> int:
+    """Forget all faults, or the one with this id; returns how many there were."""
+    path = FAULTS_PATH if number is None else f"{FAULTS_PATH}?id={quote(number)}"
+    return int(_ask(int(require(home).port or 0), "DELETE", path)["cleared"])
+
+
 def log_tail(home: Path | None = None, lines: int = 200) -> list[str]:
     """The last lines of the daemon's log; empty when there is none yet."""
     try:
@@ -298,17 +320,22 @@ def _start_failed(place: CloudHome, port: int, what: str) -> CloudError:
     )
 
 
-def _ask(port: int, method: str, path: str) -> dict[str, Any]:
+def _ask(
+    port: int, method: str, path: str, content: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """One request to the daemon itself; never through a proxy."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT_SECONDS)
     try:
-        connection.request(method, path)
+        sent = None if content is None else json.dumps(content)
+        connection.request(method, path, sent)
         answer = connection.getresponse()
         body = answer.read()
     except http.client.HTTPException as error:
         raise ConnectionError(f"no HTTP answer: {error!r}") from None
     finally:
         connection.close()
+    if answer.status == http.client.BAD_REQUEST and path.startswith(FAULTS_PATH):
+        raise CloudError(f"the fault is refused: {json.loads(body)['message']}")
     if answer.status != http.client.OK:
         raise CloudError(
             f"{method} {path} of the local cloud answered {answer.status}: "

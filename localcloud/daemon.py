@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
-import importlib.util
+import faulthandler
 import logging
 import os
 import signal
@@ -24,8 +24,12 @@ import uvloop
 
 from contracts.errors import SlipwayError
 from localcloud import clock as clocks
-from localcloud import moto_hooks
+from localcloud import moto_hooks, serverless
+from localcloud.actions import AUTOSCALING, LAMBDA, SNS, ActionTable
+from localcloud.autoscaling.service import AutoScaling
 from localcloud.clock import Clock, ClockKeeper
+from localcloud.cloudwatch.service import CloudWatch
+from localcloud.cloudwatch.store import MetricStore
 from localcloud.connect import (
     DEFAULT_PORT,
     DEFAULT_SPEED,
@@ -33,15 +37,21 @@ from localcloud.connect import (
     CloudError,
     port_in_use,
 )
+from localcloud.deliveries import Deliveries
 from localcloud.dispatch import CloudDispatcher
+from localcloud.events_sink import BusSink
+from localcloud.faults import Faults
 from localcloud.front import BACKLOG, Front, Invoker
 from localcloud.home import CloudHome
+from localcloud.in_process import InProcess
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
 from localcloud.provider_process import ProviderProcess
 from localcloud.quotas import ServiceQuotas
-from localcloud.s3_access import InProcessActions, InProcessS3
+from localcloud.s3_access import InProcessS3, InProcessTopics
+from localcloud.sagemaker.control import SageMaker
+from localcloud.sagemaker.neighbours import CloudWatchAlarms, Neighbours
 from localcloud.service import OwnService
 
 log = logging.getLogger(__name__)
@@ -66,48 +76,61 @@ class Parts:
     moto: MotoApp
     moto_state: MotoState
     own_state: OwnState
+    faults: Faults
+    deliveries: Deliveries
 
     def close(self) -> None:
         """End model servers and background work; keep everything once more."""
+        self.deliveries.close()
         for service in self.services.values():
             service.close()
         self.own_state.close()
 
 
-def assemble(home: CloudHome, clock: Clock) -> Parts:
+def assemble(home: CloudHome, clock: Clock, endpoint_url: str) -> Parts:
     """The composition root: which services are our own, and what each is given."""
     moto_hooks.install(clock)
     moto_state = MotoState(home.state / "moto")
     moto_state.restore()
     moto = MotoApp(moto_state)
     own_state = OwnState(home.state / "own")
-    services: dict[str, OwnService] = {"service-quotas": ServiceQuotas()}
-    invoker: Invoker | None = None
-    store: Any = None
-    if importlib.util.find_spec("localcloud.cloudwatch.service"):
-        from localcloud.cloudwatch.service import CloudWatch
-        from localcloud.cloudwatch.store import MetricStore
+    quotas, faults = ServiceQuotas(), Faults()
+    bus = BusSink(moto, clock)
+    parts = serverless.assemble(moto, clock, home.folder, endpoint_url, own_state.notifier)
+    services: dict[str, OwnService] = {quotas.name: quotas, **parts.services}
+    in_process = InProcess(services, own_state.keep, clock)
+    autoscaling = AutoScaling(clock, in_process, own_state.notifier("application-autoscaling"))
+    store = MetricStore()
+    # A service that takes alarm actions is a row here, by the service in the action's ARN.
+    actions = ActionTable(
+        {
+            SNS: InProcessTopics(moto).take,
+            AUTOSCALING: autoscaling.take,
+            LAMBDA: parts.deliveries.take,
+        },
+        bus,
+    )
+    cloudwatch = CloudWatch(clock, store, actions, own_state.notifier("cloudwatch"))
+    keep_sagemaker = own_state.notifier("sagemaker")
 
-        store = MetricStore()
-        services["cloudwatch"] = CloudWatch(
-            clock, store, InProcessActions(moto), own_state.notifier("cloudwatch")
-        )
-    if importlib.util.find_spec("localcloud.sagemaker.control"):
-        from localcloud.sagemaker.control import SageMaker
-        from localcloud.sagemaker.scaling import ScalableTargets
+    def endpoint_changed() -> None:
+        keep_sagemaker()
+        autoscaling.wake()
 
-        sagemaker = SageMaker(
-            clock,
-            store,
-            home.folder,
-            InProcessS3(moto),
-            own_state.notifier("sagemaker"),
-            ScalableTargets(moto),
-        )
-        services["sagemaker"] = sagemaker
-        invoker = sagemaker.runtime
+    sagemaker = SageMaker(
+        clock,
+        store,
+        home.folder,
+        InProcessS3(moto),
+        endpoint_changed,
+        autoscaling,
+        neighbours=Neighbours(CloudWatchAlarms(cloudwatch, clock), bus, quotas.allowed, faults),
+    )
+    for service in (cloudwatch, sagemaker, autoscaling):
+        services[service.name] = service
     own_state.restore(services)
-    return Parts(services, invoker, moto, moto_state, own_state)
+    autoscaling.start()
+    return Parts(services, sagemaker.runtime, moto, moto_state, own_state, faults, parts.deliveries)
 
 
 class Daemon:
@@ -142,9 +165,11 @@ class Daemon:
         provider = ProviderProcess(record["endpoint_url"])
         provider.start()
         self._clock_keeper.start()
-        parts = await asyncio.to_thread(assemble, self._home, self._clock)
+        parts = await asyncio.to_thread(
+            assemble, self._home, self._clock, str(record["endpoint_url"])
+        )
         dispatcher = CloudDispatcher(
-            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock
+            parts.services, parts.own_state, parts.moto, parts.moto_state, self._clock, parts.faults
         )
         front = Front(dispatcher, parts.invoker, self._clock)
         await front.start(listener)
@@ -164,6 +189,7 @@ class Daemon:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    faulthandler.enable()  # into the daemon's log, for a crash leaves nothing else
     options = _parse(arguments)
     logging.basicConfig(
         level=logging.INFO,

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from localcloud import faults_api
 from localcloud.clock import Clock
+from localcloud.connect import FAULTS_PATH
+from localcloud.faults import Faults
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
-from localcloud.protocol import ProtocolAdapter, is_read_only
-from localcloud.service import ACCOUNT_ID, DEFAULT_REGION, OwnService, RequestContext, ServiceError
+from localcloud.protocol import Adapter, adapter_of, is_read_only
+from localcloud.service import ACCOUNT_ID, OwnService, RequestContext, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
 log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class ShowsEndpoints(Protocol):
+    """What SageMaker tells `slipway cloud status`."""
+
+    def overview(self) -> list[dict[str, Any]]: ...
 
 
 class CloudDispatcher:
@@ -28,15 +37,19 @@ class CloudDispatcher:
         moto: MotoApp,
         moto_state: MotoState,
         clock: Clock,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = Faults() if faults is None else faults
         self._services = services
-        self._adapters = [ProtocolAdapter(name) for name in services]
+        self._adapters = [adapter_of(name) for name in services]
         self._own_state = own_state
         self._moto = moto
         self._moto_state = moto_state
         self._clock = clock
 
     def dispatch(self, request: WireRequest, request_id: str) -> WireAnswer:
+        if request.raw_path == FAULTS_PATH:
+            return faults_api.answer(self._faults, request)
         for adapter in self._adapters:
             if adapter.claims(request):
                 return self._own(adapter, request, request_id)
@@ -50,26 +63,8 @@ class CloudDispatcher:
         }
 
     def _endpoints(self) -> list[dict[str, Any]]:
-        """SageMaker's endpoints in all regions are one list here: name, status, instances."""
         service = self._services.get("sagemaker")
-        if service is None:
-            return []
-        context = RequestContext(ACCOUNT_ID, DEFAULT_REGION, str(uuid.uuid4()), self._clock.now())
-        found: list[dict[str, Any]] = []
-        for summary in service.handle("ListEndpoints", {"MaxResults": 100}, context)["Endpoints"]:
-            name = summary["EndpointName"]
-            described = service.handle("DescribeEndpoint", {"EndpointName": name}, context)
-            variants = described.get("ProductionVariants", [])
-            found.append(
-                {
-                    "name": name,
-                    "status": described["EndpointStatus"],
-                    "variants": {
-                        v["VariantName"]: v.get("CurrentInstanceCount", 0) for v in variants
-                    },
-                }
-            )
-        return found
+        return service.overview() if isinstance(service, ShowsEndpoints) else []
 
     def reset(self) -> None:
         """Empty everything, and forget what stands on disk."""
@@ -77,12 +72,14 @@ class CloudDispatcher:
             service.reset()
         self._moto.reset()
         self._own_state.clear()
+        self._faults.clear()
 
-    def _own(self, adapter: ProtocolAdapter, request: WireRequest, request_id: str) -> WireAnswer:
+    def _own(self, adapter: Adapter, request: WireRequest, request_id: str) -> WireAnswer:
         service = self._services[adapter.service]
-        protocol = adapter.protocol(request)
+        protocol: Any = adapter.protocol(request)
         try:
             operation, params = adapter.parse(protocol, request)
+            self._faults.raise_api_error(adapter.service, operation.name)
             context = RequestContext(ACCOUNT_ID, request.region, request_id, self._clock.now())
             answer = service.handle(operation.name, params, context)
             if not is_read_only(operation.name):
@@ -104,5 +101,7 @@ class CloudDispatcher:
         # Data points come many times a second; AWS too answers before they are queryable.
         if operation == "PutMetricData":
             self._own_state.changed(service)
+        elif operation == "Invoke":
+            return  # running a function changes nothing of Lambda itself
         else:
             self._own_state.keep(service)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
-from localcloud import long_poll, moto_hooks
+from localcloud import long_poll, moto_hooks, s3_integrity
 from localcloud.service import ACCOUNT_ID
 from localcloud.wire import WireAnswer, WireRequest
 
@@ -68,6 +68,8 @@ class MotoApp:
             return _failure(environ, NotImplementedError(f"moto needs {error.name} for it"))
         service: str = vars(app)["service"]
         self._used.add(service)
+        if service == "s3" and (refused := s3_integrity.refusal(request)) is not None:
+            return refused
         mutates = _mutates(request)
         with self.lock(service):
             if service == "iam" and moto_hooks.names_aws_policies(request.body):
@@ -91,6 +93,7 @@ class MotoApp:
         for lock in held:
             lock.acquire()
         try:
+            moto_hooks.forget_instances()
             moto_api_backend.reset()
             self._keeper.clear()
         finally:

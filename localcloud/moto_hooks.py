@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as real_datetime
+import io
 import json
 import os
+import threading
 from typing import Any
 
 from localcloud.clock import Clock
@@ -15,6 +17,7 @@ _LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 def install(clock: Clock) -> None:
     _use_clock(clock)
     _judge_unconditional_bucket_policies_only()
+    _list_versions_without_their_bytes()
 
 
 class _SimulatedDatetime:
@@ -77,6 +80,51 @@ class _PolicyOnly:
 
     def __init__(self, policy: bytes) -> None:
         self.policy = policy
+
+
+def _list_versions_without_their_bytes() -> None:
+    """ListObjectVersions copies every version of a bucket, to mark the latest: not their bytes too.
+
+    They would be in memory twice while everybody else waits for S3, for each page of a listing.
+    """
+    from moto.s3.models import FakeKey
+
+    key_type: Any = FakeKey
+    key_type.__deepcopy__ = _described_key
+
+
+def _described_key(key: Any, _memo: Any) -> Any:
+    """What a listing tells of an S3 object."""
+    assert key.etag  # made of the bytes, where nobody asked for it before
+    kind: Any = type(key)
+    described: Any = kind.__new__(kind)
+    described.__dict__.update(
+        key.__dict__,
+        _value_buffer=io.BytesIO(),
+        disposed=True,
+        lock=threading.Lock(),
+        multipart=None,
+    )
+    return described
+
+
+def forget_instances() -> None:
+    """moto remembers every model object ever made, for its dashboard; a daemon would only grow.
+
+    moto's own ``reset_model_data`` lets go of the old lists while it replaces them. What is in them
+    may run code when it goes (``FakeKey.__del__``), and until the assignment is over CPython's
+    cache of type attributes still gives the dying list to other threads, which append to freed
+    memory. So all lists stay until all are replaced.
+    """
+    from moto.core.model_instances import model_data
+
+    # Another thread may import a service meanwhile: walk through copies.
+    services = [list(models.values()) for models in list(model_data.values())]
+    models: list[Any] = [model for of_service in services for model in of_service]
+    forgotten = [model.instances_tracked for model in models]
+    for model in models:
+        model.instances_tracked = []
+    forgotten.clear()
 
 
 def names_aws_policies(body: bytes) -> bool:

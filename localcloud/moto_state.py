@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from localcloud import pickling
+from localcloud import moto_hooks, pickling
 from localcloud.blobs import BlobStore
 from localcloud.persistence import StateFiles, moto_writer
 from localcloud.s3_journal import S3Journal
@@ -37,7 +37,7 @@ class MotoState:
         """Put on disk what the request may have changed; None for a change without a request."""
         self._kept += 1
         if self._kept % _FORGET_INSTANCES_EVERY == 0:
-            _forget_instances()
+            moto_hooks.forget_instances()
         try:
             is_s3 = service == _S3
             if is_s3 and request is not None and self._journal.add(request):
@@ -103,10 +103,3 @@ def _register_buckets(backend: Any) -> None:
     names = pickling.backends_of(type(backend)).bucket_accounts
     for name in backend.buckets:
         names[name] = (backend.partition, backend.account_id)
-
-
-def _forget_instances() -> None:
-    """moto remembers every model object ever made, for its dashboard; a daemon would only grow."""
-    from moto.core.model_instances import reset_model_data
-
-    reset_model_data()

@@ -8,7 +8,13 @@ import unicodedata
 from functools import cache
 
 _PROPERTY = re.compile(r"\\p\{(\w+)\}")
-_POSIX = {"Alnum": "a-zA-Z0-9", "Alpha": "a-zA-Z", "Digit": "0-9", "ASCII": "\x00-\x7f"}
+_POSIX = {
+    "Alnum": "a-zA-Z0-9",
+    "Alpha": "a-zA-Z",
+    "Digit": "0-9",
+    "ASCII": "\x00-\x7f",
+    "Print": "\x20-\x7e",
+}
 # Java writes the planes above the first as ranges of surrogate pairs.
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
 # Java takes a repeated end of text for the end of text; Python refuses it.

@@ -16,6 +16,7 @@ from localcloud.protocol_cbor import CborProtocol
 from localcloud.protocol_errors import WireError
 from localcloud.protocol_json import JsonProtocol
 from localcloud.protocol_query import QueryProtocol
+from localcloud.protocol_rest import RestAdapter
 from localcloud.service import ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
@@ -114,6 +115,16 @@ class ProtocolAdapter:
             if error.code in (shape.name, code):
                 return WireError(error, shape.name, code, shape, self._is_query_compatible)
         return WireError(error, error.code, error.code, None, self._is_query_compatible)
+
+
+Adapter = ProtocolAdapter | RestAdapter
+
+
+def adapter_of(service: str) -> Adapter:
+    """The adapter for a service by the protocol of its model."""
+    if _load_model(service).metadata["protocol"] == "rest-json":
+        return RestAdapter(service)
+    return ProtocolAdapter(service)
 
 
 @cache

@@ -37,17 +37,17 @@ class JsonProtocol:
             value = json.loads(request.body or b"{}")
         except ValueError as error:
             raise ServiceError("SerializationException", f"the body is not JSON: {error}") from None
-        return read_value(shape, value, "", _read_json_scalar)
+        return read_value(shape, value, "", read_json_scalar)
 
     def render(self, operation: Any, answer: dict[str, Any], request_id: str) -> WireAnswer:
         shape = operation.output_shape
-        value = {} if shape is None else write_value(shape, answer, _write_json_scalar)
+        value = {} if shape is None else write_value(shape, answer, write_json_scalar)
         return self._answer(200, value, request_id)
 
     def render_error(self, error: WireError, request_id: str) -> WireAnswer:
         value = {"__type": error.shape_name, error.message_key(): error.error.message}
         if error.shape is not None:
-            value.update(write_value(error.shape, error.members(), _write_json_scalar))
+            value.update(write_value(error.shape, error.members(), write_json_scalar))
         answer = self._answer(error.error.status, value, request_id)
         answer.headers += error.headers
         return answer
@@ -146,7 +146,7 @@ def _expect(value: Any, kind: type, wanted: str, path: str) -> Any:
     return value
 
 
-def _read_json_scalar(shape: Any, value: Any, path: str) -> Any:
+def read_json_scalar(shape: Any, value: Any, path: str) -> Any:
     match shape.type_name:
         case "string" | "character":
             return _expect(value, str, "String", path)
@@ -173,7 +173,7 @@ def _read_json_number(shape: Any, value: Any, path: str) -> int | float:
     return read_number(shape, value, path)
 
 
-def _write_json_scalar(shape: Any, value: Any) -> Any:
+def write_json_scalar(shape: Any, value: Any) -> Any:
     match shape.type_name:
         case "timestamp":
             return to_seconds(value)

@@ -9,12 +9,15 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
+from localcloud.in_moto import authorization
 from localcloud.moto_app import MotoApp
-from localcloud.service import DEFAULT_REGION, ServiceError
+from localcloud.service import DEFAULT_REGION, AlarmAction, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 
 _URI = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$", re.DOTALL)
 _TOPIC = re.compile(r"^arn:aws[\w-]*:sns:(?P<region>[\w-]+):\d{12}:.+$")
+
+# The principal that alarms invoke functions with.
 
 
 class InProcessS3:
@@ -57,7 +60,7 @@ class InProcessS3:
     ) -> WireAnswer:
         headers = [
             ("Host", "127.0.0.1"),
-            ("Authorization", _authorization("s3", DEFAULT_REGION)),
+            ("Authorization", authorization("s3", DEFAULT_REGION)),
         ]
         if content_type:
             headers.append(("Content-Type", content_type))
@@ -68,13 +71,18 @@ class InProcessS3:
         return answer
 
 
-class InProcessActions:
-    """:class:`localcloud.service.Actions` over moto."""
+class InProcessTopics:
+    """SNS over moto."""
 
     def __init__(self, moto: MotoApp) -> None:
         self._moto = moto
 
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
+    def take(self, action: AlarmAction) -> None:
+        """Publish what an alarm tells to the topic that its action names."""
+        self.publish(action.arn, action.message, action.subject)
+
+    def publish(self, topic_arn: str, message: str, subject: str) -> None:
+        """An unknown topic raises :class:`ServiceError` (``NotFound``)."""
         found = _TOPIC.match(topic_arn)
         if found is None:
             raise ServiceError("InvalidParameter", f"Invalid parameter: TopicArn {topic_arn!r}")
@@ -87,17 +95,12 @@ class InProcessActions:
         }
         headers = (
             ("Host", "127.0.0.1"),
-            ("Authorization", _authorization("sns", found["region"])),
+            ("Authorization", authorization("sns", found["region"])),
             ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
         )
         answer = self._moto.call(WireRequest("POST", "/", headers, urlencode(form).encode()))
         if answer.status >= 400:
             raise _error(answer, topic_arn)
-
-
-def _authorization(service: str, region: str) -> str:
-    scope = f"slipway/20130101/{region}/{service}/aws4_request"
-    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def _split(uri: str) -> tuple[str, str]:

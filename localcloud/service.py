@@ -88,9 +88,48 @@ class S3Access(Protocol):
         ...
 
 
-class Actions(Protocol):
-    """What an alarm may set off in other services."""
+@dataclass(frozen=True)
+class AlarmAction:
+    """One action of an alarm: what it was in, and what it tells.
 
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
-        """Publish to a topic; an unknown topic raises :class:`ServiceError` (``NotFound``)."""
+    ``arn`` is the action's, ``state`` the alarm's new one; ``is_repeated`` while it stays in it.
+    ``subject`` and ``message`` are for people and topics, ``payload`` for functions.
+    """
+
+    arn: str
+    region: str
+    alarm_name: str
+    alarm_arn: str
+    state: str
+    subject: str
+    message: str
+    payload: str
+    at: datetime
+    is_repeated: bool = False
+
+
+class Actions(Protocol):
+    """What an alarm may set off in other services: :class:`localcloud.actions.ActionTable`."""
+
+    def carry_out(self, action: AlarmAction) -> None:
+        """Blocks until it is done; raises :class:`ServiceError` where it cannot be."""
+        ...
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        """An entry of PutEvents for the default bus; returns at once."""
+        ...
+
+
+class EventSink(Protocol):
+    """EventBridge's default bus of a region, for events of AWS services."""
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        """Returns at once; the event is delivered later, in order."""
         ...

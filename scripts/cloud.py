@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
+from scripts import cloud_fault
+from scripts.cloud_home import HomeOption, home_folder
+from scripts.console import JsonOption, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from localcloud import connect
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="DIR",
-        help="Keep the cloud under DIR/.slipway; default: the project's folder.",
-        file_okay=False,
-    ),
-]
 
 app = typer.Typer(
     help="The local cloud: AWS on this machine, for the stack `local`.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(cloud_fault.app, name="fault")
 
 
 def register(root: typer.Typer) -> None:
@@ -50,7 +44,7 @@ def start(
     """Start the local cloud; what stood when it ended stands again."""
     from localcloud import connect
 
-    folder = _home(home)
+    folder = home_folder(home)
     before = connect.status(folder)
     with progress("starting the local cloud"):
         found = connect.start(folder, port, speed)
@@ -71,7 +65,7 @@ def stop(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from localcloud import connect
 
     with progress("stopping the local cloud"):
-        stopped = connect.stop(_home(home))
+        stopped = connect.stop(home_folder(home))
     if as_json:
         print_json({"stopped": stopped})
     else:
@@ -83,7 +77,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Whether it runs, where, how fast, and what stands in it."""
     from localcloud import connect
 
-    found = connect.status(_home(home))
+    found = connect.status(home_folder(home))
     if as_json:
         print_json(asdict(found) if found.running else {"running": False, "died": found.died})
         return
@@ -99,7 +93,7 @@ def reset(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Empty the running cloud: every service, every model server."""
     from localcloud import connect
 
-    found = connect.reset(_home(home))
+    found = connect.reset(home_folder(home))
     if as_json:
         print_json(asdict(found))
     else:
@@ -115,16 +109,12 @@ def logs(
     """The last lines of the daemon's log."""
     from localcloud import connect
 
-    found = connect.log_tail(_home(home), lines)
+    found = connect.log_tail(home_folder(home), lines)
     if as_json:
         print_json({"lines": found})
         return
     for line in found:
         typer.echo(line)
-
-
-def _home(home: Path | None) -> Path:
-    return project_root() if home is None else home
 
 
 def _print_running(found: connect.CloudStatus) -> None:
@@ -136,7 +126,8 @@ def _print_running(found: connect.CloudStatus) -> None:
     stdout.print(f"  the Pulumi provider {provider}")
     for endpoint in found.endpoints:
         variants = ", ".join(f"{k}: {v} instances" for k, v in endpoint["variants"].items())
-        stdout.print(f"  endpoint {endpoint['name']} is {endpoint['status']} ({variants})")
+        shown = f"{endpoint['name']} ({endpoint['region']})"
+        stdout.print(f"  endpoint {shown} is {endpoint['status']} ({variants})")
 
 
 def _print_lost(restored: dict[str, str]) -> None:

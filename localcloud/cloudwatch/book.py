@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from localcloud.cloudwatch import alarm_rules, composite
+from localcloud.cloudwatch import alarm_event, alarm_rules, composite
 from localcloud.cloudwatch.alarms import ALARM, Alarm
 from localcloud.cloudwatch.evaluation import Verdict
 from localcloud.cloudwatch.history import History
@@ -17,6 +17,9 @@ Params = dict[str, Any]
 PAGE = 50
 METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"
 _ACTIONS = {"OK": "OKActions", "ALARM": "AlarmActions"}
+# "Auto Scaling actions" are carried out once a minute as long as the alarm stays in the state that
+# they are for (user guide, "Alarm actions"); their ARN is a scaling policy's.
+REPEATED = ":autoscaling:"
 _METRIC_FIELDS = ("Statistic", "ExtendedStatistic", "Period", "Unit")
 
 
@@ -26,10 +29,21 @@ class Fired:
 
     region: str
     alarm: Alarm
+    state: str
     action: str
     subject: str
     message: str
     at: float
+    payload: str = ""
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of state to tell EventBridge once nothing is locked."""
+
+    region: str
+    entry: Params
 
 
 class AlarmBook:
@@ -39,6 +53,7 @@ class AlarmBook:
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.history = History()
         self._fired: list[Fired] = []
+        self._changed: list[Changed] = []
 
     # putting and deleting
 
@@ -182,24 +197,29 @@ class AlarmBook:
         if verdict.state is None or verdict.state == alarm.state:
             return False
         old = (alarm.state, alarm.reason, alarm.reason_data)
+        since = alarm.state_updated
         alarm.state, alarm.reason = verdict.state, verdict.reason
         alarm.reason_data, alarm.state_updated = verdict.reason_data, now
         self.history.state_update(region, alarm, old, now)
-        if alarm.actions_enabled and not self._is_suppressed(alarm, region):
-            for action in alarm.params.get(
-                _ACTIONS.get(alarm.state, "InsufficientDataActions"), []
-            ):
-                self._fired.append(
-                    Fired(
-                        region,
-                        alarm,
-                        action,
-                        subject(alarm, region),
-                        message(alarm, old[0], region),
-                        now,
-                    )
-                )
+        data = alarm_event.alarm_data(alarm, (*old, since))
+        self._changed.append(Changed(region, alarm_event.entry(alarm, data)))
+        for action in self._actions(alarm, region):
+            title, text = subject(alarm, region), message(alarm, old[0], region)
+            payload = alarm_event.function_payload(alarm, data, region)
+            self._fired.append(Fired(region, alarm, alarm.state, action, title, text, now, payload))
         return True
+
+    def repeat(self, alarm: Alarm, region: str, now: float) -> None:
+        """What is done anew each minute that the alarm stays as it is."""
+        for action in self._actions(alarm, region):
+            if REPEATED in action:
+                self._fired.append(Fired(region, alarm, alarm.state, action, "", "", now, "", True))
+
+    def _actions(self, alarm: Alarm, region: str) -> list[str]:
+        """Of the state that the alarm is in."""
+        if not alarm.actions_enabled or self._is_suppressed(alarm, region):
+            return []
+        return list(alarm.params.get(_ACTIONS.get(alarm.state, "InsufficientDataActions"), []))
 
     def _is_suppressed(self, alarm: Alarm, region: str) -> bool:
         """While the suppressor is in ALARM; its wait and extension periods are not simulated."""
@@ -211,10 +231,15 @@ class AlarmBook:
         fired, self._fired = self._fired, []
         return fired
 
+    def take_changed(self) -> list[Changed]:
+        changed, self._changed = self._changed, []
+        return changed
+
     # state on disk
 
     def plain(self) -> Any:
-        found = [(region, asdict(alarm)) for (region, _), alarm in self.alarms.items()]
+        """Not copied, for it is written down at every change: pickle it before anything changes."""
+        found = [(region, vars(alarm)) for (region, _), alarm in self.alarms.items()]
         return found, self.history.items
 
     def fill(self, plain: Any) -> None:
@@ -225,6 +250,7 @@ class AlarmBook:
 
     def clear(self) -> None:
         self.fill(([], []))
+        self._fired, self._changed = [], []
 
 
 def described(alarm: Alarm) -> Params:

@@ -43,6 +43,11 @@ def is_due(alarm: Alarm, before: float, now: float) -> bool:
     return now // step > before // step
 
 
+def is_new_minute(before: float, now: float) -> bool:
+    """Whether a minute ended in ``(before, now]``."""
+    return now // MINUTE > before // MINUTE
+
+
 def judge(store: MetricStore, alarm: Alarm, region: str, now: float) -> Verdict:
     """A metric alarm's state by the whole periods before ``now``; never raises."""
     try:

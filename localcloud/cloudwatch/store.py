@@ -61,8 +61,9 @@ class MetricStore:
         unit: str,
         at: datetime,
         region: str,
+        fine: bool = False,
     ) -> None:
-        """Add one value to the minute of ``at``."""
+        """Add one value to the minute of ``at``; ``fine`` keeps the second as well."""
         second = int(at.timestamp())
         start = second - second % MINUTE
         hot = (region, namespace, metric, frozenset(dimensions.items()), unit)
@@ -76,6 +77,8 @@ class MetricStore:
                 stream.bucket = stream.minutes.bucket(start)
                 stream.start = start
             stream.bucket.append(value)
+            if fine:
+                stream.seconds.bucket(second).append(value)
 
     def put(
         self,

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from localcloud.clock import Clock
 from localcloud.cloudwatch import evaluation
-from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Fired
+from localcloud.cloudwatch.book import COMPOSITE, METRIC, AlarmBook, Changed, Fired
+from localcloud.cloudwatch.paging import when
 from localcloud.cloudwatch.store import MetricStore
-from localcloud.service import Actions, ServiceError
+from localcloud.service import Actions, AlarmAction, ServiceError
 
 log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.01
@@ -90,7 +91,10 @@ class Watch:
             for (region, _), alarm in self._book.alarms.items():
                 if alarm.type == METRIC and evaluation.is_due(alarm, before, now):
                     verdict = evaluation.judge(self._store, alarm, region, now)
-                    is_changed |= self._book.move(alarm, region, verdict, moment)
+                    is_moved = self._book.move(alarm, region, verdict, moment)
+                    if not is_moved and evaluation.is_new_minute(before, now):
+                        self._book.repeat(alarm, region, moment)
+                    is_changed |= is_moved
             is_changed |= self.evaluate_composites(moment)
         self.act()
         return is_changed
@@ -118,22 +122,42 @@ class Watch:
     def act(self) -> None:
         """Carry out what was fired; a failure is told in the log and the alarm's history."""
         with self._lock:
-            fired = self._book.take_fired()
+            fired, changed = self._book.take_fired(), self._book.take_changed()
+        for one in changed:
+            self._tell_bus(one)
         for one in fired:
             error = self._act(one)
+            if one.is_repeated:
+                continue
             if error is not None:
                 log.warning("alarm %s: %s", one.alarm.name, error)
             with self._lock:
                 self._book.history.action(one.region, one.alarm, one.action, error, one.at)
 
     def _act(self, fired: Fired) -> str | None:
-        if ":sns:" not in fired.action:
-            return f"the local cloud does not offer the action {fired.action}"
+        action = AlarmAction(
+            arn=fired.action,
+            region=fired.region,
+            alarm_name=fired.alarm.name,
+            alarm_arn=fired.alarm.arn,
+            state=fired.state,
+            subject=fired.subject,
+            message=fired.message,
+            payload=fired.payload,
+            at=when(fired.at),
+            is_repeated=fired.is_repeated,
+        )
         try:
-            self._actions.sns_publish(fired.action, fired.message, fired.subject)
+            self._actions.carry_out(action)
         except ServiceError as error:
             return str(error)
         except Exception as error:
             log.exception("the action %s failed", fired.action)
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _tell_bus(self, changed: Changed) -> None:
+        try:
+            self._actions.put_event(changed.region, changed.entry)
+        except Exception:
+            log.exception("an alarm's change did not reach EventBridge")

@@ -207,10 +207,11 @@ def _check_together(resource: ResourceType, inputs: Properties, failures: _Failu
     for kind, *names in resource.rules:
         given = [n for n in names if paths.get(inputs, tuple(n.split("."))) is not None]
         first, *others = names
+        path = tuple(first.split("."))
         if kind == "ConflictsWith" and first in given and len(given) > 1:
-            failures((first,), f"conflicts with {', '.join(n for n in given if n != first)}")
+            failures(path, f"conflicts with {', '.join(n for n in given if n != first)}")
         elif kind == "ExactlyOneOf" and len(given) != 1:
-            failures((first,), f"exactly one of {', '.join(names)} must be specified")
+            failures(path, f"exactly one of {', '.join(names)} must be specified")
         elif kind == "RequiredWith" and first in given and len(given) < len(names):
             missing = ", ".join(n for n in others if n not in given)
-            failures((first,), f"needs {missing} as well")
+            failures(path, f"needs {missing} as well")

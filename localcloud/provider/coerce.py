@@ -67,15 +67,20 @@ def _scalar(prop: Property, value: Value, report: Report, path: Path) -> Value:
             if isinstance(value, str) and value in ("true", "false"):
                 return value == "true"
             return value if isinstance(value, bool) else _misfit(value, "boolean", report, path)
-        case "asset":
-            if isinstance(value, Asset) and not value.is_archive:
-                return value
-            if isinstance(value, Asset):
-                report(path, "archives are not supported by the local cloud; give an asset")
-                return value
-            return _misfit(value, "asset", report, path)
+        case "asset" | "archive":
+            return _asset(prop.element, value, report, path)
         case _:
             return _number(prop.element, value, report, path)
+
+
+def _asset(kind: str, value: Value, report: Report, path: Path) -> Value:
+    if not isinstance(value, Asset):
+        return _misfit(value, kind, report, path)
+    if kind == "asset" and value.is_archive:
+        report(path, "archives are not supported by the local cloud; give an asset")
+    elif kind == "archive" and not value.is_archive:
+        report(path, "an archive is expected: a FileArchive or an AssetArchive")
+    return value
 
 
 def _string(prop: Property, value: Value, report: Report, path: Path) -> Value:

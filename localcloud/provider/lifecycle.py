@@ -27,7 +27,16 @@ from localcloud.provider.values import DEFAULTS_KEY, UNKNOWN, Properties
 
 _T = TypeVar("_T")
 # What names a resource in a message before it has an id.
-NAMING_PROPERTIES = ("alarmName", "dashboardName", "bucket", "resourceId", "role", "topic", "arn")
+NAMING_PROPERTIES = (
+    "alarmName",
+    "dashboardName",
+    "bucket",
+    "resourceId",
+    "role",
+    "topic",
+    "rule",
+    "arn",
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ class Lifecycle:
         changed = diff(self._type, state, news, ignored).properties
         wanted = _clean(restore_ignored(news, state, ignored))
         result = {k: v for k, v in state.items() if k not in changed or k in wanted} | wanted
-        unknown = self._handler.unknown_after(changed - {"tags", "tagsAll"})
+        unknown = self._handler.unknown_with(changed - {"tags", "tagsAll"}, wanted)
         return result | dict.fromkeys(unknown, UNKNOWN)
 
     def update(

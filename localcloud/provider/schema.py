@@ -17,7 +17,7 @@ from typing import Any
 
 CONTRACTS = Path(__file__).parent / "contracts"
 _CONTAINER = re.compile(r"(list|set|map)<(.+)>")
-SCALARS = ("string", "integer", "number", "boolean", "asset")
+SCALARS = ("string", "integer", "number", "boolean", "asset", "archive")
 
 
 @dataclass(frozen=True)

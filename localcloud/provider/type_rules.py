@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 from localcloud.provider.coerce import Report
 from localcloud.provider.values import UNKNOWN, Properties
+from localcloud.stepfunctions import definition
 
 MAX_WILDCARDS = 2
+MAX_PATTERN = 4096
 
 
 def check(name: str, inputs: Properties, report: Report) -> None:
@@ -60,9 +63,40 @@ def _ecr_repository(inputs: Properties, report: Report) -> None:
             report(("imageTagMutabilityExclusionFilters", i, "filter"), "holds too many wildcards")
 
 
+def _lambda_function(inputs: Properties, report: Report) -> None:
+    if inputs.get("packageType", "Zip") == "Zip":
+        for name in ("handler", "runtime"):
+            if name not in inputs:
+                report((name,), f"`{name}` must be set when packageType is Zip")
+
+
+def _state_machine(inputs: Properties, report: Report) -> None:
+    """The real provider asks ValidateStateMachineDefinition in the preview."""
+    text = inputs.get("definition")
+    if isinstance(text, str):
+        for problem in definition.problems(text):
+            report(("definition",), f"{problem.code}: {problem.message} at {problem.location}")
+
+
+def _event_rule(inputs: Properties, report: Report) -> None:
+    pattern = inputs.get("eventPattern")
+    if pattern is None:
+        report(("eventPattern",), "one of eventPattern, scheduleExpression must be specified")
+    elif isinstance(pattern, str):
+        try:
+            size = len(json.dumps(json.loads(pattern), separators=(",", ":")))
+        except ValueError:
+            return  # told by the property's own check
+        if size > MAX_PATTERN:
+            report(("eventPattern",), f"expected at most {MAX_PATTERN} characters, got {size}")
+
+
 _CHECKS: dict[str, Callable[[Properties, Report], None]] = {
     "metricAlarm": _metric_alarm,
     "snsTopic": _sns_topic,
     "snsSubscription": _sns_subscription,
     "ecrRepository": _ecr_repository,
+    "lambdaFunction": _lambda_function,
+    "stateMachine": _state_machine,
+    "eventRule": _event_rule,
 }

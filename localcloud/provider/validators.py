@@ -181,6 +181,19 @@ def float_text(value: str) -> str | None:
     return None
 
 
+def log_destination(value: str) -> str | None:
+    if not value or value.endswith(":*"):
+        return arn(value)
+    return f"({value}) must be the ARN of a log group with ':*' at its end"
+
+
+def input_paths(value: dict[str, Any]) -> str | None:
+    if len(value) > 100:
+        return f"expected at most 100 keys, got {len(value)}"
+    wrong = [key for key in value if key.startswith("AWS")]
+    return f"keys must not begin with AWS: {', '.join(wrong)}" if wrong else None
+
+
 def trimmed(value: str) -> str | None:
     return None if value == value.strip() else "must not begin or end with white space"
 
@@ -195,8 +208,10 @@ VALIDATORS: dict[str, Validator] = {
     "extendedStatistic": extended_statistic,
     "floatText": float_text,
     "iamPolicy": iam_policy,
+    "inputPaths": input_paths,
     "json": json_text,
     "kmsAlias": kms_alias,
+    "logDestination": log_destination,
     "lowerCaseKeys": lower_case_keys,
     "metricPeriod": metric_period,
     "metricStat": metric_stat,

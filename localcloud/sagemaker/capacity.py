@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from localcloud.clock import Clock
 from localcloud.sagemaker.fleet import KILL_AFTER_SECONDS, Launcher, VariantFleet, VariantSpec
@@ -30,18 +30,41 @@ class Capacity:
         self._router = router
         self._clock = clock
 
-    def provision(self, fleets: FleetMap, stop: threading.Event) -> None:
-        """All instances of a new fleet, healthy; or none at all.
+    @property
+    def min_startup_seconds(self) -> float:
+        return self._launcher.min_startup_seconds
+
+    def provision(
+        self, fleets: FleetMap, counts: Mapping[str, int], is_stopped: Callable[[], bool]
+    ) -> None:
+        """So many more healthy instances; each is the fleet's own as soon as it is up.
 
         Raises:
-            StartError: one does not come up; the others are gone again.
+            StartError: one does not come up; those that did stay.
         """
-        try:
-            self._launcher.launch_all(_missing(fleets), stop.is_set, self._adder(fleets))
-            self.settle(stop)
-        except BaseException:
-            self._launcher.stop((i for f in fleets.values() for i in f.instances), 0.0)
-            raise
+        lock = threading.Lock()
+
+        def add(spec: VariantSpec, instance: Instance) -> None:
+            fleet = fleets[spec.name]
+            with lock:
+                # The instance first: nobody may find one missing and start another.
+                self._router.add_instance(fleet, instance)
+                fleet.desired += 1
+
+        wanted = [fleets[name].spec for name, count in counts.items() for _ in range(count)]
+        self._launcher.launch_all(wanted, is_stopped, add)
+
+    def remove(self, fleets: FleetMap, counts: Mapping[str, int]) -> None:
+        """So many fewer instances, the last ones; they must not take traffic any more."""
+        leaving: list[Instance] = []
+        for name, count in counts.items():
+            fleet = fleets[name]
+            fleet.desired = max(0, fleet.desired - count)
+            going = fleet.instances[fleet.desired :]
+            for instance in going:
+                self._router.remove_instance(fleet, instance)
+            leaving += going
+        self.retire(leaving)
 
     def bring_back(
         self, fleets: FleetMap, stop: threading.Event, failed: Callable[[str], None]

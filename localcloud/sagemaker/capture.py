@@ -9,7 +9,7 @@ import random
 import threading
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +56,10 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class Captured:
-    """One sampled request, not yet encoded; ``at`` is the simulated time of the inference."""
+    """One sampled request, not yet encoded; ``at`` is the simulated time of the inference.
+
+    A shadow's record has the ``event_id`` of the production variant's, so that they can be joined.
+    """
 
     at: datetime
     inference_id: str | None
@@ -64,6 +67,7 @@ class Captured:
     input_body: bytes
     output_type: str
     output_body: bytes
+    event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 def is_sampled(settings: CaptureSettings, rng: random.Random) -> bool:
@@ -156,7 +160,7 @@ class CaptureWriter:
     def _write(
         self, settings: CaptureSettings, endpoint: str, variant: str, collected: list[Captured]
     ) -> None:
-        lines = [line(settings, captured, str(uuid.uuid4())) for captured in collected]
+        lines = [line(settings, captured, captured.event_id) for captured in collected]
         key = object_key(settings, endpoint, variant, collected[0].at)
         body = "".join(f"{text}\n" for text in lines).encode()
         try:

@@ -45,7 +45,10 @@ class Catalog:
 
     def create_config(self, params: Params, context: RequestContext) -> Params:
         rules.check_config(params)
-        for variant in params["ProductionVariants"]:
+        for variant in [
+            *params["ProductionVariants"],
+            *(params.get("ShadowProductionVariants") or ()),
+        ]:
             self.model(variant["ModelName"], context)
         stored = _new("endpoint-config", params["EndpointConfigName"], params, context)
         self._put(self._state.configs, stored, "endpoint-config", context)

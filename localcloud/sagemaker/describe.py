@@ -12,6 +12,8 @@ from localcloud.sagemaker.records import (
     DEFAULT_WEIGHT,
     FAILED,
     INVOCABLE,
+    PRODUCTION,
+    SHADOW,
     Endpoint,
     Pending,
     Stored,
@@ -43,11 +45,14 @@ def model(stored: Stored) -> Params:
 
 def config(stored: Stored) -> Params:
     given = {k: v for k, v in stored.params.items() if k != "Tags"}
+    weighted = {
+        role: [{"InitialVariantWeight": DEFAULT_WEIGHT, **v} for v in given[role]]
+        for role in (PRODUCTION, SHADOW)
+        if given.get(role)
+    }
     return {
         **given,
-        "ProductionVariants": [
-            {"InitialVariantWeight": DEFAULT_WEIGHT, **v} for v in given["ProductionVariants"]
-        ],
+        **weighted,
         "EndpointConfigArn": stored.arn,
         "CreationTime": when(stored.created),
     }
@@ -64,10 +69,12 @@ def endpoint(record: Endpoint) -> Params:
         "EndpointConfigName": record.config_name,
     }
     if record.status not in (CREATING, FAILED):
-        answer["ProductionVariants"] = [
+        answer[PRODUCTION] = [
             {**_summary(record.config, state), **_scaling(record, state)}
             for state in record.variants.values()
         ]
+        if record.shadows:
+            answer[SHADOW] = [_summary(record.config, s) for s in record.shadows.values()]
         capture = record.config.get("DataCaptureConfig")
         if capture is not None:
             answer["DataCaptureConfig"] = _capture(capture, record.status)
@@ -92,24 +99,26 @@ def _capture(capture: Params, status: str) -> Params:
 
 
 def _pending(pending: Pending) -> Params:
-    variants: list[Params] = []
-    for state in pending.variants.values():
-        launching = {
-            "Status": "Creating",
-            "StatusMessage": f"Launching {state.desired_count} instance(s).",
-            "StartTime": when(pending.started),
-        }
-        variants.append(
-            {
-                **_summary(pending.config, state),
-                "InstanceType": variant_params(pending.config, state.name)["InstanceType"],
-                "VariantStatus": [launching],
-            }
-        )
-    return {
+    summary: Params = {
         "EndpointConfigName": pending.config_name,
         "StartTime": when(pending.started),
-        "ProductionVariants": variants,
+        PRODUCTION: [_coming(pending, state) for state in pending.variants.values()],
+    }
+    if pending.shadows:
+        summary[SHADOW] = [_coming(pending, state) for state in pending.shadows.values()]
+    return summary
+
+
+def _coming(pending: Pending, state: VariantState) -> Params:
+    launching = {
+        "Status": "Creating",
+        "StatusMessage": f"Launching {state.desired_count} instance(s).",
+        "StartTime": when(pending.started),
+    }
+    return {
+        "VariantStatus": [launching],
+        **_summary(pending.config, state),
+        "InstanceType": variant_params(pending.config, state.name)["InstanceType"],
     }
 
 
@@ -131,11 +140,15 @@ def _summary(configuration: Params, state: VariantState) -> Params:
     routing = variant_params(configuration, state.name).get("RoutingConfig")
     if routing is not None:
         summary["RoutingConfig"] = routing
+    if state.progress is not None:
+        started = when(state.progress["StartTime"])
+        summary["VariantStatus"] = [{**state.progress, "StartTime": started}]
     return summary
 
 
 def _scaling(record: Endpoint, state: VariantState) -> Params:
-    if record.pending is not None or state.desired_count == state.current_count:
+    is_deployed = record.pending is not None or record.leftover is not None
+    if is_deployed or state.desired_count == state.current_count:
         return {}
     direction = "out" if state.desired_count > state.current_count else "in"
     return {
@@ -157,6 +170,17 @@ def endpoint_entry(record: Endpoint) -> Params:
         "CreationTime": when(record.created),
         "LastModifiedTime": when(record.modified),
         "EndpointStatus": record.status,
+    }
+
+
+def overview(record: Endpoint) -> Params:
+    """What a person wants to see first; no answer of AWS."""
+    shown = () if record.status in (CREATING, FAILED) else record.variants.values()
+    return {
+        "name": record.name,
+        "region": record.region,
+        "status": record.status,
+        "variants": {state.name: state.current_count for state in shown},
     }
 
 

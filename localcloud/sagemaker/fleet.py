@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.clock import Clock
+from localcloud.faults import Faults
 from localcloud.image import local_image
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
 from localcloud.sagemaker.instance import Container, Instance, StartError, StoppedError
@@ -21,6 +22,11 @@ from localcloud.sagemaker.routing import Fleet
 STARTUP_SECONDS = 480  # fact sheet 1.2: /ping within 8 minutes
 MAX_STARTING = 2
 PLACE_SECONDS = 15.0
+# As SageMaker words it for training and endpoints alike; the exact text is UNVERIFIED.
+NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
+    "Please retry using a different ML instance type or after some time."
+)
 KILL_AFTER_SECONDS = 30.0  # fact sheet 1.1: SIGKILL 30 s after SIGTERM
 
 
@@ -56,7 +62,7 @@ class VariantSpec:
 
 @dataclass
 class VariantFleet(Fleet):
-    """``desired`` instances are kept up once the fleet serves."""
+    """``desired`` instances are kept up; a deployment raises it as instances come up."""
 
     spec: VariantSpec = field(kw_only=True)
     desired: int = field(kw_only=True)
@@ -72,10 +78,13 @@ class VariantFleet(Fleet):
 class Launcher:
     """Starts instances, at most two at a time, and knows every one that runs."""
 
-    def __init__(self, settings: LaunchSettings, artifacts: Artifacts, clock: Clock) -> None:
+    def __init__(
+        self, settings: LaunchSettings, artifacts: Artifacts, clock: Clock, faults: Faults
+    ) -> None:
         self._settings = settings
         self._artifacts = artifacts
         self._clock = clock
+        self._faults = faults
         self._places = threading.Semaphore(MAX_STARTING)
         self._lock = threading.Lock()
         self._running: set[Instance] = set()
@@ -89,6 +98,8 @@ class Launcher:
             StoppedError: ``is_stopped`` said so.
         """
         with self._places:
+            if not self._faults.has_capacity(spec.variant["InstanceType"], spec.endpoint):
+                raise StartError(NO_CAPACITY)
             instance = self._start(self._container(spec), is_stopped)
             is_healthy = self._wait(spec, instance, is_stopped, PLACE_SECONDS)
         # One that takes long sleeps more than it computes, and keeps nobody else from starting.
@@ -121,6 +132,11 @@ class Launcher:
         except BaseException:
             self.stop([instance], 0.0)
             raise
+
+    @property
+    def min_startup_seconds(self) -> float:
+        """How long a start may take on this machine, in wall seconds, whatever the speed."""
+        return self._settings.min_startup_seconds
 
     def launch_all(
         self,

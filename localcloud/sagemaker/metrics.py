@@ -9,6 +9,7 @@ from typing import Protocol
 
 NAMESPACE = "AWS/SageMaker"
 INSTANCE_NAMESPACE = "/aws/sagemaker/Endpoints"
+CONCURRENCY_SECONDS = 10
 
 
 class MetricSink(Protocol):
@@ -23,6 +24,7 @@ class MetricSink(Protocol):
         unit: str,
         at: datetime,
         region: str,
+        fine: bool = False,
     ) -> None: ...
 
 
@@ -57,6 +59,31 @@ def record_invocation(sink: MetricSink, invocation: Invocation, at: datetime) ->
     for dimensions in (variant, {**variant, "EndpointConfigName": invocation.config_name}):
         for metric, value, unit in samples:
             sink.record(NAMESPACE, metric, dimensions, value, unit, at, invocation.region)
+
+
+class Concurrency:
+    """``ConcurrentRequestsPerModel``: requests at once at one instance, high resolution.
+
+    Its statistics are minimum and maximum of ten seconds (fact sheet 5), so a value is told when it
+    is the window's first, its highest or its lowest. Used by the event loop alone.
+    """
+
+    def __init__(self, sink: MetricSink) -> None:
+        self._sink = sink
+        self._windows: dict[tuple[str, str, str], tuple[float, int, int]] = {}
+
+    def add(self, region: str, endpoint: str, variant: str, count: int, at: datetime) -> None:
+        """``count`` requests are in flight at the instance that has just got one more."""
+        key, window = (region, endpoint, variant), at.timestamp() // CONCURRENCY_SECONDS
+        known, lowest, highest = self._windows.get(key, (-1.0, count, count))
+        if window == known and lowest <= count <= highest:
+            return
+        if window != known:
+            lowest = highest = count
+        self._windows[key] = (window, min(lowest, count), max(highest, count))
+        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+        metric = "ConcurrentRequestsPerModel"
+        self._sink.record(NAMESPACE, metric, dimensions, count, "None", at, region, fine=True)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ Params = dict[str, Any]
 
 CREATING, UPDATING, SYSTEM_UPDATING = "Creating", "Updating", "SystemUpdating"
 IN_SERVICE, FAILED, DELETING = "InService", "Failed", "Deleting"
+UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 # With these UpdateEndpoint, weights and DeleteEndpoint answer "in-progress".
 IN_PROGRESS = frozenset({CREATING, UPDATING, SYSTEM_UPDATING, DELETING})
 # With these the endpoint takes invocations; an endpoint that is being created is not found.
-INVOCABLE = frozenset({IN_SERVICE, UPDATING, SYSTEM_UPDATING})
+INVOCABLE = frozenset({IN_SERVICE, UPDATING, SYSTEM_UPDATING, UPDATE_ROLLBACK_FAILED})
 DEFAULT_WEIGHT = 1.0
+PRODUCTION, SHADOW = "ProductionVariants", "ShadowProductionVariants"
 
 
 @dataclass
@@ -36,6 +38,7 @@ class VariantState:
     """Weight and instance count of one variant: what is asked for, and what there is.
 
     ``image`` is what its model named when it was deployed; ``resolved`` is when that was.
+    ``progress`` is what a deployment does to it: Status, StatusMessage, StartTime.
     """
 
     name: str
@@ -45,17 +48,38 @@ class VariantState:
     current_count: int
     image: str | None = None
     resolved: float = 0.0
+    progress: Params | None = None
 
 
 @dataclass
 class Pending:
-    """The deployment that is under way: its configuration and the variants that it will leave."""
+    """The deployment that is under way: its configuration and the variants that it will leave.
+
+    ``rollback_reason`` is there from the moment that it is rolled back; empty for a silent one.
+    """
 
     config_name: str
     config: Params
     started: float
     variants: dict[str, VariantState]
     deployment: Params | None = None
+    shadows: dict[str, VariantState] = field(default_factory=dict[str, VariantState])
+    rollback_reason: str | None = None
+
+
+@dataclass
+class Leftover:
+    """What a rolling update left that could not be rolled back, and that still takes traffic.
+
+    ``shares`` is its part of each variant's traffic, ``own_counts`` how many instances the
+    endpoint's own configuration has left.
+    """
+
+    config_name: str
+    config: Params
+    variants: dict[str, VariantState]
+    shares: dict[str, float]
+    own_counts: dict[str, int]
 
 
 @dataclass
@@ -75,6 +99,8 @@ class Endpoint:
     failure_reason: str | None = None
     pending: Pending | None = None
     last_deployment: Params | None = None
+    shadows: dict[str, VariantState] = field(default_factory=dict[str, VariantState])
+    leftover: Leftover | None = None
 
 
 def stamp(now: datetime) -> float:
@@ -88,8 +114,8 @@ def initial_weight(variant: Params) -> float:
     return DEFAULT_WEIGHT if weight is None else float(weight)
 
 
-def fresh_variants(config: Params) -> dict[str, VariantState]:
-    """Every production variant as the configuration's ``Initial*`` values say; none runs yet."""
+def fresh_variants(config: Params, role: str = PRODUCTION) -> dict[str, VariantState]:
+    """Every variant of a role as the configuration's ``Initial*`` values say; none runs yet."""
     return {
         v["VariantName"]: VariantState(
             name=v["VariantName"],
@@ -98,19 +124,23 @@ def fresh_variants(config: Params) -> dict[str, VariantState]:
             desired_count=int(v["InitialInstanceCount"]),
             current_count=0,
         )
-        for v in config["ProductionVariants"]
+        for v in config.get(role) or ()
     }
 
 
 def updated_variants(
-    current: dict[str, VariantState], config: Params, retain: bool, excluded: frozenset[str]
+    current: dict[str, VariantState],
+    config: Params,
+    retain: bool,
+    excluded: frozenset[str],
+    role: str = PRODUCTION,
 ) -> dict[str, VariantState]:
     """The variants that UpdateEndpoint is to leave (fact sheet 3.1).
 
     Without ``RetainAllVariantProperties`` weights and counts are the new configuration's. With it,
     variants of the same name keep theirs, but for the properties that are excluded.
     """
-    result = fresh_variants(config)
+    result = fresh_variants(config, role)
     if not retain:
         return result
     for name, variant in result.items():
@@ -125,8 +155,9 @@ def updated_variants(
 
 
 def variant_params(config: Params, name: str) -> Params:
-    """The configuration's entry of one production variant."""
-    return next(v for v in config["ProductionVariants"] if v["VariantName"] == name)
+    """The configuration's entry of one variant, production or shadow."""
+    entries = [*config[PRODUCTION], *(config.get(SHADOW) or ())]
+    return next(v for v in entries if v["VariantName"] == name)
 
 
 def to_json(value: Stored | Endpoint) -> Params:
@@ -138,14 +169,18 @@ def stored_from_json(value: Params) -> Stored:
 
 
 def endpoint_from_json(value: Params) -> Endpoint:
-    fields = copy.deepcopy(value)
-    fields["variants"] = _variants_from_json(fields["variants"])
+    """Fields that an older version did not know have their defaults."""
+    fields = _with_variants(copy.deepcopy(value))
     if fields["pending"] is not None:
-        pending = fields["pending"]
-        pending["variants"] = _variants_from_json(pending["variants"])
-        fields["pending"] = Pending(**pending)
+        fields["pending"] = Pending(**_with_variants(fields["pending"]))
+    if fields.get("leftover") is not None:
+        fields["leftover"] = Leftover(**_with_variants(fields["leftover"]))
     return Endpoint(**fields)
 
 
-def _variants_from_json(value: Params) -> dict[str, VariantState]:
-    return {name: VariantState(**state) for name, state in value.items()}
+def _with_variants(fields: Params) -> Params:
+    for role in ("variants", "shadows"):
+        if role in fields:
+            states = fields[role].items()
+            fields[role] = {name: VariantState(**state) for name, state in states}
+    return fields

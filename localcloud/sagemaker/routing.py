@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from localcloud.sagemaker.capture import CaptureSettings
@@ -16,9 +16,17 @@ DRAIN_POLL_SECONDS = 0.01
 
 @dataclass
 class Fleet:
-    """The instances of one variant that take requests; replaced as a whole, never changed."""
+    """The instances of one variant; replaced as a whole, never changed.
+
+    The first ``active`` of them take requests; None: all do.
+    """
 
     instances: tuple[Instance, ...] = ()
+    active: int | None = None
+
+    @property
+    def taking(self) -> tuple[Instance, ...]:
+        return self.instances if self.active is None else self.instances[: self.active]
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,23 @@ class VariantRoute:
 
 
 @dataclass(frozen=True)
+class ShadowRoute:
+    """Gets a copy of each request with the probability ``share``."""
+
+    variant: VariantRoute
+    share: float
+
+
+@dataclass(frozen=True)
 class EndpointRoute:
-    """What an endpoint serves at one moment."""
+    """What an endpoint serves by one configuration at one moment."""
 
     region: str
     endpoint: str
     config_name: str
     variants: tuple[VariantRoute, ...]
     capture: CaptureSettings | None = None
+    shadow: ShadowRoute | None = None
     total_weight: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +76,31 @@ class EndpointRoute:
 
     def variant(self, name: str) -> VariantRoute | None:
         return next((v for v in self.variants if v.name == name), None)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Another configuration's fleets, and their share of the traffic of each variant."""
+
+    route: EndpointRoute
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    """``main`` draws the variant and keeps what the others do not get."""
+
+    main: EndpointRoute
+    others: tuple[Side, ...] = ()
+
+    def carrier(self, name: str, rng: random.Random) -> tuple[EndpointRoute, VariantRoute | None]:
+        """Which configuration's fleet of the variant ``name`` takes a request."""
+        left = rng.random() if self.others else 1.0
+        for side in self.others:
+            left -= side.shares.get(name, 0.0)
+            if left < 0:
+                return side.route, side.route.variant(name)
+        return self.main, self.main.variant(name)
 
 
 def choose_instance(
@@ -87,15 +129,24 @@ class Router:
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self.rng = random.Random() if rng is None else rng
-        self._routes: dict[tuple[str, str], EndpointRoute] = {}
+        self._routes: dict[tuple[str, str], _Traffic] = {}
         self._lock = threading.Lock()
 
     def get(self, region: str, endpoint: str) -> EndpointRoute | None:
-        return self._routes.get((region, endpoint))
+        found = self._routes.get((region, endpoint))
+        return None if found is None else found.main
 
-    def publish(self, route: EndpointRoute) -> None:
+    def publish(
+        self,
+        route: EndpointRoute,
+        others: Iterable[Side] = (),
+        active: Iterable[tuple[Fleet, int | None]] = (),
+    ) -> None:
+        """Traffic and active instances change at one moment."""
         with self._lock:
-            self._routes[(route.region, route.endpoint)] = route
+            for fleet, count in active:
+                fleet.active = count
+            self._routes[(route.region, route.endpoint)] = _Traffic(route, tuple(others))
 
     def withdraw(self, region: str, endpoint: str) -> None:
         with self._lock:
@@ -118,16 +169,20 @@ class Router:
     ) -> tuple[EndpointRoute, VariantRoute | None, Instance | None] | None:
         """Draw and reserve an instance; None for an endpoint without a route."""
         with self._lock:
-            route = self._routes.get((region, endpoint))
-            if route is None:
+            traffic = self._routes.get((region, endpoint))
+            if traffic is None:
                 return None
-            variant = route.draw(self.rng) if target is None else route.variant(target)
+            main = traffic.main
+            drawn = main.draw(self.rng) if target is None else main.variant(target)
+            if drawn is None:
+                return main, None, None
+            route, variant = traffic.carrier(drawn.name, self.rng)
             if variant is None:
                 return route, None, None
             return route, variant, self._reserve(variant, ())
 
     def take_other(self, variant: VariantRoute, tried: Iterable[Instance]) -> Instance | None:
-        """Another instance of the same variant, reserved."""
+        """Another instance of the same variant, reserved; the first one of a shadow's."""
         with self._lock:
             return self._reserve(variant, tried)
 
@@ -136,7 +191,7 @@ class Router:
             instance.in_flight -= 1
 
     def _reserve(self, variant: VariantRoute, tried: Iterable[Instance]) -> Instance | None:
-        free = [i for i in variant.fleet.instances if i not in tried]
+        free = [i for i in variant.fleet.taking if i not in tried]
         instance = choose_instance(variant.strategy, free, self.rng)
         if instance is not None:
             instance.in_flight += 1

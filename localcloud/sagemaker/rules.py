@@ -6,11 +6,19 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from localcloud.sagemaker.records import FAILED, IN_PROGRESS, IN_SERVICE, Endpoint
+from localcloud.sagemaker.records import (
+    FAILED,
+    IN_PROGRESS,
+    IN_SERVICE,
+    UPDATE_ROLLBACK_FAILED,
+    Endpoint,
+    initial_weight,
+)
 from localcloud.service import ServiceError
 
 Params = dict[str, Any]
 STRATEGIES = frozenset({"RANDOM", "LEAST_OUTSTANDING_REQUESTS"})
+METRIC_FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 MAX_TAGS = 50
 _MODEL_DATA_URL = re.compile(r"(https|s3)://[^/]+/.+\.tar\.gz")
 _KINDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
@@ -94,8 +102,25 @@ def check_config(params: Params) -> None:
         if params.get(name):
             raise not_offered(what)
     if shadows:
-        raise not_offered("shadow variants")
+        _check_shadow(variants[0], shadows[0])
     _check_capture(params.get("DataCaptureConfig"))
+    frequency = (params.get("MetricsConfig") or {}).get("MetricPublishFrequencyInSeconds", 60)
+    if frequency not in METRIC_FREQUENCIES:
+        allowed = ", ".join(str(f) for f in METRIC_FREQUENCIES)
+        raise refuse(f"MetricPublishFrequencyInSeconds is {frequency}; it is one of {allowed}.")
+
+
+def _check_shadow(production: Params, shadow: Params) -> None:
+    """It samples its weight / the production variant's weight (fact sheet 2).
+
+    What AWS makes of a share above 1 is not known, so there is none here.
+    """
+    weights = initial_weight(production), initial_weight(shadow)
+    if weights[1] > weights[0]:
+        raise refuse(
+            f'The weight of the shadow variant "{shadow["VariantName"]}" is {weights[1]:g}; it '
+            f"must be at most that of the production variant, {weights[0]:g}."
+        )
 
 
 def check_unique(names: Iterable[str]) -> None:
@@ -112,6 +137,7 @@ def _check_variant(variant: Params) -> None:
         ("ServerlessConfig", "serverless variants"),
         ("ManagedInstanceScaling", "managed instance scaling"),
         ("InstancePools", "instance pools"),
+        ("AcceleratorType", "Elastic Inference, which AWS has ended,"),
     ):
         if variant.get(field):
             raise not_offered(what)
@@ -133,9 +159,14 @@ def _check_capture(capture: Params | None) -> None:
         raise refuse(f'DestinationS3Uri "{capture["DestinationS3Uri"]}" is not an S3 URI.')
 
 
-def check_updatable(endpoint: Endpoint) -> None:
-    """UpdateEndpoint and UpdateEndpointWeightsAndCapacities want an endpoint that is InService."""
+def check_updatable(endpoint: Endpoint, repairs: bool = False) -> None:
+    """Updates want an endpoint that is InService.
+
+    UpdateEndpoint also ``repairs`` one whose rolling update and its rollback both failed.
+    """
     check_not_in_progress(endpoint)
+    if repairs and endpoint.status == UPDATE_ROLLBACK_FAILED:
+        return
     if endpoint.status == FAILED:
         raise refuse(
             f'Cannot update endpoint "{endpoint.arn}": it is {FAILED} and can only be deleted.'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from localcloud.sagemaker.connection import (
     connect,
 )
 from localcloud.sagemaker.instance import Instance
-from localcloud.sagemaker.metrics import Invocation, MetricSink, record_invocation
+from localcloud.sagemaker.metrics import Concurrency, Invocation, MetricSink, record_invocation
 from localcloud.sagemaker.routing import EndpointRoute, Router, VariantRoute
 from localcloud.sagemaker.runtime_errors import InvokeResult, Place
 from localcloud.sagemaker.runtime_request import (
@@ -25,6 +26,7 @@ from localcloud.sagemaker.runtime_request import (
     InvokeRequest,
     parse,
 )
+from localcloud.sagemaker.shadow import ShadowCopies
 
 TIMEOUT_SECONDS = 60.0  # the model's time; wall seconds (fact sheet 1.2)
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -56,8 +58,10 @@ class Runtime:
         self._router = router
         self._clock = clock
         self._metrics = metrics
+        self._concurrency = Concurrency(metrics)
         self._capture = capture
         self._timeout_seconds = timeout_seconds
+        self._shadows = ShadowCopies(router)
 
     async def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> InvokeResult:
         """Never raises for what a client or a container does wrong."""
@@ -74,10 +78,22 @@ class Runtime:
         route, variant, instance = taken
         if variant is None:
             return answers.validation_error(_no_variant(endpoint, request.target_variant))
-        exchange = await self._send(variant, instance, _message(request, body))
+        if instance is not None:
+            name, count = variant.name, instance.in_flight
+            self._concurrency.add(route.region, route.endpoint, name, count, self._clock.now())
+        message, event_id = _message(request, body), self._event_id(route)
+
+        async def shadow(copy: VariantRoute) -> None:
+            started, reserved = time.perf_counter(), self._router.take_other(copy, ())
+            answered = await self._send(copy, reserved, message)
+            self._record(route, copy, answered, self._answer(route, copy, answered), started)
+            self._sample(route, copy, request, body, answered, event_id)
+
+        self._shadows.offer(route, shadow)
+        exchange = await self._send(variant, instance, message)
         result = self._answer(route, variant, exchange)
         self._record(route, variant, exchange, result, began)
-        self._sample(route, variant, request, body, exchange)
+        self._sample(route, variant, request, body, exchange, event_id)
         return result
 
     async def _send(
@@ -161,6 +177,16 @@ class Runtime:
         )
         record_invocation(self._metrics, invocation, self._clock.now())
 
+    def _event_id(self, route: EndpointRoute) -> str | None:
+        """The id of this request's records; None when it is not in the sample.
+
+        It is drawn once, for the answer and for the shadow's.
+        """
+        settings = route.capture
+        if settings is None or not is_sampled(settings, self._router.rng):
+            return None
+        return str(uuid.uuid4())
+
     def _sample(
         self,
         route: EndpointRoute,
@@ -168,11 +194,12 @@ class Runtime:
         request: InvokeRequest,
         body: bytes,
         exchange: _Exchange,
+        event_id: str | None,
     ) -> None:
         settings, response = route.capture, exchange.response
-        if settings is None or response is None or not 200 <= response.status < 300:
+        if settings is None or event_id is None:
             return
-        if not is_sampled(settings, self._router.rng):
+        if response is None or not 200 <= response.status < 300:
             return
         captured = Captured(
             at=self._clock.now(),
@@ -181,6 +208,7 @@ class Runtime:
             input_body=body,
             output_type=response.headers.get("content-type", ""),
             output_body=bytes(response.body),
+            event_id=event_id,
         )
         self._capture.add(settings, route.endpoint, variant.name, captured)
 

@@ -10,9 +10,8 @@ from release.observation import VariantMinute
 
 
 class Counts(NamedTuple):
-    """Requests and bad ones of both variants; ``share`` is the candidate's configured one."""
+    """Requests of both variants, and the bad ones among them."""
 
-    share: float
     live: int
     candidate: int
     live_bad: int
@@ -38,7 +37,7 @@ def _counts(minute: CountedMinute, live: int | None, candidate: int | None) -> C
         return None
     # Retries and late metrics may stamp more errors than requests on a minute.
     bad = min(max(live, 0), requests[0]), min(max(candidate, 0), requests[1])
-    return Counts(minute.share, *requests, *bad)
+    return Counts(*requests, *bad)
 
 
 def _requests(variant: VariantMinute) -> int:

@@ -16,10 +16,22 @@ from release.gates.hypergeometric import log_moments
 from release.gates.numerics import UsualRates, log_sum
 from release.gates.verdicts import CountedMinute
 
-RATIOS = tuple(1.25 * (80 ** (i / 11)) for i in range(12))  # 1.25 … 100, times `allow`
-# Slight damage takes longest to see, so it gets the larger share of the mixture.
-_HARMONIC = sum(1 / (i + 1) for i in range(len(RATIOS)))
-LOG_WEIGHTS = tuple(-math.log((i + 1) * _HARMONIC) for i in range(len(RATIOS)))
+# Times `allow`. Slight damage takes longest to see, so it gets the larger share of the mixture.
+SHARES = {
+    1.25: 0.2,
+    1.5: 0.24,
+    2.0: 0.18,
+    3.0: 0.12,
+    4.5: 0.08,
+    7.0: 0.06,
+    12.0: 0.04,
+    20.0: 0.03,
+    35.0: 0.02,
+    60.0: 0.02,
+    100.0: 0.01,
+}
+RATIOS = tuple(SHARES)
+LOG_WEIGHTS = tuple(math.log(share) for share in SHARES.values())
 LOG_RATIOS = tuple(math.log(r) for r in RATIOS)
 # Above this share of bad requests the binomial wastes power: labels are drawn without replacement.
 DENSE = 0.1
@@ -61,7 +73,7 @@ class FailTally:
 
     def _factors(self, counts: Counts) -> list[float]:
         """log factor of each ratio."""
-        _, live, candidate, live_bad, bad_candidate = counts
+        live, candidate, live_bad, bad_candidate = counts
         bad = live_bad + bad_candidate
         if self._allow == 1 and bad > DENSE * (live + candidate):
             moments = log_moments(candidate, live, bad, RATIOS)

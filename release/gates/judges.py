@@ -5,7 +5,6 @@ Each judge takes in minutes one by one, and keeps its verdict until there is a n
 
 from __future__ import annotations
 
-import math
 from statistics import median
 
 from contracts.release_manifest import (
@@ -24,19 +23,18 @@ from release.gates.limits import LimitTally
 from release.gates.passing import PassTally
 from release.gates.quantile import judge_latency, judge_minutes
 from release.gates.shift import ShiftFailTally, ShiftPassTally
-from release.gates.thresholds import PASS_AT
+from release.gates.thresholds import Bars
 from release.gates.verdicts import Answer, CountedMinute, Estimate, Evidence, GateVerdict
 
 LARGEST_SHIFT = 0.5
 NO_COUNTS = "CloudWatch counts no answers over the limit, so p95 decides"
-LOG_PASS_AT = math.log(PASS_AT)
 
 
 class Judge:
-    """One gate after the minutes so far; ``fail_at`` is a natural logarithm."""
+    """One gate after the minutes so far."""
 
     def __init__(self) -> None:
-        self._kept: tuple[float, GateVerdict] | None = None
+        self._kept: tuple[Bars, GateVerdict] | None = None
 
     def aim(self, index: int, step: Step) -> None:
         self._kept = None
@@ -46,9 +44,9 @@ class Judge:
         self._kept = None
         self._extend(minute)
 
-    def verdict(self, fail_at: float) -> GateVerdict:
-        if self._kept is None or self._kept[0] != fail_at:
-            self._kept = (fail_at, self._judge(fail_at))
+    def verdict(self, bars: Bars) -> GateVerdict:
+        if self._kept is None or self._kept[0] != bars:
+            self._kept = (bars, self._judge(bars))
         return self._kept[1]
 
     def _aim(self, index: int, step: Step) -> None:
@@ -57,7 +55,7 @@ class Judge:
     def _extend(self, minute: CountedMinute) -> None:
         raise NotImplementedError
 
-    def _judge(self, fail_at: float) -> GateVerdict:
+    def _judge(self, bars: Bars) -> GateVerdict:
         raise NotImplementedError
 
 
@@ -102,24 +100,27 @@ class CountsJudge(Judge):
         self._fail.extend(minute)
         self._pass.extend(minute)
 
-    def _judge(self, fail_at: float) -> GateVerdict:
+    def _judge(self, bars: Bars) -> GateVerdict:
         log_fail, log_pass = self._fail.log_e, self._pass.log_e
-        shown = self._fail if log_fail >= fail_at else self._pass
+        shown = self._fail if log_fail >= bars.failing else self._pass
         live = Estimate(shown.live_bad, shown.live)
         candidate = Estimate(shown.candidate_bad, shown.candidate)
-        evidence = Evidence(log_fail, log_pass, fail_at, LOG_PASS_AT, live, candidate)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing, live, candidate)
         percent, power = wording.percent, wording.power
         rates = f"{self._what} {percent(candidate.rate)} against {percent(live.rate)}"
         if shown is self._fail:
             answer, text = Answer.FAIL, f"{rates}, e = {power(log_fail)}"
         elif not self._pass.measured:
             answer, text = Answer.HOLD, f"{self._name}: no settled minute of both variants yet"
-        elif log_pass >= LOG_PASS_AT:
+        elif log_pass >= bars.passing and log_fail >= bars.suspect:
+            answer = Answer.HOLD
+            text = f"{rates}, looks worse so far (e = {power(log_fail)})"
+        elif log_pass >= bars.passing:
             what = wording.excluded(self._tolerance, by_ratio=self._pass.excludes_by_ratio)
             answer, text = Answer.PASS, f"{rates}, {what} excluded, e = {power(log_pass)}"
         else:
             answer = Answer.HOLD
-            text = f"{rates}, not sure yet (e = {power(log_pass)} of {PASS_AT:g})"
+            text = f"{rates}, not sure yet (e = {power(log_pass)} of {bars.needed:g})"
         return GateVerdict(self._name, answer, text, evidence=evidence)
 
 
@@ -142,9 +143,9 @@ class LatencyJudge(Judge):
         if minute.step == self._index:
             self._minutes.append(minute)
 
-    def _judge(self, fail_at: float) -> GateVerdict:
+    def _judge(self, bars: Bars) -> GateVerdict:
         if self._counts.has_counts:
-            return self._counts.verdict(fail_at)
+            return self._counts.verdict(bars)
         verdict = judge_latency(self._gate, self._minutes)
         if not any(m.live.p95_us is not None for m in self._minutes):
             return verdict
@@ -175,11 +176,11 @@ class ShiftJudge(Judge):
         self._fail.extend(minute)
         self._pass.extend(minute)
 
-    def _judge(self, fail_at: float) -> GateVerdict:
+    def _judge(self, bars: Bars) -> GateVerdict:
         log_fail, log_pass = self._fail.log_e, self._pass.log_e
-        evidence = Evidence(log_fail, log_pass, fail_at, LOG_PASS_AT)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing)
         percent, power = wording.percent, wording.power
-        if log_fail >= fail_at:
+        if log_fail >= bars.failing:
             answer = Answer.FAIL
             text = (
                 f"predictions shifted by {percent(self._fail.totals.distance)} "
@@ -187,7 +188,7 @@ class ShiftJudge(Judge):
             )
         elif not self._pass.totals.measured:
             answer, text = Answer.HOLD, "predictions: none captured of both variants yet"
-        elif log_pass >= LOG_PASS_AT:
+        elif log_pass >= bars.passing:
             answer = Answer.PASS
             text = (
                 f"predictions shifted by {percent(self._pass.totals.distance)}, "
@@ -197,7 +198,7 @@ class ShiftJudge(Judge):
             answer = Answer.HOLD
             text = (
                 f"predictions shifted by {percent(self._pass.totals.distance)}, "
-                f"not sure yet (e = {power(log_pass)} of {PASS_AT:g})"
+                f"not sure yet (e = {power(log_pass)} of {bars.needed:g})"
             )
         return GateVerdict("predictions", answer, text, evidence=evidence)
 
@@ -220,23 +221,23 @@ class LimitJudge(Judge):
     def _extend(self, minute: CountedMinute) -> None:
         self._tally.extend(minute)
 
-    def _judge(self, fail_at: float) -> GateVerdict:
+    def _judge(self, bars: Bars) -> GateVerdict:
         tally, metric = self._tally, self._gate.metric
         log_fail, log_pass = tally.log_fail, tally.log_pass
         name, limit = f"limit of {metric}", f"limit {wording.percent(self._gate.at_most)}"
-        has_failed = log_fail >= fail_at
+        has_failed = log_fail >= bars.failing
         shown = tally.of_release if has_failed else tally.of_step
-        evidence = Evidence(log_fail, log_pass, fail_at, LOG_PASS_AT, None, shown)
+        evidence = Evidence(log_fail, log_pass, bars.failing, bars.passing, None, shown)
         text = f"{metric} {wording.percent(shown.rate)} ({limit})"
         if has_failed:
             answer, text = Answer.FAIL, f"{text}, e = {wording.power(log_fail)}"
         elif not shown.requests:
             answer, text = Answer.HOLD, f"{name}: no settled minute of the candidate yet"
-        elif log_pass >= LOG_PASS_AT:
+        elif log_pass >= bars.passing:
             answer = Answer.PASS
         else:
             answer = Answer.HOLD
-            text = f"{text}, not sure yet (e = {wording.power(log_pass)} of {PASS_AT:g})"
+            text = f"{text}, not sure yet (e = {wording.power(log_pass)} of {bars.needed:g})"
         return GateVerdict(name, answer, text, evidence=evidence)
 
 
@@ -256,7 +257,7 @@ class P95LimitJudge(Judge):
         if minute.step == self._index and value is not None:
             self._values.append(value)
 
-    def _judge(self, fail_at: float) -> GateVerdict:  # noqa: ARG002 - no e-process
+    def _judge(self, bars: Bars) -> GateVerdict:  # noqa: ARG002 - no e-process
         name = "limit of p95"
         if not self._values:
             return GateVerdict(name, Answer.HOLD, f"{name}: no latency measured yet")

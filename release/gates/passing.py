@@ -8,8 +8,11 @@ that is spread over three strategies:
   whose live bad count is usual. Shared bad minutes pull the ratio towards 1 and would let a worse
   candidate pass. Choosing by live's own count is safe: the bet grows in that count, so to leave out
   the minutes in which it is large can only lower the wealth that a worse candidate makes.
-- points: each request bets on bad·(1{candidate}/w - 1{live}/(1-w)), whose mean is the difference of
-  the two bad shares. It needs no rate of live's and holds under bursts and clumps.
+- points: each request bets on bad·(1{candidate}/w - 1{live}/(1-w)), w the candidate's share of the
+  minute's requests; its mean is the difference of the two bad shares. It needs no rate of live's.
+  Given the counts of requests the product has mean at most 1 (arithmetic and geometric means); for
+  labels drawn at random that holds whatever the requests have in common, bursts and clumps alike,
+  for every factor falls in its label and labels of fixed numbers are negatively associated.
 - the guide: before each minute, the one bet of both kinds that would grow fastest if the candidate
   were as good as live is at live's rate so far. A bet may depend on anything that came before.
 
@@ -29,7 +32,7 @@ from release.gates.verdicts import CountedMinute
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8)  # ratios bet on, times the tolerance's
 BETS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 LARGEST_BET = 0.97
-GUIDE, EQUAL, RATIOS = 0.5, 0.15, 0.1  # shares of the fund; the points' grid has the rest
+GUIDE, EQUAL, RATIOS = 0.65, 0.15, 0.08  # shares of the fund; the points' grid has the rest
 EQUAL_ALONE = 0.6
 HANDED_ON = 0.01
 # Live's rate before anything was seen: half a bad request in fifty.
@@ -47,7 +50,6 @@ class PassTally:
         self._usual_rates = UsualRates()
         self._seen_bad, self._seen = PRIOR_BAD, PRIOR_REQUESTS
         self._set_fund()
-        self._tables: dict[float, list[tuple[float, float, float]]] = {}
         self.log_e = 0.0
         self.log_ratio_e = self.log_points_e = -math.inf
         self.measured = 0
@@ -106,12 +108,8 @@ class PassTally:
             factors = self._ratio_factors(counts)
             self._relative = [x + f for x, f in zip(self._relative, factors, strict=True)]
         if self._bets:
-            good = counts.live + counts.candidate - bad
-            _, _, _, live_bad, candidate_bad = counts
-            self._absolute = [
-                x + candidate_bad * c + live_bad * v + good * g
-                for x, (c, v, g) in zip(self._absolute, self._table(counts.share), strict=True)
-            ]
+            factors = self._points_factors(counts)
+            self._absolute = [x + f for x, f in zip(self._absolute, factors, strict=True)]
         self._settle()
 
     def _settle(self) -> None:
@@ -127,7 +125,7 @@ class PassTally:
             self._guide = log_sum((self._guide + keep, handed))
 
     def _ratio_factors(self, counts: Counts) -> list[float]:
-        _, live, candidate, live_bad, candidate_bad = counts
+        live, candidate, live_bad, candidate_bad = counts
         bad = live_bad + candidate_bad
         null = math.log(candidate * self._ratio + live)
         log = math.log
@@ -136,13 +134,22 @@ class PassTally:
             for ratio, log_fraction in self._log_fractions
         ]
 
-    def _table(self, share: float) -> list[tuple[float, float, float]]:
-        """log factors of each bet: of a candidate's bad request, of live's, of a good one."""
-        table = self._tables.get(share)
-        if table is None:
-            table = [points_logs(bet, share, self._points) for bet in self._bets]
-            self._tables[share] = table
-        return table
+    def _points_factors(self, counts: Counts) -> list[float]:
+        """log factor of each bet."""
+        live, candidate, live_bad, candidate_bad = counts
+        good = live + candidate - live_bad - candidate_bad
+        share, points, log1p = candidate / (live + candidate), self._points, math.log1p
+        of_live = share * (points + 1 / (1 - share))
+        of_good = share * points
+        factors = [good * log1p(bet * of_good) for bet in self._bets]
+        if candidate_bad:
+            of_candidate = of_good - 1
+            pairs = zip(factors, self._bets, strict=True)
+            factors = [f + candidate_bad * log1p(bet * of_candidate) for f, bet in pairs]
+        if live_bad:
+            pairs = zip(factors, self._bets, strict=True)
+            factors = [f + live_bad * log1p(bet * of_live) for f, bet in pairs]
+        return factors
 
     # --- the guide
 
@@ -150,7 +157,8 @@ class PassTally:
         """log factor of the bet that promises most at live's rate so far."""
         if self._guide == -math.inf:
             return 0.0
-        share, live, candidate, live_bad, candidate_bad = counts
+        live, candidate, live_bad, candidate_bad = counts
+        share = candidate / (live + candidate)
         rate = min(0.999, self._seen_bad / self._seen)
         bet = best_bet(rate, share, self._points)
         of_candidate, of_live, of_good = points_logs(bet, share, self._points)

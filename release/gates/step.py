@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from release.gates.judges import judge_of
 from release.gates.outside import judge_alarm, judge_alarms, judge_hook
 from release.gates.skew import judge_skew
 from release.gates.tally import tallied
-from release.gates.thresholds import FAIL_AT
+from release.gates.thresholds import bars
 from release.gates.verdicts import (
     Answer,
     CountedMinute,
@@ -53,11 +52,11 @@ def judge_step(
     gates = tuple(gates)
     tally = tallied(gates, index, step, tuple(minutes), judge_of)
     by_chance = sum(isinstance(gate, BY_CHANCE) and not gate.dry_run for gate in gates)
-    fail_at = math.log(FAIL_AT * max(1, by_chance))
+    needed = bars(by_chance, step, seconds)
     verdicts: list[GateVerdict] = []
     for gate, judge in zip(gates, tally.judges, strict=True):
         if judge is not None:
-            verdict = judge.verdict(fail_at)
+            verdict = judge.verdict(needed)
         elif isinstance(gate, AlarmGate):
             verdict = judge_alarm(gate, alarms)
         elif isinstance(gate, HookGate):

@@ -18,8 +18,8 @@ def rate(bad: int, requests: int) -> str:
 
 def power(log_e: float) -> str:
     """An e-value from its natural logarithm, however large."""
-    if log_e == -math.inf:
-        return "0"
+    if math.isinf(log_e):
+        return "0" if log_e < 0 else "∞"
     exponent = log_e / math.log(10)
     if -3 < exponent < 3:
         return f"{math.exp(log_e):.2g}"

@@ -21,6 +21,10 @@ TRUST = {
 }
 
 
+# The endpoint whose variants are scaled: the test makes it beforehand.
+SCALED = "provider-test"
+
+
 def policy(actions: list[str], resource: str) -> str:
     statement = {"Sid": "A", "Effect": "Allow", "Action": actions, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -169,7 +173,7 @@ def everything(folder: Path) -> None:
         "scaling",
         min_capacity=1,
         max_capacity=4,
-        resource_id="endpoint/provider-test/variant/live",
+        resource_id=f"endpoint/{SCALED}/variant/everything",
         scalable_dimension="sagemaker:variant:DesiredInstanceCount",
         service_namespace="sagemaker",
     )

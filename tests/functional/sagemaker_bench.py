@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import itertools
+import json
 import socket
 import sys
 import tarfile
@@ -22,14 +23,17 @@ import uvloop
 
 from localcloud.clock import Clock
 from localcloud.dispatch import CloudDispatcher
+from localcloud.faults import Faults
 from localcloud.front import Front
 from localcloud.image import local_image
 from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
-from localcloud.service import ServiceError
+from localcloud.sagemaker.neighbours import Neighbours
+from localcloud.service import OwnService, ServiceError
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 SERVER = (sys.executable, str(Path(__file__).with_name("fake_model_server.py")))
+OPTIONS = ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5)
 DEADLINE_SECONDS = 20.0
 
 
@@ -74,12 +78,52 @@ class Recorded:
         unit: str,
         at: datetime,
         region: str,
+        fine: bool = False,
     ) -> None:
         self.samples.append((namespace, metric, dict(dimensions), value, unit, at, region))
 
     def values(self, metric: str, **dimensions: str) -> list[float]:
         wanted = dict(dimensions)
         return [s[3] for s in list(self.samples) if s[1] == metric and s[2] == wanted]
+
+
+class Scaled:
+    """Application Auto Scaling as a table of endpoints and their scaled variants."""
+
+    def __init__(self, variants: dict[str, set[str]]) -> None:
+        self.variants = variants
+
+    def scaled_variants(self, region: str, endpoint: str) -> set[str]:
+        return self.variants.get(endpoint, set())
+
+    def deregister_endpoint(self, region: str, endpoint: str) -> None:
+        self.variants.pop(endpoint, None)
+
+
+class Bus:
+    """An event sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, list[str], dict[str, Any]]] = []
+
+    def put_event(
+        self,
+        region: str,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        assert (region, source) == ("us-east-1", "aws.sagemaker")
+        json.dumps(detail)
+        self.events.append((detail_type, resources, detail))
+
+    def of(self, detail_type: str, endpoint: str) -> list[dict[str, Any]]:
+        return [
+            detail
+            for found, _, detail in list(self.events)
+            if found == detail_type and detail["EndpointName"] == endpoint
+        ]
 
 
 def archive(files: dict[str, bytes] | None = None) -> bytes:
@@ -121,21 +165,16 @@ class Bench:
         self.home = home
         self.s3 = s3
         self.metrics = Recorded()
+        self.alarms: dict[str, str] = {}
+        self.bus = Bus()
+        self.faults = Faults()
         self.clock = Clock(speed)
         self.own_state = OwnState(home / "state")
-        self.service = SageMaker(
-            self.clock,
-            self.metrics,
-            home,
-            s3,
-            self.own_state.notifier("sagemaker"),
-            lambda _, endpoint: scaled.get(endpoint, set()),
-            ServerOptions(SERVER, min_startup_seconds=2.0, timeout_seconds=1.5),
-        )
-        self.own_state.restore({"sagemaker": self.service})
+        self.service, services = self._assemble(scaled)
+        self.own_state.restore(services)
         moto: Any = None
         self.front = Front(
-            CloudDispatcher({"sagemaker": self.service}, self.own_state, moto, moto, self.clock),
+            CloudDispatcher(services, self.own_state, moto, moto, self.clock, self.faults),
             self.service.runtime,
             self.clock,
         )
@@ -149,6 +188,28 @@ class Bench:
         self.sagemaker = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
         self._numbers = itertools.count(1)
+
+    def _assemble(self, scaled: dict[str, set[str]]) -> tuple[SageMaker, dict[str, OwnService]]:
+        """SageMaker, and all services by their names."""
+        service = SageMaker(
+            self.clock,
+            self.metrics,
+            self.home,
+            self.s3,
+            self.own_state.notifier("sagemaker"),
+            Scaled(scaled),
+            OPTIONS,
+            self.neighbours(),
+        )
+        return service, {"sagemaker": service}
+
+    def neighbours(self) -> Neighbours:
+        """Alarms, a bus and faults that tests set and read."""
+        return Neighbours(
+            lambda _, names: {n: self.alarms[n] for n in names if n in self.alarms},
+            self.bus,
+            faults=self.faults,
+        )
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         import boto3

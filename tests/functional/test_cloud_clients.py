@@ -141,6 +141,36 @@ def test_of_many_first_puts_at_once_one_wins(cloud: Cloud, bucket: str) -> None:
     assert sum(won) == 1
 
 
+@pytest.mark.parametrize(
+    ("digest", "code", "words"),
+    [
+        ({"ContentMD5": "A" * 22 + "=="}, "BadDigest", "Content-MD5 you specified did not match"),
+        ({"ContentMD5": "nonsense"}, "InvalidDigest", "Content-MD5 you specified was invalid"),
+        ({"ChecksumSHA256": "A" * 43 + "="}, "BadDigest", "SHA256 you specified did not match"),
+        ({"ChecksumSHA1": "A" * 27 + "="}, "BadDigest", "SHA1 you specified did not match"),
+        ({"ChecksumCRC32": "AAAAAA=="}, "BadDigest", "CRC32 you specified did not match"),
+        ({"ChecksumSHA256": "AAAA"}, "InvalidRequest", "x-amz-checksum-sha256 header is invalid"),
+    ],
+)
+def test_bytes_that_are_not_what_their_digest_says_are_refused(
+    s3: Any, bucket: str, digest: dict[str, str], code: str, words: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"data", **digest)
+    assert code_of(caught) == (code, 400)
+    assert words in caught.value.response["Error"]["Message"]
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
+def test_bytes_that_are_what_their_digest_says_are_taken(
+    s3: Any, bucket: str, algorithm: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"data", ChecksumAlgorithm=algorithm)
+    answer = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert answer["Body"].read() == b"data"
+
+
 def test_a_bucket_made_twice_is_a_conflict_outside_us_east_1(cloud: Cloud, bucket: str) -> None:
     cloud.client("s3").create_bucket(Bucket=bucket)
     elsewhere = cloud.client("s3", region="eu-west-1")

@@ -13,10 +13,20 @@ import pulumi_aws as aws
 import pytest
 
 from tests.functional.conftest import Cloud
-from tests.functional.provider_programs import TRUST, alarm, everything
+from tests.functional.provider_programs import SCALED, TRUST, alarm, everything
 from tests.functional.provider_stack import ProviderStack
+from tests.functional.scaled_endpoint import DIMENSION, make_endpoint, resource
 
 MakeStack = Callable[..., ProviderStack]
+
+
+@pytest.fixture(scope="module")
+def scaled(cloud: Cloud) -> str:
+    """An endpoint with a variant for each test that scales one."""
+    make_endpoint(
+        cloud, "eu-west-1", SCALED, ["everything", "drift", "options", "imported", "policies"]
+    )
+    return SCALED
 
 
 @pytest.fixture
@@ -30,7 +40,7 @@ def make_stack(cloud: Cloud, tmp_path: Path) -> MakeStack:
 
 
 def test_every_type_comes_up_stays_unchanged_and_goes(
-    make_stack: MakeStack, tmp_path: Path, cloud: Cloud
+    make_stack: MakeStack, tmp_path: Path, cloud: Cloud, scaled: str
 ) -> None:
     (tmp_path / "asset").write_bytes(b"model")
     stack = make_stack(lambda: everything(tmp_path))
@@ -57,7 +67,7 @@ def test_every_type_comes_up_stays_unchanged_and_goes(
 
 
 def test_drift_behind_pulumis_back_is_seen_and_put_right(
-    make_stack: MakeStack, cloud: Cloud
+    make_stack: MakeStack, cloud: Cloud, scaled: str
 ) -> None:
     def program() -> None:
         alarm("errors", 5)
@@ -82,7 +92,7 @@ def test_drift_behind_pulumis_back_is_seen_and_put_right(
             "scaling",
             min_capacity=1,
             max_capacity=4,
-            resource_id="endpoint/drift-test/variant/live",
+            resource_id="endpoint/provider-test/variant/drift",
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
             service_namespace="sagemaker",
         )
@@ -108,7 +118,7 @@ def test_drift_behind_pulumis_back_is_seen_and_put_right(
     s3.delete_bucket_policy(Bucket=bucket)
     cloud.client("application-autoscaling", region="eu-west-1").register_scalable_target(
         ServiceNamespace="sagemaker",
-        ResourceId="endpoint/drift-test/variant/live",
+        ResourceId="endpoint/provider-test/variant/drift",
         ScalableDimension="sagemaker:variant:DesiredInstanceCount",
         MinCapacity=1,
         MaxCapacity=40,
@@ -129,6 +139,103 @@ def test_drift_behind_pulumis_back_is_seen_and_put_right(
     assert stack.preview().changes == {"same": 6}
     found = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
     assert found["Threshold"] == 5
+
+
+def test_scaling_is_made_changed_seen_and_taken_away(
+    make_stack: MakeStack, cloud: Cloud, scaled: str
+) -> None:
+    settings: dict[str, Any] = {"maximum": 4, "target": 100.0}
+    where = resource(scaled, "policies")
+
+    def program() -> None:
+        target = aws.appautoscaling.Target(
+            "scaling",
+            min_capacity=1,
+            max_capacity=settings["maximum"],
+            resource_id=where["ResourceId"],
+            scalable_dimension=DIMENSION,
+            service_namespace="sagemaker",
+            tags={"a": "b"},
+        )
+        aws.appautoscaling.Policy(
+            "tracking",
+            policy_type="TargetTrackingScaling",
+            resource_id=target.resource_id,
+            scalable_dimension=target.scalable_dimension,
+            service_namespace=target.service_namespace,
+            target_tracking_scaling_policy_configuration={
+                "target_value": settings["target"],
+                "predefined_metric_specification": {
+                    "predefined_metric_type": "SageMakerVariantInvocationsPerInstance"
+                },
+            },
+        )
+
+    scaling = cloud.client("application-autoscaling", region="eu-west-1")
+    cloudwatch = cloud.client("cloudwatch", region="eu-west-1")
+
+    def alarms() -> list[dict[str, Any]]:
+        prefix = f"TargetTracking-{where['ResourceId']}-"
+        return cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+
+    stack = make_stack(program)
+    stack.up()
+    assert stack.preview().changes == {"same": 3}
+    assert stack.refresh().changes == {"same": 3}
+    assert sorted(stack.outputs("tracking")["alarmArns"]) == [a["AlarmArn"] for a in alarms()]
+
+    settings.update(maximum=5, target=50.0)
+    assert stack.up().changes == {"same": 1, "update": 2}
+    assert [a["Threshold"] for a in alarms()] == [50.0, 45.0]
+
+    tags = {"ResourceARN": stack.outputs("scaling")["arn"], "Tags": {"a": "other"}}
+    scaling.tag_resource(**tags)
+    scaling.register_scalable_target(
+        **where, MinCapacity=1, MaxCapacity=9, SuspendedState={"DynamicScalingInSuspended": True}
+    )
+    scaling.put_scaling_policy(
+        **where,
+        PolicyName=stack.outputs("tracking")["name"],
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 70.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )
+    assert stack.refresh().changes == {"same": 1, "update": 2}
+    planned = stack.preview()
+    assert planned.details["scaling"]["maxCapacity"] == "update"
+    assert "targetTrackingScalingPolicyConfiguration.targetValue" in planned.details["tracking"]
+    stack.up()
+    assert [a["Threshold"] for a in alarms()] == [50.0, 45.0]
+    assert stack.preview().changes == {"same": 3}
+
+    cloudwatch.delete_alarms(AlarmNames=[alarms()[1]["AlarmName"]])
+    stack.refresh()
+    assert stack.outputs("tracking")["alarmArns"] == [alarms()[0]["AlarmArn"]]
+    scaling.delete_scaling_policy(**where, PolicyName=stack.outputs("tracking")["name"])
+    assert stack.refresh().changes == {"same": 2, "delete": 1}
+    assert stack.up().changes == {"same": 2, "create": 1}
+    assert stack.destroy().changes == {"delete": 3}
+    assert alarms() == []
+
+
+def test_what_application_auto_scaling_refuses_fails_the_up(make_stack: MakeStack) -> None:
+    def program() -> None:
+        aws.appautoscaling.Target(
+            "scaling",
+            min_capacity=1,
+            max_capacity=2,
+            resource_id="endpoint/nowhere/variant/live",
+            scalable_dimension=DIMENSION,
+            service_namespace="sagemaker",
+        )
+
+    stack = make_stack(program)
+    with pytest.raises(auto.CommandError, match="SageMaker endpoint variant doesn't exist"):
+        stack.up()
 
 
 def test_what_cannot_change_is_replaced_in_the_right_order(make_stack: MakeStack) -> None:
@@ -161,7 +268,7 @@ def test_what_cannot_change_is_replaced_in_the_right_order(make_stack: MakeStack
     assert stack.preview().changes == {"same": 3}
 
 
-def test_options_of_the_engine_hold(make_stack: MakeStack, cloud: Cloud) -> None:
+def test_options_of_the_engine_hold(make_stack: MakeStack, cloud: Cloud, scaled: str) -> None:
     settings: dict[str, Any] = {"threshold": 1.0, "tag": "one", "retained": True}
 
     def program() -> None:
@@ -178,7 +285,7 @@ def test_options_of_the_engine_hold(make_stack: MakeStack, cloud: Cloud) -> None
             "scaling",
             min_capacity=1,
             max_capacity=2,
-            resource_id="endpoint/options-test/variant/live",
+            resource_id="endpoint/provider-test/variant/options",
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
             service_namespace="sagemaker",
             tags={"t": settings["tag"]},
@@ -252,11 +359,11 @@ def test_what_exists_half_is_known_and_finished_later(make_stack: MakeStack, clo
     assert "initErrors" not in stack.resources()["half"]
 
 
-def test_what_exists_can_be_imported(make_stack: MakeStack, cloud: Cloud) -> None:
+def test_what_exists_can_be_imported(make_stack: MakeStack, cloud: Cloud, scaled: str) -> None:
     cloud.client("logs", region="eu-west-1").create_log_group(logGroupName="/provider/imported")
     cloud.client("application-autoscaling", region="eu-west-1").register_scalable_target(
         ServiceNamespace="sagemaker",
-        ResourceId="endpoint/import-test/variant/live",
+        ResourceId="endpoint/provider-test/variant/imported",
         ScalableDimension="sagemaker:variant:DesiredInstanceCount",
         MinCapacity=2,
         MaxCapacity=3,
@@ -264,7 +371,7 @@ def test_what_exists_can_be_imported(make_stack: MakeStack, cloud: Cloud) -> Non
     dimension = "sagemaker:variant:DesiredInstanceCount"
     ids = {
         "logs": "/provider/imported",
-        "scaling": f"sagemaker/endpoint/import-test/variant/live/{dimension}",
+        "scaling": f"sagemaker/endpoint/provider-test/variant/imported/{dimension}",
     }
 
     def options(name: str) -> pulumi.ResourceOptions:
@@ -276,7 +383,7 @@ def test_what_exists_can_be_imported(make_stack: MakeStack, cloud: Cloud) -> Non
             "scaling",
             min_capacity=1,
             max_capacity=3,
-            resource_id="endpoint/import-test/variant/live",
+            resource_id="endpoint/provider-test/variant/imported",
             scalable_dimension=dimension,
             service_namespace="sagemaker",
             opts=options("scaling"),
@@ -285,7 +392,7 @@ def test_what_exists_can_be_imported(make_stack: MakeStack, cloud: Cloud) -> Non
     stack = make_stack(program)
     # What was found is taken over as it is, then changed to what the program wants.
     assert stack.up().changes == {"create": 1, "import": 2, "update": 1}
-    assert stack.resources()["scaling"]["id"] == "endpoint/import-test/variant/live"
+    assert stack.resources()["scaling"]["id"] == "endpoint/provider-test/variant/imported"
     assert stack.outputs("scaling")["minCapacity"] == 1
     ids.clear()
     assert stack.preview().changes == {"same": 3}

@@ -84,8 +84,15 @@ def test_configurations_that_cannot_be_are_refused(bench: Bench) -> None:
     assert refused(live, live) == 'The variant name "live" was non-unique within the request.'
     assert "needs InstanceType" in refused({"VariantName": "live", "ModelName": model})
     assert "needs a ModelName" in refused({k: v for k, v in live.items() if k != "ModelName"})
-    assert "does not offer shadow variants" in refused(
-        live, ShadowProductionVariants=[{**live, "VariantName": "shadow"}]
+    assert refused(
+        live,
+        ShadowProductionVariants=[{**live, "VariantName": "shadow", "InitialVariantWeight": 2}],
+    ) == (
+        'The weight of the shadow variant "shadow" is 2; it must be at most that of the production '
+        "variant, 1."
+    )
+    assert "Could not find model" in refused(
+        live, ShadowProductionVariants=[{**live, "VariantName": "shadow", "ModelName": "nobody"}]
     )
     assert "exactly one production variant and one shadow variant" in refused(
         live,
@@ -108,6 +115,12 @@ def test_configurations_that_cannot_be_are_refused(bench: Bench) -> None:
     assert "less than or equal to 100" in refused(live, DataCaptureConfig=capture)
     assert "regular expression pattern" in refused({**live, "VariantName": "under_score"})
     assert "enum value set" in refused({**live, "InstanceType": "ml.m5.tiny"})
+    assert "it is one of 10, 30, 60" in refused(
+        live, MetricsConfig={"MetricPublishFrequencyInSeconds": 7}
+    )
+    assert "does not offer Elastic Inference" in refused(
+        {**live, "AcceleratorType": "ml.eia2.medium"}
+    )
 
 
 def test_a_configuration_says_what_it_was_given_and_the_default_weight(bench: Bench) -> None:

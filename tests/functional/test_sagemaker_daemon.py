@@ -143,7 +143,14 @@ def test_a_real_model_answers_survives_a_kill_and_ends_with_a_reset(fresh_cloud:
     in_service(cloud, "linear")
     assert "25" in str(predict(cloud, "linear"))
     shown = [e for e in cloud.status().endpoints if e["name"] == "linear"]
-    assert shown == [{"name": "linear", "status": "InService", "variants": {"live": 2}}]
+    assert shown == [
+        {
+            "name": "linear",
+            "region": "us-east-1",
+            "status": "InService",
+            "variants": {"live": 2},
+        }
+    ]
 
     servers = children(cloud)
     assert len(servers) == 2

@@ -174,6 +174,27 @@ def test_another_region_is_another_cloud(bench: Bench) -> None:
     assert code == "ValidationError"
 
 
+def test_the_overview_has_the_endpoints_of_every_region(bench: Bench) -> None:
+    model = bench.model()
+    here = bench.endpoint(bench.config(bench.variant("live", model)))
+    elsewhere = bench.client("sagemaker", "eu-west-1")
+    elsewhere.create_model(
+        ModelName="there", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "unknown"}
+    )
+    variant = bench.variant("live", "there")
+    elsewhere.create_endpoint_config(EndpointConfigName="there", ProductionVariants=[variant])
+    elsewhere.create_endpoint(EndpointName=here, EndpointConfigName="there")
+    wait_for(
+        lambda: elsewhere.describe_endpoint(EndpointName=here)["EndpointStatus"] == "Failed",
+        "an endpoint of an unknown image to fail",
+    )
+    found = [e for e in bench.service.overview() if e["name"] == here]
+    assert found == [
+        {"name": here, "region": "us-east-1", "status": "InService", "variants": {"live": 1}},
+        {"name": here, "region": "eu-west-1", "status": "Failed", "variants": {}},
+    ]
+
+
 def test_what_is_not_offered_is_refused_by_name(bench: Bench) -> None:
     code, message = refused(bench.sagemaker.list_training_jobs)
     assert code == "UnknownOperationException"
@@ -445,50 +466,6 @@ def test_a_scaled_variant_can_neither_leave_nor_change_its_type(bench: Bench) ->
         EndpointName="scaled", EndpointConfigName=bench.config(bench.variant("live", model, 2))
     )
     assert variants(bench.settled("scaled")) == {"live": (1.0, 1.0, 2, 2)}
-
-
-def test_deployments_that_are_not_offered_are_refused(bench: Bench) -> None:
-    config = bench.config(bench.variant("live", bench.model()))
-    canary = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {
-                "Type": "CANARY",
-                "WaitIntervalInSeconds": 60,
-                "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
-            }
-        }
-    }
-    at_once = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-        }
-    }
-    # On creation a deployment is only remembered.
-    endpoint = bench.endpoint(config, DeploymentConfig=canary)
-    assert bench.describe(endpoint)["LastDeploymentConfig"] == canary
-
-    def update(**more: Any) -> str:
-        return refused(
-            bench.sagemaker.update_endpoint,
-            EndpointName=endpoint,
-            EndpointConfigName=config,
-            **more,
-        )[1]
-
-    assert update(DeploymentConfig=canary) == (
-        "The local cloud does not offer blue/green deployments with CANARY traffic yet."
-    )
-    assert "CANARY traffic" in update(RetainDeploymentConfig=True)
-    assert "alarms roll back" in update(
-        DeploymentConfig={
-            **at_once,
-            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-        }
-    )
-    bench.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=at_once
-    )
-    assert bench.settled(endpoint)["LastDeploymentConfig"] == at_once
 
 
 def test_an_instance_that_dies_is_replaced_and_one_that_hangs_too(

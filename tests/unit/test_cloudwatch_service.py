@@ -11,16 +11,25 @@ from typing import Any
 import pytest
 
 from localcloud.clock import Clock
+from localcloud.cloudwatch.book import AlarmBook
 from localcloud.cloudwatch.service import CloudWatch, StateFormatError
 from localcloud.cloudwatch.store import MetricStore
-from localcloud.service import RequestContext, ServiceError
+from localcloud.service import AlarmAction, RequestContext, ServiceError
 
 NOW = datetime(2026, 11, 25, 12, 0, 30, tzinfo=UTC)
 ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 
 
 class NoTopics:
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
+    def __init__(self) -> None:
+        self.taken: list[AlarmAction] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
+
+    def carry_out(self, action: AlarmAction) -> None:
+        self.taken.append(action)
         raise ServiceError("NotFound", "no topic")
 
 
@@ -330,6 +339,14 @@ def test_everything_stands_again_after_a_restart(client: Client) -> None:
         assert other.call("ListMetrics")["Metrics"] == []
     finally:
         other.service.close()
+
+
+def test_many_alarms_are_written_down_without_being_copied() -> None:
+    book = AlarmBook()
+    context = RequestContext("123456789012", "us-east-1", "request", NOW)
+    book.put_metric_alarm(alarm("a"), context)
+    found, _ = book.plain()
+    assert found[0][1]["params"] is book.get("a", "us-east-1").params
 
 
 def test_the_state_of_another_version_is_refused_whole(client: Client) -> None:

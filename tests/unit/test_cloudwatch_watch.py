@@ -15,25 +15,34 @@ from localcloud.cloudwatch.book import AlarmBook
 from localcloud.cloudwatch.evaluation import Verdict
 from localcloud.cloudwatch.store import MetricKey, MetricStore
 from localcloud.cloudwatch.watch import Watch
-from localcloud.service import RequestContext, ServiceError
+from localcloud.service import AlarmAction, RequestContext, ServiceError
 
 START = 1_790_000_040.0 // 60 * 60
 TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
+POLICY = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/x:policyName/p"
 
 
 class Topic:
-    """SNS that remembers, or refuses."""
+    """Takes all actions and remembers, or refuses."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.scaled: list[tuple[str, str, bool]] = []
         self.subjects: list[str] = []
         self.error: Exception | None = None
+        self.events: list[tuple[str, dict[str, Any]]] = []
 
-    def sns_publish(self, topic_arn: str, message: str, subject: str) -> None:
+    def put_event(self, region: str, entry: dict[str, Any]) -> None:
+        self.events.append((region, entry))
+
+    def carry_out(self, action: AlarmAction) -> None:
         if self.error is not None:
             raise self.error
-        self.messages.append(json.loads(message))
-        self.subjects.append(subject)
+        if action.arn != TOPIC:
+            self.scaled.append((action.alarm_name, action.state, action.is_repeated))
+            return
+        self.messages.append(json.loads(action.message))
+        self.subjects.append(action.subject)
 
 
 class Bench:
@@ -108,6 +117,23 @@ def test_an_alarm_acts_once_for_a_change_of_state(bench: Bench) -> None:
         "Alarm updated from INSUFFICIENT_DATA to ALARM",
         f"Successfully executed action {TOPIC}",
     ]
+
+
+def test_a_scaling_action_is_repeated_every_minute_of_the_state(bench: Bench) -> None:
+    bench.alarm("a", AlarmActions=[TOPIC, POLICY], Period=10)
+    for _ in range(12):
+        bench.put(5.0)
+        bench.turn(10)
+    assert bench.topic.scaled == [("a", "ALARM", False), ("a", "ALARM", True), ("a", "ALARM", True)]
+    assert len(bench.topic.messages) == 1, "other actions are for the change alone"
+    assert bench.history("a", HistoryItemType="Action") == [
+        f"Successfully executed action {TOPIC}",
+        f"Successfully executed action {POLICY}",
+    ]
+    bench.put(0.0)
+    bench.turn(10)
+    bench.turn(60)
+    assert len(bench.topic.scaled) == 3, "only while it stays in ALARM"
 
 
 def test_the_history_holds_both_states_with_their_reasons(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from localcloud.service import ServiceError
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")
 CLOUDWATCH = botocore.session.Session().get_service_model("cloudwatch")
+AUTOSCALING = botocore.session.Session().get_service_model("application-autoscaling")
 
 VARIANT = {
     "VariantName": "live",
@@ -98,7 +99,7 @@ def test_query_services_have_their_own_code_for_the_rest() -> None:
     assert "Value 'Above' at 'comparisonOperator'" in caught.value.message
 
 
-@pytest.mark.parametrize("model", [MODEL, CLOUDWATCH], ids=["sagemaker", "cloudwatch"])
+@pytest.mark.parametrize("model", [MODEL, CLOUDWATCH, AUTOSCALING], ids=lambda m: m.service_name)
 def test_every_pattern_of_the_models_can_be_read(model: Any) -> None:
     for name in model.shape_names:
         pattern = model.shape_for(name).metadata.get("pattern")

@@ -140,6 +140,21 @@ def test_an_instance_type_that_does_not_exist_is_refused() -> None:
     assert "got ml.c7i.lagre" in found["productionVariants[0].instanceType"]
 
 
+def test_a_conflict_deep_inside_is_told_by_its_path() -> None:
+    both = {
+        "targetValue": 1,
+        "customizedMetricSpecification": {"metricName": "m"},
+        "predefinedMetricSpecification": {"predefinedMetricType": "t"},
+    }
+    ids = dict.fromkeys(("resourceId", "scalableDimension", "serviceNamespace"), "x")
+    block = "targetTrackingScalingPolicyConfiguration"
+    assert failures("aws:appautoscaling/policy:Policy", {**ids, block: both}) == {
+        f"{block}.customizedMetricSpecification": (
+            f"conflicts with {block}.predefinedMetricSpecification"
+        )
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "where", "what"),
     [

@@ -16,6 +16,7 @@ from localcloud.provider.resources.base import Call, Resource
 from localcloud.provider.resources.iam import Role
 from localcloud.provider.resources.kms import Key
 from localcloud.provider.resources.s3_settings import BucketLifecycle
+from localcloud.provider.resources.sagemaker import Model
 from localcloud.provider.resources.sagemaker_endpoint import Endpoint
 from localcloud.provider.schema import resource_type
 from localcloud.provider.server import Sessions
@@ -87,6 +88,12 @@ def test_a_roles_description_survives_a_change_of_its_session_duration() -> None
     stub.assert_no_pending_responses()
 
 
+def test_a_model_is_never_updated_whatever_the_plan_says() -> None:
+    call, stub = call_of(Model(), {"inferenceExecutionConfig": {"mode": "Direct"}}, {}, "m")
+    with stub:
+        Model().update(call, {"inferenceExecutionConfig"})
+
+
 @pytest.mark.parametrize(("enabled", "expected"), [(True, 180), (False, None)])
 def test_a_rotation_period_the_cloud_does_not_tell_is_the_known_one(
     enabled: bool, expected: int | None
@@ -117,8 +124,6 @@ def test_a_rotation_period_the_cloud_does_not_tell_is_the_known_one(
     ("code", "message", "gone"),
     [
         ("ObjectNotFoundException", "any", True),
-        ("ValidationException", "No scalable target found for service namespace: x", True),
-        ("ValidationException", "No scaling policy found for service namespace: x", True),
         ("ValidationException", "1 validation error detected", False),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import keyword
 import re
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,12 @@ def sdk_class(token: str) -> Any:
     import pulumi_aws
 
     _, module, name = token.split(":")
-    return getattr(getattr(pulumi_aws, module.split("/")[0]), name)
+    return getattr(getattr(pulumi_aws, sdk_module(module.split("/")[0])), name)
+
+
+def sdk_module(name: str) -> str:
+    """The SDK's name of a module: ``lambda`` is a word of Python's own."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def wire_names(args: Any) -> set[str]:
@@ -197,7 +203,7 @@ def test_the_tables_hold_exactly_the_sdks_inputs(token: str) -> None:
 def test_nested_types_hold_exactly_the_sdks_fields(path: Path) -> None:
     import pulumi_aws
 
-    module: Any = getattr(pulumi_aws, path.stem)
+    module: Any = getattr(pulumi_aws, sdk_module(path.stem))
     for table in json.loads(path.read_text()).values():
         for name, fields in table.get("types", {}).items():
             assert set(fields) == wire_names(getattr(module, f"{name}Args")), name

@@ -14,6 +14,7 @@ from localcloud.sagemaker.routing import (
     EndpointRoute,
     Fleet,
     Router,
+    Side,
     VariantRoute,
     choose_instance,
 )
@@ -130,3 +131,36 @@ def test_instances_come_and_go_without_touching_the_route() -> None:
     assert fleet.instances == (new,)
     router.withdraw(*KEY)
     assert router.get(*KEY) is None
+
+
+def test_another_side_takes_its_share_of_each_variant() -> None:
+    router = Router(random.Random(1))
+    old, new = route({"a": 1.0, "b": 1.0}), route({"a": 1.0, "b": 1.0})
+    router.publish(old, [Side(new, {"a": 0.25, "b": 1.0})])
+    taken: dict[tuple[str, bool], int] = {}
+    for _ in range(4000):
+        found = router.take(*KEY, None)
+        assert found is not None
+        assert found[1] is not None
+        key = found[1].name, found[0] is new
+        taken[key] = taken.get(key, 0) + 1
+    assert ("b", False) not in taken
+    assert 0.2 < taken["a", True] / (taken["a", True] + taken["a", False]) < 0.3
+    targeted = router.take(*KEY, "b")
+    assert targeted is not None
+    assert targeted[0] is new
+
+
+def test_only_active_instances_take_requests() -> None:
+    router = Router(random.Random(1))
+    found = route({"live": 1.0}, instances=3)
+    fleet = found.variants[0].fleet
+    router.publish(found, (), [(fleet, 1)])
+    instances = {id(taken[2]) for _ in range(50) if (taken := router.take(*KEY, None))}
+    assert instances == {id(fleet.instances[0])}
+    # The next in line takes the place of one that is gone.
+    second = fleet.instances[1]
+    router.remove_instance(fleet, fleet.instances[0])
+    assert fleet.taking == (second,)
+    router.publish(found, (), [(fleet, None)])
+    assert len(fleet.taking) == 2

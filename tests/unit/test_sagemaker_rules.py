@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker import rules
-from localcloud.sagemaker.deployments import check_deployment, check_offered
+from localcloud.sagemaker.deployments import check_deployment
 from localcloud.sagemaker.records import (
     CREATING,
     DELETING,
@@ -139,41 +139,6 @@ def test_excluded_properties_need_retention() -> None:
 )
 def test_deployments_that_cannot_be(deployment: dict[str, Any], words: str) -> None:
     assert words in message(check_deployment, deployment)
-
-
-@pytest.mark.parametrize(
-    ("deployment", "words"),
-    [
-        (rolling("INSTANCE_COUNT", 1), "rolling deployments"),
-        (
-            blue_green({"Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": ONE}),
-            "CANARY traffic",
-        ),
-        (
-            blue_green({"Type": "LINEAR", "WaitIntervalInSeconds": 0, "LinearStepSize": ONE}),
-            "LINEAR traffic",
-        ),
-        (blue_green(AT_ONCE, TerminationWaitInSeconds=1), "that bake"),
-        (
-            {
-                **blue_green(AT_ONCE),
-                "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]},
-            },
-            "alarms roll back",
-        ),
-    ],
-)
-def test_deployments_that_are_valid_but_not_offered(deployment: dict[str, Any], words: str) -> None:
-    check_deployment(deployment)
-    found = message(check_offered, deployment)
-    assert words in found
-    assert found.startswith("The local cloud does not offer")
-
-
-def test_all_at_once_without_a_bake_is_carried_out() -> None:
-    for deployment in (None, blue_green(AT_ONCE, TerminationWaitInSeconds=0)):
-        check_deployment(deployment)
-        check_offered(deployment)
 
 
 def test_scaled_variants_keep_name_and_type() -> None:

@@ -111,7 +111,7 @@ def test_a_timeout_counts_as_model_error_but_not_as_5xx() -> None:
     recorded: list[tuple[str, dict[str, str], float]] = []
 
     class Sink:
-        def record(self, *given: Any) -> None:
+        def record(self, *given: Any, **more: Any) -> None:
             recorded.append((given[1], given[2], given[3]))
 
     record_invocation(Sink(), Invocation("us-east-1", "e", "live", "c", 0, True, 6e7, 100.0, 4), AT)

@@ -12,10 +12,6 @@ from localcloud.provider.naming import physical_name
 from localcloud.provider.resources.base import Call, Resource, retry
 from localcloud.provider.values import Properties
 
-# moto keeps no tags of scalable targets: on the local cloud the state alone has them.
-NOT_IMPLEMENTED = "NotImplemented"
-# AWS says ObjectNotFoundException of what is gone; moto has a ValidationException with this text.
-_GONE_TEXTS = ("No scalable target found", "No scaling policy found")
 IDENTITY = ("serviceNamespace", "resourceId", "scalableDimension")
 
 
@@ -23,9 +19,6 @@ class Scaling(Resource):
     """What Application Auto Scaling holds of a resource."""
 
     gone = frozenset({"ObjectNotFoundException"})
-
-    def is_gone(self, error: Exception) -> bool:
-        return super().is_gone(error) or message_of(error).startswith(_GONE_TEXTS)
 
 
 class Target(Scaling):
@@ -58,7 +51,8 @@ class Target(Scaling):
             return None
         arn = target["ScalableTargetARN"]
         found = call.properties(target)
-        return {**found, "arn": arn, "tagsAll": _tags(call, arn)}
+        tags = call.client().list_tags_for_resource(ResourceARN=arn)["Tags"]
+        return {**found, "arn": arn, "tagsAll": tags}
 
     def update(self, call: Call, changed: set[str]) -> None:
         self._register(call, {})
@@ -67,17 +61,11 @@ class Target(Scaling):
         call.client().deregister_scalable_target(**_identity(call.state))
 
     def tag(self, call: Call, added: dict[str, str], removed: list[str]) -> None:
-        from botocore.exceptions import ClientError
-
         autoscaling, arn = call.client(), call.state["arn"]
-        try:
-            if removed:
-                autoscaling.untag_resource(ResourceARN=arn, TagKeys=removed)
-            if added:
-                autoscaling.tag_resource(ResourceARN=arn, Tags=added)
-        except ClientError as error:
-            if code_of(error) != NOT_IMPLEMENTED:
-                raise
+        if removed:
+            autoscaling.untag_resource(ResourceARN=arn, TagKeys=removed)
+        if added:
+            autoscaling.tag_resource(ResourceARN=arn, Tags=added)
 
     def import_state(self, resource_id: str) -> Properties:
         namespace, *rest = resource_id.split("/")
@@ -158,18 +146,6 @@ class Policy(Scaling):
             lambda: autoscaling.put_scaling_policy(**request),
             lambda error: code_of(error) == "FailedResourceAccessException",
         )
-
-
-def _tags(call: Call, arn: str) -> dict[str, str]:
-    """The target's tags: the cloud's, or the known ones where the cloud keeps none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return call.client().list_tags_for_resource(ResourceARN=arn).get("Tags", {})
-    except ClientError as error:
-        if code_of(error) != NOT_IMPLEMENTED:
-            raise
-        return dict(call.known.get("tagsAll") or {})
 
 
 def _identity(known: Properties) -> dict[str, str]:

@@ -120,6 +120,10 @@ class Resource(ABC):
         """Outputs that an update of these properties will change in a way not known before."""
         return set()
 
+    def unknown_with(self, changed: set[str], wanted: Properties) -> set[str]:
+        """As :meth:`unknown_after`, where that depends on what the program wants."""
+        return self.unknown_after(changed)
+
 
 def retry(
     action: Callable[[], _T],

@@ -55,6 +55,9 @@ class Model(Tagged):
         found.setdefault("enableNetworkIsolation", False)
         return {**found, "arn": answer["ModelArn"], "tagsAll": list_tags(call, answer["ModelArn"])}
 
+    def update(self, call: Call, changed: set[str]) -> None:
+        """Sends nothing: a changed inferenceExecutionConfig shows again at the next plan."""
+
     def delete(self, call: Call) -> None:
         call.client().delete_model(ModelName=call.id)
 

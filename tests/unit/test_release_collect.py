@@ -1,0 +1,84 @@
+"""What is collected after a release, and what must never be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from release.collect import MIN_AGE_SECONDS, Collection, Leftover, select
+from release.state import EndpointState, GoodVersion, Release
+from tests.unit.fake_cloud import ENDPOINT, manifest, target
+
+NOW = 1_000_000.0
+NOTHING = Collection((), (), ())
+
+
+def leftover(version: str, age_seconds: float = 2 * MIN_AGE_SECONDS) -> Leftover:
+    made = target(version)
+    return Leftover(
+        made.endpoint_config_name,
+        NOW - age_seconds,
+        made.content_hash,
+        (made.model_name,),
+        (made.artifact_uri,),
+    )
+
+
+def good(version: str) -> GoodVersion:
+    made = target(version)
+    return GoodVersion(
+        version=version,
+        content_hash=made.content_hash,
+        endpoint_config_name=made.endpoint_config_name,
+        model_name=made.model_name,
+        package_sha256=made.package_sha256,
+        registry_uri=made.registry_uri,
+        since=0.0,
+    )
+
+
+def collected(
+    *found: Leftover, serving: str = "wine-test-c9", state: EndpointState | None = None
+) -> Collection:
+    staged = manifest("8")
+    return select(found, state or EndpointState(ENDPOINT), staged, {serving}, NOW)
+
+
+def test_what_nothing_needs_goes_with_its_model_and_artifact() -> None:
+    assert collected(leftover("1")) == Collection(
+        ("wine-test-c1",), ("wine-test-m1",), ("s3://artifacts/1/model.tar.gz",)
+    )
+
+
+def test_what_serves_stays() -> None:
+    assert collected(leftover("9")) == NOTHING
+
+
+def test_what_the_manifest_names_stays() -> None:
+    assert collected(leftover("8")) == NOTHING
+
+
+def test_the_last_good_versions_stay() -> None:
+    state = EndpointState(ENDPOINT, good=(good("3"), good("2")))
+    assert collected(leftover("3"), leftover("2"), leftover("1"), state=state).configs == (
+        "wine-test-c1",
+    )
+
+
+def test_another_configuration_of_a_good_versions_content_stays() -> None:
+    again = replace(leftover("2"), config="wine-test-c2-again")
+    assert collected(again, state=EndpointState(ENDPOINT, good=(good("2"),))) == NOTHING
+
+
+def test_what_is_young_stays_for_an_up_may_be_about_to_name_it() -> None:
+    assert collected(leftover("1", age_seconds=MIN_AGE_SECONDS - 1)) == NOTHING
+
+
+def test_a_model_and_an_artifact_that_something_kept_names_stay() -> None:
+    shared = replace(leftover("1"), models=("wine-test-m9",), artifacts=leftover("9").artifacts)
+    assert collected(shared, leftover("9")) == Collection(("wine-test-c1",), (), ())
+
+
+def test_nothing_goes_while_a_release_runs() -> None:
+    running = object.__new__(Release)
+    state = EndpointState(ENDPOINT, current=running)
+    assert collected(leftover("1"), state=state) == NOTHING
