@@ -7,6 +7,7 @@ from typing import Any
 from contracts.release_manifest import LIVE_VARIANT
 from release.actions import RemoveScaling, RestoreScaling, SetScaling
 from release.aws_call import RefusedError, call
+from release.errors import AwsError
 from release.observation import ScalingTarget
 
 NAMESPACE = "sagemaker"
@@ -65,7 +66,7 @@ def _tags(scaling: Any, arn: str) -> dict[str, str]:
         return {}
     try:
         return dict(call(scaling.list_tags_for_resource, ResourceARN=arn).get("Tags") or {})
-    except RefusedError:
+    except AwsError:
         # Without the permission its tags are not put back; the target itself is.
         return {}
 

@@ -32,6 +32,8 @@ from release.state import (
     Release,
 )
 
+SHORTEST_HASH = 6
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -137,6 +139,8 @@ def begin_rollback(
 def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> GoodVersion:
     """The good version to go back to: ``to`` if named, else the newest that does not serve.
 
+    ``to`` is a version, or the beginning of a content hash where a version was released twice.
+
     Raises:
         VersionError: there is none, or ``to`` is not among them; names those that are.
     """
@@ -145,13 +149,18 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     if to is None and others:
         return others[0]
     for good in others:
-        if to is not None and good.version == to:
+        if to is not None and _is_named(good, to):
             return good
     wanted = "a version to go back to" if to is None else f"version {to}"
     raise VersionError(
         f"{state.endpoint_name}: {wanted} is not among the good versions that are kept ({known}); "
         "stage it with `slipway up` and release it"
     )
+
+
+def _is_named(good: GoodVersion, to: str) -> bool:
+    by_hash = len(to) >= SHORTEST_HASH and good.content_hash.startswith(to)
+    return good.version == to or by_hash
 
 
 def good_of(target: Target, since: float) -> GoodVersion:

@@ -1,0 +1,300 @@
+"""The edge to AWS: how answers are read, and what is sent, call by call."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from release import aws_scaling
+from release.actions import (
+    PublishVerdict,
+    PutGateAlarm,
+    RemoveScaling,
+    RestoreScaling,
+    SetScaling,
+    UpdateEndpoint,
+)
+from release.aws import AwsCloud
+from release.aws_describe import describe_endpoint
+from release.observation import Deployment, MetricQuery, ScalingTarget, Variant, VariantMinute
+from tests.unit.release_samples import NOT_SUSPENDED
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+PLACE = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/wine/variant/live",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+
+
+class Recorder:
+    """A boto3 client that remembers its calls; ``answers`` by operation, errors are raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.calls.append((name, arguments))
+            answer = self.answers.get(name, {})
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def refused(code: str, message: str) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    return ClientError(response, "Operation")
+
+
+def cloud_of(**clients: Recorder) -> AwsCloud:
+    return AwsCloud("eu-west-1", lambda service, _region: clients[service.replace("-", "_")])
+
+
+# --- what DescribeEndpoint tells
+
+
+def described(message: str, status: str = "Baking", total: int = 4) -> Deployment | None:
+    earlier = {"Status": "Creating", "StatusMessage": "Launching 4 instance(s).", "StartTime": AT}
+    later = AT.replace(minute=5)
+    now = {"Status": status, "StatusMessage": message, "StartTime": later}
+    return describe_endpoint(
+        {
+            "EndpointStatus": "Updating",
+            "LastModifiedTime": AT,
+            "EndpointConfigName": "old",
+            "PendingDeploymentSummary": {
+                "EndpointConfigName": "new",
+                "ProductionVariants": [
+                    {
+                        "VariantName": "live",
+                        "DesiredInstanceCount": total,
+                        "VariantStatus": [earlier, now],
+                    }
+                ],
+            },
+        },
+        AT.timestamp(),
+    ).deployment
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "wanted"),
+    [
+        (
+            (
+                "Baking for 300 seconds (WaitIntervalInSeconds) with traffic enabled on canary "
+                "capacity of 1 instance(s)."
+            ),
+            "Baking",
+            (300.0, 1, False),
+        ),
+        (
+            (
+                "Baking for 600 seconds (TerminationWaitInSeconds) with traffic enabled on full "
+                "capacity of 4 instance(s)."
+            ),
+            "Baking",
+            (600.0, 4, True),
+        ),
+        (
+            "Activating traffic on canary capacity of 2 instance(s).",
+            "ActivatingTraffic",
+            (0.0, 2, False),
+        ),
+        ("Launching 4 instance(s).", "Creating", (0.0, 0, False)),
+        ("Something new.", "Baking", (0.0, 0, False)),
+    ],
+)
+def test_how_far_a_deployment_is_follows_from_its_youngest_status(
+    message: str, status: str, wanted: tuple[float, int, bool]
+) -> None:
+    found = described(message, status)
+    assert found is not None
+    since = AT.replace(minute=5).timestamp()
+    seconds, active, is_full = wanted
+    assert found == Deployment(status, since, seconds, active, 4, is_full)
+
+
+def test_shadows_are_apart_from_production_variants() -> None:
+    variant = {"CurrentWeight": 0.5, "DesiredWeight": 0.5, "CurrentInstanceCount": 2}
+    found = describe_endpoint(
+        {
+            "EndpointStatus": "InService",
+            "LastModifiedTime": AT,
+            "EndpointConfigName": "c",
+            "ProductionVariants": [{**variant, "VariantName": "live", "DesiredInstanceCount": 2}],
+            "ShadowProductionVariants": [
+                {**variant, "VariantName": "shadow", "DesiredInstanceCount": 3}
+            ],
+        },
+        7.0,
+    )
+    assert found.variants == (Variant("live", 0.5, 0.5, 2, 2),)
+    assert found.shadows == (Variant("shadow", 0.5, 0.5, 2, 3),)
+    assert (found.deployment, found.pending_config) == (None, None)
+
+
+# --- what is sent
+
+
+def test_an_update_behind_guardrails_keeps_counts_and_excludes_weights() -> None:
+    sagemaker = Recorder()
+    deployment = {"RollingUpdatePolicy": {}}
+    cloud_of(sagemaker=sagemaker).execute("wine", UpdateEndpoint("new", True, deployment))
+    cloud_of(sagemaker=sagemaker).execute("wine", UpdateEndpoint("old", False))
+    excluded = [{"VariantPropertyType": "DesiredWeight"}]
+    common = {"EndpointName": "wine", "RetainAllVariantProperties": True}
+    assert sagemaker.calls == [
+        (
+            "update_endpoint",
+            {
+                **common,
+                "EndpointConfigName": "new",
+                "ExcludeRetainedVariantProperties": excluded,
+                "DeploymentConfig": deployment,
+            },
+        ),
+        (
+            "update_endpoint",
+            {**common, "EndpointConfigName": "old", "ExcludeRetainedVariantProperties": []},
+        ),
+    ]
+
+
+def test_the_verdict_is_a_metric_and_its_alarm_rings_within_seconds_for_minutes() -> None:
+    cloudwatch = Recorder()
+    cloud = cloud_of(cloudwatch=cloudwatch)
+    cloud.execute("wine", PutGateAlarm("r1-gate", "r1", {"a": "b"}))
+    cloud.execute("wine", PublishVerdict("r1", 1))
+    (_, alarm), (_, data) = cloudwatch.calls
+    dimensions = [{"Name": "Release", "Value": "r1"}]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Slipway/Releases", "GateFailed")
+    assert alarm["Dimensions"] == dimensions
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (10, 30, 1)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert data["Namespace"] == "Slipway/Releases"
+    (point,) = data["MetricData"]
+    assert (point["MetricName"], point["Dimensions"]) == ("GateFailed", dimensions)
+    assert (point["Value"], point["StorageResolution"]) == (1.0, 1)
+
+
+# --- metrics
+
+
+def test_slow_answers_are_counted_where_cloudwatch_counts_them() -> None:
+    def results(slow: list[float]) -> dict[str, Any]:
+        values = {"requests0": [10.0], "errors0": [1.0], "p950": [900.0], "slow0": slow}
+        return {
+            "MetricDataResults": [
+                {"Id": k, "Timestamps": [AT] * len(v), "Values": v} for k, v in values.items()
+            ]
+        }
+
+    query = MetricQuery("c", ("live",), 0.0, 60.0, "candidate", 50_000.0)
+    counted = Recorder(get_metric_data=results([4.0]))
+    found = cloud_of(cloudwatch=counted).series("wine", query)
+    assert found == {"candidate": {AT.timestamp(): VariantMinute(10, 1, 900.0, 4)}}
+    asked = counted.calls[0][1]["MetricDataQueries"]
+    assert asked[-1]["MetricStat"]["Stat"] == "TC(50000:)"
+    uncounted = Recorder(get_metric_data=results([]))
+    found = cloud_of(cloudwatch=uncounted).series("wine", query)
+    assert found["candidate"][AT.timestamp()].slow is None
+
+
+# --- scaling
+
+
+TARGET = ScalingTarget(
+    2,
+    8,
+    dict(NOT_SUSPENDED),
+    ({"PolicyName": "p", "PolicyType": "TargetTrackingScaling"},),
+    ({"ScheduledActionName": "s", "Schedule": "rate(1 day)", "StartTime": AT.timestamp()},),
+    {"team": "wine"},
+)
+
+
+def registered() -> Recorder:
+    return Recorder(
+        describe_scalable_targets={
+            "ScalableTargets": [
+                {"MinCapacity": 2, "MaxCapacity": 8, "ScalableTargetARN": "arn:t", "RoleARN": "r"}
+            ]
+        },
+        describe_scaling_policies={
+            "ScalingPolicies": [
+                {**TARGET.policies[0], "PolicyARN": "arn:p", "Alarms": [], "CreationTime": AT}
+            ]
+        },
+        describe_scheduled_actions={
+            "ScheduledActions": [
+                {
+                    "ScheduledActionName": "s",
+                    "Schedule": "rate(1 day)",
+                    "StartTime": AT,
+                    "ScheduledActionARN": "arn:s",
+                }
+            ]
+        },
+        list_tags_for_resource={"Tags": {"team": "wine"}},
+    )
+
+
+def test_a_scalable_target_is_read_with_all_that_belongs_to_it() -> None:
+    assert aws_scaling.read(registered(), "wine", "live") == TARGET
+    nothing = Recorder(describe_scalable_targets={"ScalableTargets": []})
+    assert aws_scaling.read(nothing, "wine", "live") is None
+
+
+def test_it_is_registered_again_exactly() -> None:
+    scaling = Recorder()
+    aws_scaling.execute(scaling, "wine", RestoreScaling(TARGET))
+    register = {"MinCapacity": 2, "MaxCapacity": 8, "SuspendedState": NOT_SUSPENDED}
+    assert scaling.calls == [
+        ("register_scalable_target", {**PLACE, **register, "Tags": {"team": "wine"}}),
+        ("put_scaling_policy", {**PLACE, **TARGET.policies[0]}),
+        ("put_scheduled_action", {**PLACE, **TARGET.scheduled[0]}),
+    ]
+
+
+def test_it_is_removed_with_its_schedules_and_policies_first() -> None:
+    scaling = registered()
+    aws_scaling.execute(scaling, "wine", RemoveScaling("live"))
+    assert [name for name, _ in scaling.calls if not name.startswith("describe")] == [
+        "delete_scheduled_action",
+        "delete_scaling_policy",
+        "deregister_scalable_target",
+    ]
+
+
+def test_what_is_gone_already_is_removed() -> None:
+    gone = refused("ObjectNotFoundException", "no scalable target")
+    scaling = Recorder(
+        describe_scaling_policies={"ScalingPolicies": []},
+        describe_scheduled_actions={"ScheduledActions": []},
+        deregister_scalable_target=gone,
+    )
+    aws_scaling.execute(scaling, "wine", RemoveScaling("candidate"))
+
+
+def test_scale_in_is_suspended_only_where_there_is_a_target() -> None:
+    scaling = registered()
+    suspended = {**NOT_SUSPENDED, "DynamicScalingInSuspended": True}
+    aws_scaling.execute(scaling, "wine", SetScaling(suspended))
+    assert scaling.calls[-1] == (
+        "register_scalable_target",
+        {**PLACE, "SuspendedState": suspended},
+    )
+    nothing = Recorder(describe_scalable_targets={"ScalableTargets": []})
+    aws_scaling.execute(nothing, "wine", SetScaling(suspended))
+    assert [name for name, _ in nothing.calls] == ["describe_scalable_targets"]

@@ -1,0 +1,113 @@
+"""`slipway rollback`: to any good version that is kept, also where a driver dies on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from release.driver import run_rollback
+from release.errors import VersionError
+from release.evidence import ReleaseResult
+from tests.unit.fake_cloud import FakeCloud, FakeHistory, config_of, manifest
+from tests.unit.release_samples import scaling_target
+from tests.unit.release_strategies import CANARY, FAST, cloud_of, release
+from tests.unit.test_release_kills import Killed, Killer, expire, prepared
+
+
+def rollback(cloud: FakeCloud, history: FakeHistory, to: str | None = None) -> ReleaseResult:
+    return run_rollback(manifest(), to=to, cloud=cloud, history=history, pace=FAST)
+
+
+def with_versions(count: int) -> tuple[FakeCloud, FakeHistory]:
+    cloud, history = cloud_of(), FakeHistory()
+    for version in range(2, count + 1):
+        config = config_of(str(version))
+        cloud.configs[config.name] = config
+        made = manifest(str(version), strategy=CANARY, keep_versions=4)
+        assert release(cloud, made, history).outcome == "promoted"
+    return cloud, history
+
+
+@pytest.mark.parametrize(("to", "serves"), [(None, "3"), ("3", "3"), ("2", "2"), ("1", "1")])
+def test_it_goes_to_any_good_version_that_is_kept(to: str | None, serves: str) -> None:
+    cloud, history = with_versions(4)
+    assert [g.version for g in history.load().good] == ["4", "3", "2", "1"]
+    result = rollback(cloud, history, to)
+    assert (result.outcome, result.to_version) == ("rolled_back", serves)
+    assert cloud.serving == f"wine-test-c{serves}"
+    assert cloud.fleets["live"].count == 4
+    state = history.load()
+    assert state.good[0].version == serves
+    assert state.rejected == ("hash-4",)
+
+
+def test_a_version_may_be_named_by_its_hash() -> None:
+    cloud, history = with_versions(3)
+    assert rollback(cloud, history, "hash-1").to_version == "1"
+
+
+def test_a_version_that_is_kept_no_more_is_refused_with_those_that_are() -> None:
+    cloud, history = with_versions(3)
+    with pytest.raises(VersionError, match=r"version 9 is not among .* that are kept \(2, 1\)"):
+        rollback(cloud, history, "9")
+
+
+def retyped() -> tuple[FakeCloud, FakeHistory]:
+    cloud, made = prepared("retyped", CANARY)
+    history = FakeHistory()
+    assert release(cloud, made, history).outcome == "promoted"
+    return cloud, history
+
+
+def test_a_scaling_target_goes_before_a_retyped_variant_here_too() -> None:
+    cloud, history = retyped()
+    assert rollback(cloud, history).outcome == "rolled_back"
+    assert cloud.serving == "wine-test-c1"
+    assert cloud.targets == {"live": scaling_target()}
+
+
+@pytest.mark.parametrize("is_retyped", [False, True])
+def test_killed_at_each_moment_it_still_goes_back(is_retyped: bool) -> None:
+    moment, is_over = 0, False
+    while not is_over:
+        moment += 1
+        cloud, history = retyped() if is_retyped else with_versions(2)
+        killer = Killer([moment])
+        is_over = finished(cloud, history, killer)
+        assert cloud.serving == "wine-test-c1"
+        assert (cloud.status, set(cloud.fleets)) == ("InService", {"live"})
+        assert cloud.targets == {"live": scaling_target()}
+        state = history.other_process().load()
+        assert (state.current, state.lock) == (None, None)
+        assert state.good[0].version == "1"
+    assert moment > 8
+
+
+def finished(cloud: FakeCloud, history: FakeHistory, killer: Killer) -> bool:
+    """Roll back, killed once; True where it ended before that moment came."""
+    before: Any = history.load().releases
+    cloud.before_execute = cloud.after_execute = killer
+    history = history.other_process()
+    history.before_save = history.after_save = killer
+    try:
+        rollback(cloud, history)
+    except Killed:
+        expire(history)
+        again = history.other_process()
+        if again.load().current is not None or again.load().releases == before:
+            rollback(cloud, again)
+        return False
+    return True
+
+
+def test_a_release_that_waits_is_undone_and_then_gone_back_further() -> None:
+    cloud, history = with_versions(3)
+    config = config_of("5")
+    cloud.configs[config.name] = config
+    cloud.has_metrics = False
+    made = manifest("5", strategy=CANARY, keep_versions=4, on_inconclusive="hold")
+    assert release(cloud, made, history).outcome == "held"
+    result = rollback(cloud, history, "1")
+    assert (result.outcome, result.to_version) == ("rolled_back", "1")
+    assert cloud.serving == "wine-test-c1"

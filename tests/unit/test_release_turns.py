@@ -1,0 +1,148 @@
+"""Drivers that come and go: slices of a release, the lock's lease, and who may take over."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from release.errors import LockedError, NothingToReleaseError
+from release.lock import acquire, holder, where
+from release.loop import DriverOptions, TurnResult, turns
+from release.progress import Pace
+from release.state import EndpointState, Lock, Owner
+from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
+from tests.unit.release_strategies import CANARY, assert_ended_well, cloud_of, release, staged
+
+ONE = Owner("role/driver", "step functions execution e1", 0, "e1", frozenset())
+OTHER = replace(ONE, host="step functions execution e2", token="e2")
+PACE = Pace(poll_seconds=7.0, lease_seconds=60.0)
+
+
+def slice_of(
+    cloud: FakeCloud, history: FakeHistory, owner: Owner = ONE, seconds: float = 60.0
+) -> TurnResult:
+    until = time.monotonic() + seconds
+    options = DriverOptions(pace=PACE)
+    return turns(staged(CANARY), cloud, history, owner, until, options=options)
+
+
+def test_slices_begin_continue_and_end_a_release() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    first = slice_of(cloud, history)
+    assert (first.outcome, first.next_look_seconds, first.result) == (None, 7.0, None)
+    state = history.other_process().load()
+    assert state.current is not None
+    assert state.lock is not None
+    assert (state.lock.token, state.lock.host, state.lock.pid) == ("e1", ONE.host, 0)
+    assert 60 < state.lock.expires_at - time.time() < 70, "a lease after the next look"
+    told = first
+    while told.outcome is None:
+        told = slice_of(cloud, history.other_process())
+    assert told.outcome == "promoted"
+    assert told.result is not None
+    assert told.result.id == state.current.id
+    assert_ended_well(cloud, "wine-test-c2")
+    assert len([e for e in state.current.log if e.kind == "continued"]) == 0
+    with pytest.raises(NothingToReleaseError):
+        slice_of(cloud, history)
+
+
+def test_a_slice_ends_at_its_time_with_what_is_pending_left_to_the_next() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    told = slice_of(cloud, history, seconds=-1.0)
+    assert (told.outcome, told.next_look_seconds) == (None, 0.0)
+    running = history.load().current
+    assert running is not None
+    assert running.pending
+
+
+def test_another_execution_waits_for_the_lease_and_then_takes_over() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    slice_of(cloud, history)
+    with pytest.raises(LockedError) as caught:
+        slice_of(cloud, history.other_process(), OTHER)
+    text = str(caught.value)
+    assert "is running, by role/driver on step functions execution e1 since" in text
+    assert "wait for its end, or end it with `slipway abort`" in text
+    state = history.shared["state"]
+    assert state.lock is not None
+    history.shared["state"] = replace(state, lock=replace(state.lock, expires_at=0.0))
+    told = slice_of(cloud, history.other_process(), OTHER)
+    while told.outcome is None:
+        told = slice_of(cloud, history.other_process(), OTHER)
+    assert told.outcome == "promoted"
+
+
+def test_a_slice_whose_release_was_taken_over_changes_nothing_more() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    mine = history.other_process()
+
+    def take(_action: object) -> None:
+        cloud.before_execute = lambda _action: None
+        cloud.after_execute = lambda _action: None
+        state = history.other_process().load()
+        history.shared["state"] = replace(state, lock=None)
+
+    cloud.after_execute = take
+    with pytest.raises(LockedError, match="another process has taken over"):
+        slice_of(cloud, mine)
+    assert len(cloud.executed) == 1, "the state is read again before each action"
+
+
+def test_a_terminal_continues_what_a_lambda_left() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    slice_of(cloud, history)
+    state = history.shared["state"]
+    assert state.lock is not None
+    history.shared["state"] = replace(state, lock=replace(state.lock, expires_at=0.0))
+    assert release(cloud, manifest("3"), history.other_process()).to_version == "2"
+
+
+# --- the lock
+
+
+def lock(**changes: object) -> Lock:
+    values = {
+        "owner": "ann",
+        "host": "here",
+        "pid": 1,
+        "token": "t",
+        "since": 0.0,
+        "expires_at": 100.0,
+        "release_id": "r",
+    }
+    return Lock(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("held", "is_held"),
+    [
+        (None, False),
+        (lock(expires_at=49.0), False),
+        (lock(token="mine"), False),
+        (lock(host="there", pid=999_999_999), True),
+        (lock(pid=999_999_999), False),
+        (lock(pid=1), True),
+        (lock(pid=0), True),
+    ],
+)
+def test_a_lease_holds_unless_its_owner_is_known_to_be_gone(
+    held: Lock | None, is_held: bool
+) -> None:
+    here = Owner("bob", "here", 42, "mine", frozenset())
+    state = EndpointState("e", lock=held)
+    assert (holder(state, 50.0, here) is not None) == is_held
+
+
+def test_a_driver_without_a_process_is_told_by_its_host() -> None:
+    assert where(lock()) == "here (process 1)"
+    assert where(lock(host="step functions execution e1", pid=0)) == "step functions execution e1"
+
+
+def test_the_lock_of_the_same_owner_keeps_its_beginning() -> None:
+    state = acquire(EndpointState("e"), ONE, "r", 10.0, 60.0)
+    again = acquire(state, ONE, "r", 50.0, 60.0)
+    assert again.lock is not None
+    assert (again.lock.since, again.lock.expires_at) == (10.0, 110.0)
