@@ -27,8 +27,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole release. ``exposed``: the largest share of requests in percent that the candidate
-    answers before the release is sure of it; ``untold``: what AWS did not tell.
+    """The whole release. ``is_new``: the target is not what serves.
+
+    ``exposed``: the largest share of requests in percent that the candidate answers before the
+    release is sure of it; ``untold``: what AWS did not tell.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Plan:
     phases: tuple[str, ...]
     live: Side
     target: Side
+    is_new: bool
     stages: tuple[StagePlan, ...]
     seconds: Span
     exposed: float
@@ -83,6 +86,7 @@ def make_plan(
             manifest.target.endpoint_config_name,
             manifest.target.metrics,
         ),
+        is_new=snapshot.live is None or snapshot.live.content_hash != manifest.target.content_hash,
         stages=planned,
         seconds=total([s.seconds for s in planned]),
         exposed=max(bakes, default=0.0),

@@ -87,10 +87,17 @@ def begin_release(
     return _release(RELEASE, state, manifest, snapshot, new_id, who, good_of(target, 0.0))
 
 
+def missing_text(name: str) -> str:
+    return (
+        f"endpoint {name} does not exist; `slipway up` makes it (with --recreate-endpoint, where "
+        "it has release history and was deleted)"
+    )
+
+
 def _fit_endpoint(manifest: ReleaseManifest, snapshot: Snapshot) -> Config:
     name, endpoint = manifest.endpoint_name, snapshot.endpoint
     if endpoint.status == MISSING:
-        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+        raise EndpointError(missing_text(name))
     if endpoint.status != IN_SERVICE:
         reason = f" ({endpoint.failure_reason})" if endpoint.failure_reason else ""
         raise EndpointError(
@@ -122,7 +129,7 @@ def begin_rollback(
     """Back to a good version, all at once; begins from any endpoint that can be updated."""
     name, endpoint = manifest.endpoint_name, snapshot.endpoint
     if endpoint.status == MISSING:
-        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+        raise EndpointError(missing_text(name))
     if endpoint.status not in (IN_SERVICE, UPDATE_ROLLBACK_FAILED):
         raise EndpointError(
             f"endpoint {name} is {endpoint.status}; it can be rolled back when it is InService: "

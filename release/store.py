@@ -207,6 +207,15 @@ def list_endpoints(s3: Any, bucket: str) -> list[str]:
     return sorted(k.removeprefix(prefix).removesuffix(".json") for k in keys)
 
 
+def remembered_endpoints(s3: Any, bucket: str) -> list[str]:
+    """The endpoints whose releases are remembered, also those of a stack that was destroyed."""
+    before, after = state_key("\0").split("\0")
+    pages = call(s3.get_paginator("list_objects_v2").paginate, Bucket=bucket, Prefix=before)
+    keys = call(lambda: [item["Key"] for page in pages for item in page.get("Contents", [])])
+    names = (k.removeprefix(before).removesuffix(after) for k in keys if k.endswith(after))
+    return sorted(names)
+
+
 def _no_bucket(bucket: str) -> NotFoundError:
     return NotFoundError(
         f"the history bucket {bucket} does not exist: nothing was staged in this stack; "

@@ -38,12 +38,12 @@ def snapshot_of(place: ReleaseStack, manifest: ReleaseManifest) -> Snapshot:
     """The endpoint as it is."""
     from release.errors import EndpointError
     from release.observation import MISSING
-    from release.start import Snapshot
+    from release.start import Snapshot, missing_text
 
     cloud, name = place.cloud, manifest.endpoint_name
     endpoint = cloud.endpoint(name)
     if endpoint.status == MISSING:
-        raise EndpointError(f"endpoint {name} does not exist; `slipway up` makes it")
+        raise EndpointError(missing_text(name))
     live = cloud.config(endpoint.config_name)
     target = cloud.config(manifest.target.endpoint_config_name)
     return Snapshot(endpoint, live, target, cloud.scaling(name))
@@ -66,6 +66,14 @@ def _packaged_metrics(
 
 
 def show_plan(plan: Plan) -> None:
+    if not plan.is_new:
+        stdout.print(
+            f"nothing new to release: {plan.endpoint} serves version {plan.target.version} "
+            f"({plan.target.content_hash[:12]}); stage another one with `slipway up`",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     phases = " → ".join(plan.phases)
     stdout.print(f"{plan.endpoint} · {phases} · {plan.live.version} → {plan.target.version}")
     _show_sides(plan)

@@ -38,6 +38,9 @@ def line(event: Event, started_at: float) -> str | None:
         return f"{clock}  {event.text}"
     data = event.data
     live, candidate = _counts("live", data["live"]), _counts("candidate", data["candidate"])
+    if not data["live"]["requests"] and not data["candidate"]["requests"]:
+        # An alarm or a hook may be faster than the first minute that counts.
+        live, candidate = "before a whole minute", "was counted"
     verdict = data["verdict"].upper() if data["verdict"] == "fail" else data["verdict"]
     return f"{clock}  {data['weight']:3g} %  {live} │ {candidate} │ {verdict} {event.text}"
 

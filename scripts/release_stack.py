@@ -15,7 +15,7 @@ from release.aws import AwsCloud, call, client
 from release.errors import NotFoundError
 from release.progress import LOCAL_PACE, Pace
 from release.state import EndpointState
-from release.store import S3History, list_endpoints, read_manifest
+from release.store import S3History, list_endpoints, read_manifest, remembered_endpoints
 from scripts.console import project_root
 
 LOCAL_STACK = "local"
@@ -62,6 +62,17 @@ class ReleaseStack:
         names = list_endpoints(self.s3, self.bucket)
         found = [read_manifest(self.s3, self.bucket, name) for name in names]
         return [manifest for manifest in found if manifest is not None]
+
+    def remembered(self, model: str | None) -> str:
+        """The endpoint of ``model`` whose releases are remembered, stack or no stack."""
+        try:
+            return self.manifest(model).endpoint_name
+        except NotFoundError:
+            names = remembered_endpoints(self.s3, self.bucket)
+            wanted = [n for n in names if model in (None, n, n.removesuffix(f"-{self.name}"))]
+            if len(wanted) != 1:
+                raise
+            return wanted[0]
 
     def manifest(self, model: str | None) -> ReleaseManifest:
         """The manifest of ``model``, or of the only one there is.

@@ -172,7 +172,7 @@ def history(
     from scripts.release_status import running_row
 
     place = open_stack(stack)
-    state = place.state(place.manifest(model).endpoint_name)
+    state = place.state(place.remembered(model))
     keys = ("id", "purpose", "from_version", "to_version", "outcome", "reason", "seconds")
     rows: list[dict[str, Any]] = []
     for release_id in reversed(state.releases[-HISTORY_SHOWN:]):

@@ -258,6 +258,9 @@ def test_destroy_leaves_only_evidence_and_up_takes_the_history_over(staged: Stag
         project.client("s3").get_object(Bucket=HISTORY, Key=state_key(ENDPOINT))["Body"]
     )
     assert state["closed"]["text"].startswith("stack destroyed by arn:aws:")
+    assert project.client("sns").list_topics()["Topics"] == []
+    remembered = project.slipway("history", "--json")
+    assert (remembered.returncode, json.loads(remembered.stdout)) == (0, []), remembered.stderr
     again = project.slipway("up", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["changes"]["import"] == 1

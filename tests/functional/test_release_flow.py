@@ -25,6 +25,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_nothing_new_is_refused_and_a_plan_says_so(stage: Stage) -> None:
     text = stage.refused("release")
     assert "nothing new to release" in text, text
+    assert stage.told("plan")["is_new"] is False
     assert stage.serving() == "1"
 
 
