@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.release_stage import ENDPOINT, STEP, TOLERANCE, Stage, open_stage, wait_for
+from tests.functional.release_stage import ENDPOINT, TOLERANCE, Stage, open_stage, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 BLUE_GREEN = {
