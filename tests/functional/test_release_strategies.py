@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.release_stage import ENDPOINT, TOLERANCE, Stage, open_stage, wait_for
+from tests.functional.release_stage import ENDPOINT, STEP, TOLERANCE, Stage, open_stage, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 BLUE_GREEN = {
@@ -166,3 +166,20 @@ def test_a_freeze_keeps_releases_from_beginning(stage: Stage) -> None:
     text = stage.refused("release")
     assert "the holidays" in text, text
     stage.told("unfreeze")
+
+
+def test_events_of_releases_reach_a_queue(stage: Stage) -> None:
+    topic = stage.told("status")[0]["topic"]
+    sqs, sns = stage.project.client("sqs"), stage.project.client("sns")
+    url = sqs.create_queue(QueueName="chat")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    stage.up("4", steps=[{"weight": 50, **STEP}])
+    assert stage.told("release")["outcome"] == "promoted"
+    kinds: list[str] = []
+    while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in batch:
+            body = json.loads(json.loads(message["Body"])["Message"])
+            kinds.append(body["event"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert kinds == ["started", "step", "promoted"]
