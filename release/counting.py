@@ -65,20 +65,18 @@ def minutes_of(stretch: Stretch, last: float) -> tuple[float, float] | None:
 
 
 def wanted(release: Release, endpoint: Endpoint) -> tuple[float, float] | None:
-    """First and last minute to ask for; None while all that are due have been seen."""
-    seen = {m.start for m in release.minutes}
+    """First and last minute to ask for; None until there is one that was not asked for yet.
+
+    With it the youngest ones are asked for again: they may have come late, or be revised.
+    """
     settled = last_settled(release.manifest, endpoint.now)
     spans = [s for s in (minutes_of(t, settled) for t in stretches(release)) if s is not None]
-    unseen = [
-        first + i * MINUTE
-        for first, last in spans
-        for i in range(int((last - first) / MINUTE) + 1)
-        if first + i * MINUTE not in seen
-    ]
-    if not unseen:
+    if not spans:
         return None
     begin, end = min(s[0] for s in spans), max(s[1] for s in spans)
-    return max(begin, min(*unseen, end - REVISED_SECONDS)), end
+    if end <= release.asked_until:
+        return None
+    return max(begin, min(release.asked_until, end) - REVISED_SECONDS), end
 
 
 def queries(release: Release, endpoint: Endpoint) -> tuple[MetricQuery, ...]:
@@ -123,6 +121,9 @@ def with_minutes(release: Release, observation: Observation) -> Release:
     """Add the minutes that count and in which both variants answered; revise those that changed."""
     live = observation.series.get(LIVE_VARIANT)
     candidate = observation.series.get(CANDIDATE)
+    span = wanted(release, observation.endpoint)
+    if span is not None:
+        release = replace(release, asked_until=span[1])
     if observation.pairs:
         release = _with_pairs(release, observation)
     if not live or not candidate:
@@ -132,11 +133,11 @@ def with_minutes(release: Release, observation: Observation) -> Release:
     known = _known_from(release.minutes, starts[0] if starts else math.inf)
     changed: dict[float, CountedMinute] = {}
     for stretch in stretches(release):
-        span = minutes_of(stretch, settled)
-        if span is None:
+        within = minutes_of(stretch, settled)
+        if within is None:
             continue
         for start in starts:
-            if not span[0] <= start <= span[1]:
+            if not within[0] <= start <= within[1]:
                 continue
             if not live[start].requests or not candidate[start].requests:
                 continue

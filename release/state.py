@@ -140,6 +140,7 @@ class Release:
     the last look at the open stretch. ``requests`` are the ids of a person's words that were
     applied, ``promote_now`` who asked for that; ``told`` counts the events told to the world.
     ``uncertain``: a driver died while a shift was issued, and the endpoint changed since.
+    ``asked_until``: the youngest minute that metrics were asked for.
     """
 
     id: str
@@ -165,6 +166,7 @@ class Release:
     first_traffic_at: float | None = None
     zero_weight_at: float | None = None
     minutes: tuple[CountedMinute, ...] = ()
+    asked_until: float = 0.0
     steps: tuple[StepResult, ...] = ()
     turnover_seconds: float | None = None
     usual_turnover_seconds: float = USUAL_TURNOVER_SECONDS

@@ -332,3 +332,26 @@ def test_scale_in_is_suspended_throughout_a_shift_and_restored_as_it_was() -> No
     assert scaling[0].suspended == before.suspended | {"DynamicScalingInSuspended": True}
     assert scaling[-1].suspended == before.suspended
     assert cloud.targets == {"live": before}
+
+
+class Counting(FakeCloud):
+    """Remembers what it was asked."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.asked: list[MetricQuery] = []
+
+    def series(self, endpoint_name: str, query: MetricQuery) -> Series:
+        self.asked.append(query)
+        return super().series(endpoint_name, query)
+
+
+def test_minutes_without_requests_are_not_asked_for_again_and_again() -> None:
+    cloud = Counting(rate=0.02)
+    result = release(cloud, staged(CANARY))
+    assert result.outcome == "inconclusive"
+    compared = [q for q in cloud.asked if q.alias == "candidate"]
+    ends = [q.until for q in compared][:-1]  # the last reads the whole release for the evidence
+    assert len(ends) > 10
+    assert len(ends) == len(set(ends)), "each minute is due once"
+    assert max(q.until - q.since for q in compared[:-1]) <= 20 * 60
