@@ -10,6 +10,7 @@ import os
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from release.errors import LockedError
 from release.state import EndpointState, Lock, Owner
@@ -26,7 +27,16 @@ def process_is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Killed, but its parent has not noticed: it holds nothing any more."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False  # gone meanwhile, or a system without /proc
+    return text.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def holder(state: EndpointState, wall: float, here: Owner) -> Lock | None:

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rehearse(as_json: JsonOption = False) -> int:
-    """Show the whole job on this machine, from training to rollback.
+    """Show the whole job on this machine, training to rollback.
 
     A better version is promoted, a broken one rolled back, under live traffic. Needs no AWS
     account, no Docker and no network; takes about two minutes. Everything lies under

@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
 def pause(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
-    """Let the running release go no further; a failing gate still takes it back."""
+    """Let the running release go no further.
+
+    A gate that fails, or an alarm, still takes it back.
+    """
     _ask("pause", model, stack, as_json=as_json)
 
 
@@ -55,7 +58,10 @@ def abort(
 def promote_now(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
-    """Let the running or held release skip what it still compares; alarms can still undo it."""
+    """Let the release skip what it still compares.
+
+    For one that runs or is held; alarms can still undo it.
+    """
     _ask("promote-now", model, stack, as_json=as_json)
 
 
@@ -72,7 +78,10 @@ def freeze(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep releases of the stack from beginning; one that runs goes on, a rollback may."""
+    """Keep releases of the stack from beginning.
+
+    One that runs goes on, and a rollback may begin.
+    """
     from release.freeze import Freeze
     from release.store import write_freeze
     from scripts.release_stack import open_stack

@@ -175,7 +175,7 @@ def test_events_of_releases_reach_a_queue(stage: Stage) -> None:
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     stage.up("4", steps=[{"weight": 50, **STEP}])
-    assert stage.told("release")["outcome"] == "promoted"
+    assert stage.told("release", "--retry")["outcome"] == "promoted"
     kinds: list[str] = []
     while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in batch:

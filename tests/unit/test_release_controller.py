@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -33,6 +36,7 @@ from release.errors import (
     VersionError,
 )
 from release.evidence import ReleaseResult
+from release.lock import process_is_alive
 from release.observation import MISSING
 from tests.unit.fake_cloud import (
     ENDPOINT,
@@ -548,3 +552,16 @@ def test_refused_actions_end_safely() -> None:
     assert "AWS refused to set candidate to 2 instances: ResourceLimitExceeded" in result.reason
     assert cloud.serving == "wine-test-c1"
     assert_nothing_is_left(cloud)
+
+
+# --- who is alive
+
+
+def test_a_process_that_was_killed_but_not_yet_noticed_holds_nothing() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process_is_alive(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table
+    assert not process_is_alive(child.pid)
+    child.communicate()
+    assert not process_is_alive(child.pid)

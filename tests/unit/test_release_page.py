@@ -166,8 +166,8 @@ def test_each_chart_has_its_numbers_as_a_table() -> None:
         ("promoted", ["Traffic split over time", "Share of errors", "Share of slow answers",
                       "p95 latency", "Strength of the evidence (e-values)"]),
         ("compared", ["Traffic split over time", "Share of errors", "Share of slow answers",
-                      "p95 latency", "Strength of the evidence (e-values)",
-                      "Pairs that differ"]),
+                      "p95 latency", "Pairs that differ",
+                      "Strength of the evidence (e-values)"]),
     ],
 )  # fmt: skip
 def test_there_is_a_chart_for_what_there_are_numbers_for(name: str, titles: list[str]) -> None:
