@@ -51,7 +51,7 @@ def resume(
 def abort(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take the running or held release back to what served before."""
+    """Take the release back to what served before."""
     _ask("abort", model, stack, as_json=as_json)
 
 
