@@ -37,12 +37,12 @@ def line(event: Event, started_at: float) -> str | None:
     if event.kind != "step":
         return f"{clock}  {event.text}"
     data = event.data
-    live, candidate = _counts("live", data["live"]), _counts("candidate", data["candidate"])
+    counts = f"{_counts('live', data['live'])} │ {_counts('candidate', data['candidate'])}"
     if not data["live"]["requests"] and not data["candidate"]["requests"]:
         # An alarm or a hook may be faster than the first minute that counts.
-        live, candidate = "before a whole minute", "was counted"
+        counts = "no whole minute counted yet"
     verdict = data["verdict"].upper() if data["verdict"] == "fail" else data["verdict"]
-    return f"{clock}  {data['weight']:3g} %  {live} │ {candidate} │ {verdict} {event.text}"
+    return f"{clock}  {data['weight']:3g} %  {counts} │ {verdict} {event.text}"
 
 
 def _counts(name: str, counts: dict[str, Any]) -> str:

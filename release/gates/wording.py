@@ -22,13 +22,18 @@ def power(log_e: float) -> str:
         return "0" if log_e < 0 else "∞"
     exponent = log_e / math.log(10)
     if -3 < exponent < 3:
-        return f"{math.exp(log_e):.2g}"
+        return _significant(math.exp(log_e), 2)
     whole = math.floor(exponent)
     return f"{10 ** (exponent - whole):.1f}e{whole}"
 
 
 def milliseconds(microseconds: float) -> str:
-    return f"{microseconds / 1000:.3g} ms"
+    return f"{_significant(microseconds / 1000, 3)} ms"
+
+
+def _significant(value: float, digits: int) -> str:
+    """So many digits at least, never an exponent where plain digits do."""
+    return f"{value:.{digits}g}" if value < 10**digits else f"{value:,.0f}"
 
 
 def duration(seconds: float) -> str:
