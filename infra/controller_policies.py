@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.release_manifest import TAG_STACK, HookGate
-from infra.naming import capture_prefix
 from infra.settings import ModelConfig
 
 EVENT_SOURCE = "slipway"
-# What a transition configuration's name keeps of its endpoint's (release.stages).
-TRANSITION_PREFIX = 48
+RELEASE_ID = "????????T??????-????"
+CAPTURES = "capture"
 GATE_NAMESPACE = "Slipway/Releases"
 
 
@@ -52,10 +51,10 @@ def function_policy(
 ) -> str:
     """The controller's own calls: ``release.aws``, ``release.store``, ``release.collect``."""
     statements = [
-        *_sagemaker(models, place, stack),
-        *_watching(models, place),
+        *_sagemaker(place, stack),
+        *_watching(place),
         *_scaling(place),
-        *_storage(models, history_arn, artifact_arn),
+        *_storage(history_arn, artifact_arn),
         allow("Announce", ["sns:Publish"], [topic_arn]),
         {
             **allow("AnnounceOnEventBus", ["events:PutEvents"], [place.arn("events", BUS)]),
@@ -74,19 +73,18 @@ def function_policy(
 BUS = "event-bus/default"
 
 
-def _sagemaker(models: Sequence[ModelConfig], place: Place, stack: str) -> list[dict[str, Any]]:
-    # Names in SageMaker's ARNs are lower-case (fact 3.3).
-    endpoints = [place.arn("sagemaker", f"endpoint/{m.endpoint_name.lower()}") for m in models]
-    configs = sorted(
-        {
-            place.arn("sagemaker", f"endpoint-config/{prefix.lower()}-*")
-            for m in models
-            for prefix in (m.name, m.endpoint_name[:TRANSITION_PREFIX].rstrip("-"))
-        }
+def _sagemaker(place: Place, stack: str) -> list[dict[str, Any]]:
+    """Of constant size, however many models: a role's inline policies have 10,240 characters.
+
+    What changes something asks for the stack's tag; what only looks does not, or a thing that is
+    gone would be forbidden and not missing.
+    """
+    endpoints, configs, models = (
+        [place.arn("sagemaker", f"{kind}/*")] for kind in ("endpoint", "endpoint-config", "model")
     )
-    own_models = [place.arn("sagemaker", f"model/{m.name.lower()}-*") for m in models]
     ours = {"StringEquals": {f"aws:ResourceTag/{TAG_STACK}": stack}}
     made_ours = {"StringEquals": {f"aws:RequestTag/{TAG_STACK}": stack}}
+    tagging = {"sagemaker:TaggingAction": "CreateEndpointConfig"}
     return [
         allow("LookAtEndpoints", ["sagemaker:DescribeEndpoint"], endpoints),
         allow(
@@ -96,30 +94,42 @@ def _sagemaker(models: Sequence[ModelConfig], place: Place, stack: str) -> list[
         ),
         # This action knows no resources.
         allow("ListConfigurations", ["sagemaker:ListEndpointConfigs"], ["*"]),
-        allow("LookAtModels", ["sagemaker:DescribeModel"], own_models),
-        allow("MoveTraffic", ["sagemaker:UpdateEndpoint"], [*endpoints, *configs]),
-        allow("SetWeights", ["sagemaker:UpdateEndpointWeightsAndCapacities"], endpoints),
+        allow("LookAtModels", ["sagemaker:DescribeModel"], models),
         {
             **allow(
-                "MakeTransition",
-                ["sagemaker:AddTags", "sagemaker:CreateEndpointConfig"],
-                configs,
+                "MoveTraffic",
+                ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
+                endpoints,
             ),
+            "Condition": ours,
+        },
+        # One made a second ago must be missing, not forbidden: its tags may not be seen yet.
+        allow("MoveTrafficTo", ["sagemaker:UpdateEndpoint"], configs),
+        {
+            **allow("MakeTransition", ["sagemaker:CreateEndpointConfig"], configs),
             "Condition": made_ours,
+        },
+        {
+            # Only while it is made: else anybody's could be tagged as ours, and then deleted.
+            **allow("TagTransition", ["sagemaker:AddTags"], configs),
+            "Condition": {"StringEquals": made_ours["StringEquals"] | tagging},
         },
         {
             **allow(
                 "CollectVersions",
                 ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"],
-                [*configs, *own_models],
+                [*configs, *models],
             ),
             "Condition": ours,
         },
     ]
 
 
-def _watching(models: Sequence[ModelConfig], place: Place) -> list[dict[str, Any]]:
-    own_alarms = [place.arn("cloudwatch", f"alarm:{m.name}-*") for m in models]
+def _watching(place: Place) -> list[dict[str, Any]]:
+    # MODEL-20260102T030405-ab12-SUFFIX-PLACE: the form of a release's id, whoever's it is.
+    own_alarms = [place.arn("cloudwatch", f"alarm:*-{RELEASE_ID}-*")]
+    # Application Auto Scaling makes its alarms only for a caller that may.
+    of_scaling = [place.arn("cloudwatch", "alarm:TargetTracking-endpoint/*")]
     return [
         # Metrics know no resources.
         allow("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]),
@@ -128,6 +138,11 @@ def _watching(models: Sequence[ModelConfig], place: Place) -> list[dict[str, Any
             "MakeRollbackAlarms",
             ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
             own_alarms,
+        ),
+        allow(
+            "LetScalingMakeItsAlarms",
+            ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"],
+            of_scaling,
         ),
         {
             **allow("PublishVerdict", ["cloudwatch:PutMetricData"], ["*"]),
@@ -171,10 +186,8 @@ def _of_scaling(actions: tuple[str, ...]) -> list[str]:
     return [f"application-autoscaling:{action}" for action in actions]
 
 
-def _storage(
-    models: Sequence[ModelConfig], history_arn: str, artifact_arn: str
-) -> list[dict[str, Any]]:
-    statements = [
+def _storage(history_arn: str, artifact_arn: str) -> list[dict[str, Any]]:
+    return [
         allow("ReadHistory", ["s3:GetObject"], [f"{history_arn}/*"]),
         allow(
             "WriteHistory",
@@ -186,17 +199,12 @@ def _storage(
         # Without it a missing object is AccessDenied, not NoSuchKey.
         allow("TellMissingFromForbidden", ["s3:ListBucket"], [history_arn]),
         allow("CollectArtifacts", ["s3:DeleteObject"], [f"{artifact_arn}/artifacts/*"]),
+        allow("ReadCaptures", ["s3:GetObject"], [f"{artifact_arn}/{CAPTURES}/*"]),
+        {
+            **allow("ListCaptures", ["s3:ListBucket"], [artifact_arn]),
+            "Condition": {"StringLike": {"s3:prefix": [f"{CAPTURES}/*"]}},
+        },
     ]
-    captured = [capture_prefix(m.endpoint_name) for m in models if m.capture_percent is not None]
-    if captured:
-        statements += [
-            allow("ReadCaptures", ["s3:GetObject"], [f"{artifact_arn}/{p}/*" for p in captured]),
-            {
-                **allow("ListCaptures", ["s3:ListBucket"], [artifact_arn]),
-                "Condition": {"StringLike": {"s3:prefix": [f"{p}/*" for p in captured]}},
-            },
-        ]
-    return statements
 
 
 def _hooks(models: Sequence[ModelConfig]) -> list[dict[str, Any]]:

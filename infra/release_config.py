@@ -141,7 +141,7 @@ def _blue_green(node: Node) -> BlueGreen:
 
 def _rolling(node: Node) -> Rolling:
     node.only("batch", "wait", "rollbackBatch", "tolerance", "timeout")
-    batch, wait = node.integer("batch", 25, 5, 50), _wait(node, "wait", 300.0)
+    batch, wait = node.integer("batch", 25, 5, 50), _wait(node, "wait", 600.0)
     back = node.integer("rollbackBatch", 100, 5, 100)
     _some_bake(node, "wait", wait)
     return Rolling(batch, wait, _tolerance(node), None if back == 100 else back, _timeout(node))

@@ -15,6 +15,7 @@ SERVICE_ERRORS = [
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.TooManyRequestsException",
     "Lambda.Unknown",
+    "Runtime.ExitError",
     "Sandbox.Timedout",
     "States.Timeout",
     # What the function itself raises where AWS does not answer it.
@@ -73,8 +74,8 @@ def _turn(function_arn: str) -> dict[str, Any]:
                 "IntervalSeconds": 2,
                 "BackoffRate": 2,
                 "MaxDelaySeconds": 120,
-                # About half an hour in all.
-                "MaxAttempts": 20,
+                # Full jitter: half of the delay on average, so about an hour and a half in all.
+                "MaxAttempts": 90,
                 "JitterStrategy": "FULL",
             }
         ],

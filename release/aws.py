@@ -128,9 +128,10 @@ class AwsCloud:
             answer = call(
                 self["cloudwatch"].describe_alarms,
                 AlarmNames=list(names[start : start + 100]),
-                AlarmTypes=["MetricAlarm"],
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             )
-            found |= {a["AlarmName"]: a["StateValue"] for a in answer.get("MetricAlarms", [])}
+            listed = (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
+            found |= {a["AlarmName"]: a["StateValue"] for a in listed}
         return found
 
     def series(self, endpoint_name: str, query: MetricQuery) -> Series:
@@ -194,6 +195,8 @@ class AwsCloud:
                 raise
 
     def _delete_config(self, name: str) -> None:
+        if self.config(name) is None:
+            return  # what is gone has no tags by which it may be deleted
         try:
             call(self["sagemaker"].delete_endpoint_config, EndpointConfigName=name)
         except RefusedError as error:

@@ -14,8 +14,11 @@ from release.observation import IN_SERVICE, Endpoint, Observation
 from release.phases import first_step, phase_of, step_of, weight_shown
 from release.retreat import hands_off, retreat, unless_steady
 from release.scaling import bring_back
-from release.stages import Move, Stage, go, has_weights
+from release.stages import Move, Stage, go, has_weights, landed_alarms
 from release.state import HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
+
+# How long the alarms on the new version may stay unread after the post-bake.
+ALARM_PATIENCE_SECONDS = 600.0
 
 
 def bake(release: Release, observation: Observation) -> Move:
@@ -83,6 +86,10 @@ def held(release: Release, observation: Observation) -> Move:
     return (release, ()) if waiting is None else waiting
 
 
+def _landed_names(release: Release) -> tuple[str, ...]:
+    return tuple(alarm.name for alarm in landed_alarms(release))
+
+
 def post_bake(release: Release, observation: Observation) -> Move:
     """The new version alone: alarms, limits and hooks can still take it back."""
     endpoint = observation.endpoint
@@ -98,10 +105,15 @@ def post_bake(release: Release, observation: Observation) -> Move:
     waiting = unless_steady(release, endpoint, release.base)
     if waiting is not None:
         return waiting
-    if endpoint.now - release.stage_since < settings.post_bake_seconds:
+    if endpoint.now - release.stage_since < settings.post_bake_seconds or release.paused_at:
         return release, ()
-    if release.paused_at is not None:
-        return release, ()
+    unseen = sorted(n for n in _landed_names(release) if observation.alarms.get(n) != "OK")
+    if unseen and not release.promote_now:
+        # They take missing data for healthy, so what is not OK now was not read, or is gone.
+        if endpoint.now - release.stage_since < settings.post_bake_seconds + ALARM_PATIENCE_SECONDS:
+            return release, ()
+        reason = f"alarm {', '.join(unseen)} is not known to be OK after the swap"
+        return retreat(release, INCONCLUSIVE, reason, endpoint.now), ()
     is_shown = release.passed or bool(release.promote_now)
     if not is_shown and verdict.answer is not Answer.PASS:
         reason = f"no verdict on the new version: {verdict.text}"

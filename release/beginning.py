@@ -35,7 +35,7 @@ def new_release(
     new_id = start.release_id(manifest.model, seen.endpoint.now, token)
     release = start.begin_release(state, manifest, seen, new_id, who, retry=retry)
     survey = _survey(manifest, cloud, state, seen)
-    refuse_errors(manifest, seen, survey)
+    refuse_errors(manifest, state, seen, survey)
     seconds = predicted_seconds(manifest, state, seen, survey.traffic)
     expected = seconds[2] if seconds[1] is None else seconds[1]
     return release.noted(

@@ -22,11 +22,14 @@ from release.histograms import Bins
 from release.hooks import HookQuestion, Hooks, hooks_of
 from release.observation import Captured, HookAnswer
 from release.observation import CaptureQuery as Wanted
+from release.phases import weight_shown
 from release.progress import Collaborators
 from release.state import Release
 
 MINUTE = 60.0
 MIRROR = "mirror"  # The stage in which a shadow gets copies.
+# The stages in which only a share of the traffic meets the new version.
+COMPARING = frozenset({MIRROR, "bake", "shift"})
 
 
 def collaborators(manifest: ReleaseManifest, cloud: AwsCloud, driver: str) -> Collaborators:
@@ -97,8 +100,7 @@ def _configured(release: Release) -> tuple[float, ...]:
 def question_of(release: Release, now: float) -> HookQuestion:
     """What a hook is told about a release that bakes."""
     manifest = release.manifest
-    steps = manifest.release.steps
-    weight = steps[release.step].weight if release.step < len(steps) else 100.0
+    weight = weight_shown(release) if release.stage in COMPARING else 100.0
     candidate = CANDIDATE_VARIANT
     match manifest.release.phases[0]:
         case Shadow(sampling_percent=sampled) if release.stage == MIRROR:

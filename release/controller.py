@@ -111,6 +111,11 @@ def executed(release: Release) -> Release:
 def resumed(release: Release, endpoint: Endpoint) -> Release:
     """Another controller takes over: of the pending actions, those that were not executed."""
     pending = tuple(a for a in release.pending if still_needed(a, endpoint))
+    if not any(isinstance(a, UpdateEndpoint) for a in pending) and any(
+        isinstance(a, UpdateEndpoint) for a in release.pending
+    ):
+        # An update is the last of its stage's actions: where it was taken, all were.
+        pending = ()
     if release.stage == Stage.SHIFT and _may_have_shifted(release, pending, endpoint):
         pending, release = (), replace(release, uncertain=True)
     was_done = bool(release.pending) and not pending

@@ -19,6 +19,7 @@ from release.errors import AwsError, LockedError, ReleaseError
 from release.evidence import HELD
 from release.hooks import LAMBDA
 from release.loop import DriverOptions, TurnResult, turns
+from release.progress import Event
 from release.state import EndpointState, Owner
 from release.store import History
 
@@ -179,6 +180,12 @@ def owner_of(request: Request) -> Owner:
     return Owner(request.by, host, 0, request.name, frozenset({request.name}))
 
 
+def _tell(event: Event) -> None:
+    """What happens, and what a driver complains of, into the function's log."""
+    if event.kind != "progress":
+        print(json.dumps({"at": event.at, "kind": event.kind, "text": event.text}))
+
+
 class AwsWorld:
     """S3, SageMaker and CloudWatch, as the function's role may use them."""
 
@@ -213,6 +220,8 @@ class AwsWorld:
 
         cloud = AwsCloud(manifest.region)
         options = DriverOptions(
-            collector=collector(cloud), beside=collaborators(manifest, cloud, LAMBDA)
+            observer=_tell,
+            collector=collector(cloud),
+            beside=collaborators(manifest, cloud, LAMBDA),
         )
         return turns(manifest, cloud, self.history, owner, until, retry=retry, options=options)

@@ -172,7 +172,8 @@ class Driver:
         now = time.time()
         state = acquire(self._state, self._here(who), release.id, now, self._pace.lease_seconds)
         self._teller.begin(release)
-        if lock is None or lock.token != self._token or release.pending:
+        is_new = lock is None or lock.token != self._token
+        if release.pending or (is_new and release.stage != Stage.HELD):
             release = controller.resumed(release, self._cloud.endpoint(self._name))
         state = replace(state, current=release)
         try:

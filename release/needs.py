@@ -51,8 +51,7 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
                 (*asked, *_landed_query(release, endpoint)), (*landed, *owners), hooks, captures
             )
         case Stage.POST_BAKE:
-            since = math.ceil(release.stage_since / MINUTE) * MINUTE
-            query = _alone(release, endpoint, since)
+            query = _alone(release, endpoint, release.stage_since)
             return Needs(query, (*landed, *owners), hooks)
         case _:
             return Needs()
@@ -63,10 +62,13 @@ def _landed_query(release: Release, endpoint: Endpoint) -> tuple[MetricQuery, ..
     deployment = endpoint.deployment
     if deployment is None or not deployment.is_full or not deployment.is_baking:
         return ()
-    return _alone(release, endpoint, math.ceil(deployment.since / MINUTE) * MINUTE)
+    return _alone(release, endpoint, deployment.since)
 
 
-def _alone(release: Release, endpoint: Endpoint, since: float) -> tuple[MetricQuery, ...]:
+def _alone(release: Release, endpoint: Endpoint, began: float) -> tuple[MetricQuery, ...]:
+    """The new version's own minutes; while its fleet is cold they say nothing of it."""
+    warm = began + release.manifest.release.warm_up_seconds
+    since = math.ceil(warm / MINUTE) * MINUTE
     config = release.destination.endpoint_config_name
     until = last_settled(release.manifest, endpoint.now)
     if until < since:

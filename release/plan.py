@@ -115,9 +115,11 @@ def turnover_of(state: EndpointState) -> float:
     return state.turnover_seconds or USUAL_TURNOVER_SECONDS
 
 
-def refuse_errors(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> None:
+def refuse_errors(
+    manifest: ReleaseManifest, state: EndpointState, snapshot: Snapshot, survey: Survey
+) -> None:
     """Raise PlanError with every error that the plan has."""
-    found = find(manifest, snapshot, survey, USUAL_TURNOVER_SECONDS)
+    found = find(manifest, snapshot, survey, turnover_of(state))
     errors = [f for f in found if f.severity == ERROR]
     if errors:
         told = "\n".join(f"  {f.where}: {f.rule}; {f.remedy}" for f in errors)

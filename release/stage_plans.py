@@ -27,7 +27,7 @@ from contracts.release_manifest import (
 from release.counting import MINUTE
 from release.forward import candidate_count
 from release.lint.capacity import extra_instances
-from release.lint.guardrails import turnovers_of, waits_of
+from release.lint.guardrails import shift_overhead, turnovers_of, waits_of
 from release.lint.traffic import counting_seconds
 from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
 from release.survey import Traffic
@@ -166,9 +166,19 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     for i, wait in enumerate(waits):
         share = _share_at(strategy, i, len(waits))
         name = "all traffic, bake" if share == 1 else f"{100 * share:g} %, bake"
-        gates = gate_plans(place, strategy.tolerance, share, wait, 0.0) if share < 1 else ()
+        gates = _shift_gates(place, strategy, share, float(wait))
         found.append(_bake(place, name, share, float(wait), extra, gates))
     return found
+
+
+def _shift_gates(
+    place: Circumstances, strategy: BlueGreen | Rolling, share: float, wait: float
+) -> tuple[GatePlan, ...]:
+    """Of a shift's bake only what is warm, settled and before the last call counts."""
+    if share >= 1:
+        return ()
+    overhead = shift_overhead(place.manifest)
+    return gate_plans(place, strategy.tolerance, share, max(0.0, wait - overhead), overhead)
 
 
 def _share_at(strategy: BlueGreen, index: int, count: int) -> float:
@@ -188,7 +198,7 @@ def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StageP
         name = f"batch {i + 1} of {batches}"
         found.append(turnover_stage(place, name, extra, extra))
         wait = float(strategy.wait_seconds)
-        gates = gate_plans(place, strategy.tolerance, share, wait, 0.0) if share < 1 else ()
+        gates = _shift_gates(place, strategy, share, wait)
         found.append(_bake(place, f"{100 * share:g} %, bake", share, wait, extra, gates))
     return found
 

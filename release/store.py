@@ -137,7 +137,7 @@ def read_object(s3: Any, bucket: str, key: str) -> tuple[str, str] | None:
         if error.code == "NoSuchBucket":
             raise _no_bucket(bucket) from None
         raise
-    return answer["Body"].read().decode(), answer["ETag"]
+    return call(answer["Body"].read).decode(), answer["ETag"]
 
 
 # --- a person's word, and a freeze

@@ -106,7 +106,7 @@ def _traffic(
     requests = sum(values["requests"])
     if not requests:
         return None
-    minutes = len(values["requests"]) * PERIOD / 60
+    minutes = (until - since) / 60  # a period without requests has no value at all
     slow = None if not values.get("slow") else min(1.0, sum(values["slow"]) / requests)
     return Traffic(requests / minutes, min(1.0, sum(values["errors"]) / requests), slow, source)
 
@@ -119,7 +119,11 @@ def _alarms(cloud: AwsCloud, manifest: ReleaseManifest) -> dict[str, AlarmSeen]:
     names = sorted(named | set(manifest.standing_alarms))
     found: dict[str, AlarmSeen] = {}
     for start in range(0, len(names), 100):
-        answer = call(cloud["cloudwatch"].describe_alarms, AlarmNames=names[start : start + 100])
+        answer = call(
+            cloud["cloudwatch"].describe_alarms,
+            AlarmNames=names[start : start + 100],
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        )
         for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])):
             found[alarm["AlarmName"]] = AlarmSeen.of(alarm)
     return found

@@ -112,9 +112,12 @@ def _refuse_early(
     Raises:
         ReleaseError: the release cannot begin.
     """
+    from dataclasses import replace
+
     from release import start
-    from release.plan import refuse_errors
-    from release.survey import Survey
+    from release.hooks import LAMBDA
+    from release.plan import predicted_seconds, refuse_errors
+    from release.survey_aws import survey
 
     if state.current is not None:
         return
@@ -127,7 +130,9 @@ def _refuse_early(
         cloud.scaling(manifest.endpoint_name) if endpoint.config_name else None,
     )
     start.begin_release(state, manifest, snapshot, "", cloud.caller(), retry=retry)
-    refuse_errors(manifest, snapshot, Survey(driver="lambda"))
+    longest = predicted_seconds(manifest, state, snapshot, None)[2]
+    seen = replace(survey(cloud, manifest, endpoint, longest), driver=LAMBDA)
+    refuse_errors(manifest, state, snapshot, seen)
 
 
 def _print_started(place: ReleaseStack, started: Started, as_json: bool) -> None:

@@ -14,8 +14,10 @@ from contracts.release_manifest import (
     ReleaseManifest,
     Rolling,
 )
+from release.counting import MINUTE
 from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, turnovers_of, waits_of
 from release.lint.finding import Finding, error, warning
+from release.lint.gates import RELATIVE
 from release.start import Snapshot
 
 LONGEST_WAIT = 3600
@@ -131,7 +133,31 @@ def _waits(
             f"({window:g} s with CloudWatch's lag)"
         )
         found.append(warning(rule, where, f"let every bake last {window:g} s or more"))
+    found += _uncounted(manifest, strategy, waits, where)
     return found + _timeout(strategy, sum(waits), turnover, where)
+
+
+def shift_overhead(manifest: ReleaseManifest) -> float:
+    """Seconds of a bake in which no minute counts: cold, not settled, cut, or too late to act."""
+    settings = manifest.release
+    return settings.warm_up_seconds + settings.settle_seconds + 2 * MINUTE
+
+
+def _uncounted(
+    manifest: ReleaseManifest, strategy: BlueGreen | Rolling, waits: list[int], where: str
+) -> list[Finding]:
+    """Whether the gates that compare will have a single minute to look at."""
+    comparing = [g for g in manifest.release.gates if isinstance(g, RELATIVE) and not g.dry_run]
+    is_at_once = isinstance(strategy, BlueGreen) and isinstance(strategy.shift, AllAtOnce)
+    needed = shift_overhead(manifest) + MINUTE
+    longest = max(waits[:-1], default=0)
+    if not comparing or is_at_once or longest >= needed:
+        return []
+    rule = (
+        f"no bake that compares lasts {needed:g} s: with warm-up and settling no minute would "
+        "count, and the release would end inconclusive"
+    )
+    return [error(rule, where, f"let wait be {needed:g} s or more, or shorten warmUp and settle")]
 
 
 def _timeout(

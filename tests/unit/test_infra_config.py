@@ -142,7 +142,7 @@ def test_every_strategy_and_gate_is_read() -> None:
             },
             BlueGreen(LinearShift(20, 600), 300, Tolerance(2, 1), 7200),
         ),
-        ({"strategy": "rolling"}, Rolling(25, 300, Tolerance(2, 1))),
+        ({"strategy": "rolling"}, Rolling(25, 600, Tolerance(2, 1))),
         ({"strategy": "shadow"}, Shadow(100, Tolerance(2, 1), 180, 7200, 0.05)),
         (
             {"strategy": "shadow", "shadow": {"then": "canary"}},

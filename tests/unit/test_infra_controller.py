@@ -18,6 +18,7 @@ from infra.controller_code import code_files
 from infra.settings import LAMBDA_DRIVER, StackConfig
 from infra.surroundings import Surroundings
 from release.stages import transition_config
+from release.start import release_id
 from tests.unit.fake_cloud import manifest
 from tests.unit.infra_recording import ACCOUNT, REGION, Declared, declare, policy_statements
 from tests.unit.infra_samples import model_config
@@ -155,12 +156,9 @@ def test_a_role_is_for_one_service_on_behalf_of_this_account(role: str, service:
 
 def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() -> None:
     sagemaker = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
-    endpoints = [f"{sagemaker}:endpoint/wine-prod"]
-    configs = [
-        f"{sagemaker}:endpoint-config/wine-*",
-        f"{sagemaker}:endpoint-config/wine-prod-*",
-    ]
-    models = [f"{sagemaker}:model/wine-*"]
+    endpoints, configs, models = (
+        [f"{sagemaker}:{kind}/*"] for kind in ("endpoint", "endpoint-config", "model")
+    )
     scalable = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"
 
     allowed = {
@@ -176,9 +174,13 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
         ),
         "ListConfigurations": (["sagemaker:ListEndpointConfigs"], ["*"]),
         "LookAtModels": (["sagemaker:DescribeModel"], models),
-        "MoveTraffic": (["sagemaker:UpdateEndpoint"], [*endpoints, *configs]),
-        "SetWeights": (["sagemaker:UpdateEndpointWeightsAndCapacities"], endpoints),
-        "MakeTransition": (["sagemaker:AddTags", "sagemaker:CreateEndpointConfig"], configs),
+        "MoveTraffic": (
+            ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
+            endpoints,
+        ),
+        "MoveTrafficTo": (["sagemaker:UpdateEndpoint"], configs),
+        "MakeTransition": (["sagemaker:CreateEndpointConfig"], configs),
+        "TagTransition": (["sagemaker:AddTags"], configs),
         "CollectVersions": (
             ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"],
             [*configs, *models],
@@ -190,7 +192,11 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
         ),
         "MakeRollbackAlarms": (
             ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
-            [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:wine-*"],
+            [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*-????????T??????-????-*"],
+        ),
+        "LetScalingMakeItsAlarms": (
+            ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"],
+            [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:TargetTracking-endpoint/*"],
         ),
         "PublishVerdict": (["cloudwatch:PutMetricData"], ["*"]),
         "ReadScaling": (
@@ -224,7 +230,7 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
         "ForgetRequests": (["s3:DeleteObject"], [f"{HISTORY}/endpoints/*/request.json"]),
         "TellMissingFromForbidden": (["s3:ListBucket"], [HISTORY]),
         "CollectArtifacts": (["s3:DeleteObject"], [f"{ARTIFACTS}/artifacts/*"]),
-        "ReadCaptures": (["s3:GetObject"], [f"{ARTIFACTS}/capture/wine-prod/*"]),
+        "ReadCaptures": (["s3:GetObject"], [f"{ARTIFACTS}/capture/*"]),
         "ListCaptures": (["s3:ListBucket"], [ARTIFACTS]),
         "Announce": (["sns:Publish"], [TOPIC]),
         "AnnounceOnEventBus": (
@@ -246,13 +252,38 @@ def test_what_has_no_resources_or_many_has_a_condition() -> None:
     }
 
     assert conditions == {
+        "MoveTraffic": {"StringEquals": {"aws:ResourceTag/slipway:stack": "prod"}},
         "MakeTransition": {"StringEquals": {"aws:RequestTag/slipway:stack": "prod"}},
+        "TagTransition": {
+            "StringEquals": {
+                "aws:RequestTag/slipway:stack": "prod",
+                "sagemaker:TaggingAction": "CreateEndpointConfig",
+            }
+        },
         "CollectVersions": {"StringEquals": {"aws:ResourceTag/slipway:stack": "prod"}},
         "PublishVerdict": {"StringEquals": {"cloudwatch:namespace": "Slipway/Releases"}},
         "MoveScaling": {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
-        "ListCaptures": {"StringLike": {"s3:prefix": ["capture/wine-prod/*"]}},
+        "ListCaptures": {"StringLike": {"s3:prefix": ["capture/*"]}},
         "AnnounceOnEventBus": {"StringEquals": {"events:source": "slipway"}},
     }
+
+
+def test_the_policy_stays_within_what_a_role_may_have_however_many_models() -> None:
+    models = tuple(
+        model_config(name=f"model-{i}", endpoint_name=f"a-rather-long-endpoint-name-{i}")
+        for i in range(50)
+    )
+    found = declare(StackConfig("prod", models, LAMBDA_DRIVER), EMPTY)
+    policy = found.one("iam:RolePolicy", "slipway-prod-turn-policy").inputs["policy"]
+    assert len("".join(policy.split())) < 10_240, "IAM counts no white space"
+
+
+def test_the_alarms_that_a_release_makes_are_among_those_it_may_make() -> None:
+    made = statements("slipway-prod-turn-policy")["MakeRollbackAlarms"]["Resource"][0]
+    name = f"{release_id('wine', 1_790_000_000.0, 'ab12')}-errors-candidate"
+    assert fnmatchcase(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}", made)
+    standing = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:wine-prod-errors"
+    assert not fnmatchcase(standing, made)
 
 
 def test_the_configurations_that_a_release_makes_are_among_those_it_may_make() -> None:

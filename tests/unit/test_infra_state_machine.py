@@ -125,7 +125,7 @@ def test_the_function_gets_the_input_and_the_turns_so_far() -> None:
 def test_what_passes_is_tried_again_with_backoff_and_jitter(error: str) -> None:
     (retry,) = [r for r in STATES["Turn"]["Retry"] if error in r["ErrorEquals"]]
 
-    assert retry["MaxAttempts"] == 20
+    assert retry["MaxAttempts"] == 90
     assert retry["BackoffRate"] > 1
     assert retry["MaxDelaySeconds"] == 120
     assert retry["JitterStrategy"] == "FULL"

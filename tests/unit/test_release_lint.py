@@ -250,6 +250,17 @@ def test_rolling_takes_one_variant_only() -> None:
     assert_found(found, ERROR, "2 variants (live, other)", "release.strategy", "blue_green")
 
 
+@pytest.mark.parametrize(
+    "strategy", [BlueGreen(CanaryShift(10, 299), 900, TOLERANCE), Rolling(50, 299, TOLERANCE)]
+)
+def test_a_shift_too_short_for_a_minute_to_count_is_an_error(strategy: Strategy) -> None:
+    found = lint(strategy)
+    assert [f for f in found if "no bake that compares lasts 300 s" in f.rule]
+    assert not [
+        f for f in lint(strategy, gates=(LimitGate("errors", 0.1),)) if "compares" in f.rule
+    ]
+
+
 def test_a_guardrail_deployment_cannot_be_held() -> None:
     found = lint(FINE, on_inconclusive="hold")
     assert_found(found, ERROR, "blue_green cannot be held", "release.onInconclusive", "rollback")
@@ -372,4 +383,4 @@ def test_errors_come_before_warnings() -> None:
         BlueGreen(CanaryShift(60, 60), 300, TOLERANCE),
         gates=(ErrorGate(), LatencyGate(50_000)),
     )
-    assert [f.severity for f in found] == [ERROR, WARNING]
+    assert [f.severity for f in found] == [ERROR, ERROR, WARNING]

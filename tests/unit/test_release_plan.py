@@ -192,4 +192,4 @@ def test_the_prediction_for_the_evidence_is_the_plans() -> None:
 def test_what_the_plan_calls_an_error_keeps_a_release_from_beginning() -> None:
     bad = manifest(strategy=BlueGreen(CanaryShift(60, 600), 300, TOLERANCE))
     with pytest.raises(PlanError, match=r"has 1 problem:\n  release\.blueGreen\.size: the size is"):
-        refuse_errors(bad, snapshot(), Survey())
+        refuse_errors(bad, EndpointState(ENDPOINT), snapshot(), Survey())
