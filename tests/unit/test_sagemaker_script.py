@@ -159,6 +159,11 @@ POLICIES = st.one_of(
 BOTH = st.fixed_dictionaries({"a": st.integers(2, 30), "b": st.integers(2, 30)})
 
 
+def allowed(policy: Policy, fleet: dict[str, int]) -> dict[str, int]:
+    """SageMaker refuses to roll an endpoint of several variants (fact 3.2)."""
+    return {"a": fleet["a"]} if isinstance(policy, Rolling) else fleet
+
+
 class Fleets:
     """Plays steps, and holds that traffic never meets an instance that is not there."""
 
@@ -212,6 +217,7 @@ def test_every_script_ends_with_green_alone(
 def test_from_any_bake_the_way_back_ends_with_blue_alone(
     policy: Policy, blue: dict[str, int], green: dict[str, int], data: st.DataObject
 ) -> None:
+    blue, green = allowed(policy, blue), allowed(policy, green)
     steps: tuple[Step, ...] = script(policy, blue, green)
     stop = data.draw(st.integers(0, len(steps) - 2))
     fleets = Fleets(blue, green)
