@@ -98,8 +98,6 @@ def find(cloud: AwsCloud, manifest: ReleaseManifest) -> tuple[Leftover, ...]:
     found: list[Leftover] = []
     for page in pages:
         for item in page["EndpointConfigs"]:
-            if not item["EndpointConfigName"].lower().startswith(manifest.model[:50].lower()):
-                continue  # another's, whose name only contains ours
             config = cloud.config(item["EndpointConfigName"])
             if config is not None and _is_ours(config, manifest):
                 found.append(_leftover(cloud, config, item["CreationTime"].timestamp()))
