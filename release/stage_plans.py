@@ -29,7 +29,7 @@ from release.forward import candidate_count
 from release.lint.capacity import extra_instances
 from release.lint.guardrails import shift_overhead, turnovers_of, waits_of
 from release.lint.traffic import counting_seconds
-from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
+from release.power import Excluded, excluded, requests_needed
 from release.survey import Traffic
 
 CHANGE_SECONDS = 60.0
@@ -311,14 +311,6 @@ def _passes_after(
     tolerance: Tolerance, share: float, bad: float, per_second: float, overhead: float
 ) -> float | None:
     needed = requests_needed(tolerance, share, bad)
-    return None if needed is None else overhead + needed / per_second
-
-
-def sure_after(
-    tolerance: Tolerance, share: float, bad: float, per_second: float, overhead: float
-) -> float | None:
-    """When about 99 of 100 candidates as good as live have passed."""
-    needed = requests_needed(tolerance, share, bad, SURE_SIGMAS)
     return None if needed is None else overhead + needed / per_second
 
 
