@@ -24,10 +24,15 @@ CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 @dataclass(frozen=True)
 class Decoded:
-    """Checked columns in the signature's order, and how many rows they have."""
+    """Checked columns in the signature's order, and how many rows they have.
+
+    ``matrix``: the same as a C-contiguous float64 array of shape (rows, columns), where every
+    column holds numbers that float64 holds exactly; null is NaN. It may stand without columns.
+    """
 
     columns: dict[str, list[Any]]
     rows: int
+    matrix: Any = None
 
 
 def decode(signature: Signature, content_type: str, body: bytes) -> Decoded:
