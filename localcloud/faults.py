@@ -7,6 +7,7 @@ A fault is JSON: its ``kind`` and the fields of that kind. It is kept in memory 
 kind                what happens
 ==================  ===============================================================================
 capacity            instances of ``instance_type`` do not start (``after`` that many that do)
+slow_start          an instance of ``endpoint`` starts so many ``seconds`` of the cloud's clock later
 quota               the account's quota of ``instance_type`` is ``limit``, until it is cleared
 silent_rollback     the next deployment of ``endpoint`` is rolled back without a FailureReason
 timeout             the next deployment of ``endpoint`` passes MaximumExecutionTimeoutInSeconds
@@ -40,6 +41,13 @@ class Capacity:
     instance_type: str
     endpoint: str | None = None
     after: int = 0
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class SlowStart:
+    endpoint: str
+    seconds: int
     times: int = 1
 
 
@@ -83,11 +91,21 @@ class ApiError:
     times: int = 1
 
 
-Fault = Capacity | Quota | SilentRollback | Timeout | RollbackFails | DuplicateEvents | ApiError
+Fault = (
+    Capacity
+    | SlowStart
+    | Quota
+    | SilentRollback
+    | Timeout
+    | RollbackFails
+    | DuplicateEvents
+    | ApiError
+)
 F = TypeVar("F", bound=Fault)
 
 KINDS: dict[str, type[Fault]] = {
     "capacity": Capacity,
+    "slow_start": SlowStart,
     "quota": Quota,
     "silent_rollback": SilentRollback,
     "timeout": Timeout,
@@ -95,7 +113,7 @@ KINDS: dict[str, type[Fault]] = {
     "duplicate_events": DuplicateEvents,
     "api_error": ApiError,
 }
-_LEAST = {"times": 1, "after": 0, "limit": 0, "status": 400}
+_LEAST = {"times": 1, "seconds": 1, "after": 0, "limit": 0, "status": 400}
 _MOST = {"status": 599}
 
 
@@ -196,6 +214,11 @@ class Faults:
             return fault.instance_type == instance_type and fault.endpoint in (None, endpoint)
 
         return self.strike(Capacity, fits) is None
+
+    def start_delay_seconds(self, endpoint: str) -> float:
+        """How much later one more instance of the endpoint starts, on the cloud's clock."""
+        found = self.strike(SlowStart, lambda fault: fault.endpoint == endpoint)
+        return 0.0 if found is None else float(found.seconds)
 
     def quota(self, instance_type: str) -> int | None:
         found = self.strike(Quota, lambda fault: fault.instance_type == instance_type)

@@ -27,8 +27,8 @@ def add(
     kind: Annotated[
         str,
         typer.Argument(
-            help="capacity, quota, silent_rollback, timeout, rollback_fails, duplicate_events or "
-            "api_error."
+            help="capacity, slow_start, quota, silent_rollback, timeout, rollback_fails, "
+            "duplicate_events or api_error."
         ),
     ],
     fields: Annotated[

@@ -22,6 +22,7 @@ from localcloud.sagemaker.routing import Fleet
 STARTUP_SECONDS = 480  # fact sheet 1.2: /ping within 8 minutes
 MAX_STARTING = 2
 PLACE_SECONDS = 15.0
+DELAY_TICK_SECONDS = 0.05
 # As SageMaker words it for training and endpoints alike; the exact text is UNVERIFIED.
 NO_CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
@@ -97,6 +98,7 @@ class Launcher:
             StartError: it does not come up; the text is SageMaker's.
             StoppedError: ``is_stopped`` said so.
         """
+        self._delay(self._faults.start_delay_seconds(spec.endpoint), is_stopped)
         with self._places:
             if not self._faults.has_capacity(spec.variant["InstanceType"], spec.endpoint):
                 raise StartError(NO_CAPACITY)
@@ -106,6 +108,13 @@ class Launcher:
         while not is_healthy:
             is_healthy = self._wait(spec, instance, is_stopped, PLACE_SECONDS)
         return instance
+
+    def _delay(self, simulated_seconds: float, is_stopped: Callable[[], bool]) -> None:
+        until = self._clock.timestamp() + simulated_seconds
+        while (left := until - self._clock.timestamp()) > 0:
+            if is_stopped():
+                raise StoppedError
+            time.sleep(min(DELAY_TICK_SECONDS, self._clock.wall_seconds(left)))
 
     def _start(self, container: Container, is_stopped: Callable[[], bool]) -> Instance:
         with self._lock:

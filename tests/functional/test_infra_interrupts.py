@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from localcloud import connect
 from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
 from tests.functional.conftest import running_cloud
 from tests.functional.infra_project import (
@@ -25,6 +26,8 @@ from tests.functional.infra_project import (
 
 pytestmark = pytest.mark.timeout(300)
 ENDPOINT = f"{MODEL}-local"
+# On the cloud's clock, which runs 60 times as fast here: long enough to be met while it is made.
+SLOW_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,8 @@ def test_a_model_that_cannot_be_loaded_fails_the_up_with_its_log(project: Projec
 def test_killed_while_the_endpoint_is_made(project: Project) -> None:
     shutil.rmtree(project.root / "dist" / MODEL / "1")
     write_package(project.root, "1")
+    slow = {"kind": "slow_start", "endpoint": ENDPOINT, "seconds": SLOW_SECONDS, "times": 2}
+    connect.add_fault(slow, project.root)
     child = _start_up(project)
     _wait(lambda: _status(project) == "Creating", child)
     os.killpg(child.pid, signal.SIGKILL)

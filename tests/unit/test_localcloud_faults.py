@@ -12,7 +12,10 @@ from localcloud.faults import FaultError, Faults, RollbackFails, SilentRollback,
 from localcloud.service import ServiceError
 from localcloud.wire import WireRequest
 
-KINDS = "capacity, quota, silent_rollback, timeout, rollback_fails, duplicate_events, api_error"
+KINDS = (
+    "capacity, slow_start, quota, silent_rollback, timeout, rollback_fails, duplicate_events, "
+    "api_error"
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,13 @@ def test_capacity_lets_some_pass_and_strikes_a_few_times() -> None:
     assert faults.has_capacity("other", "e")
     assert [faults.has_capacity("t", "e") for _ in range(5)] == [True, False, False, True, True]
     assert faults.listed() == []
+
+
+def test_instances_of_one_endpoint_start_later() -> None:
+    faults = Faults()
+    faults.add(parse({"kind": "slow_start", "endpoint": "e", "seconds": 90, "times": 2}))
+    assert faults.start_delay_seconds("other") == 0.0
+    assert [faults.start_delay_seconds("e") for _ in range(3)] == [90.0, 90.0, 0.0]
 
 
 def test_a_fault_strikes_its_endpoint_only() -> None:
