@@ -7,7 +7,7 @@ A fault is JSON: its ``kind`` and the fields of that kind. It is kept in memory 
 kind                what happens
 ==================  ===============================================================================
 capacity            instances of ``instance_type`` do not start (``after`` that many that do)
-slow_start          one more instance of ``endpoint`` starts ``seconds`` (of the cloud's clock) later
+slow_start          an instance of ``endpoint`` starts ``seconds`` (on the cloud's clock) later
 quota               the account's quota of ``instance_type`` is ``limit``, until it is cleared
 silent_rollback     the next deployment of ``endpoint`` is rolled back without a FailureReason
 timeout             the next deployment of ``endpoint`` passes MaximumExecutionTimeoutInSeconds
