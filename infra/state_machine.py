@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# A turn leaves about 10 events and an execution holds 25,000: the rest is room for retries.
-TURNS_PER_EXECUTION = 1000
 FUNCTION_TIMEOUT_SECONDS = 900
+# An execution's history holds 25,000 events. A turn leaves 9: task entered, scheduled, started,
+# succeeded and left, choice and wait entered and left; each retry 3: failed, scheduled, started.
+MAX_EVENTS, EVENTS_OF_A_TURN, EVENTS_OF_A_RETRY, EVENTS_OF_THE_END = 25_000, 9, 3, 100
+# Full jitter: half of the delay on average, so about an hour and a half in all.
+MAX_RETRIES = 90
+# Even were each turn taken only at its last attempt, a successor takes over in time.
+TURNS_PER_EXECUTION = (MAX_EVENTS - EVENTS_OF_THE_END) // (
+    EVENTS_OF_A_TURN + EVENTS_OF_A_RETRY * MAX_RETRIES
+)
 SERVICE_ERRORS = [
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -74,8 +81,7 @@ def _turn(function_arn: str) -> dict[str, Any]:
                 "IntervalSeconds": 2,
                 "BackoffRate": 2,
                 "MaxDelaySeconds": 120,
-                # Full jitter: half of the delay on average, so about an hour and a half in all.
-                "MaxAttempts": 90,
+                "MaxAttempts": MAX_RETRIES,
                 "JitterStrategy": "FULL",
             }
         ],

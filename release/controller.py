@@ -21,11 +21,11 @@ from release.actions import (
     still_needed,
 )
 from release.gates import StepVerdict
-from release.judging import landed_verdict, verdict_of
+from release.judging import landed_verdict, ringing, verdict_of
 from release.needs import Needs, needs
 from release.observation import IN_SERVICE, Endpoint, Observation
 from release.stages import FORWARD, Move, Stage, go
-from release.state import INCONCLUSIVE, Release
+from release.state import INCONCLUSIVE, ROLLED_BACK, Release
 
 __all__ = ["Needs", "aborted", "advance", "executed", "needs", "refused", "resumed", "verdict"]
 
@@ -52,6 +52,8 @@ STAGES: dict[Stage, Callable[[Release, Observation], Move]] = {
     Stage.CLEANUP: retreat.cleanup,
 }
 aborted = requests.aborted
+# A pause withholds what moves forward; after the swap only scaling is put back, as it always is.
+WITHHELD = FORWARD - {Stage.POST_BAKE}
 
 
 def advance(release: Release, observation: Observation) -> Move:
@@ -65,14 +67,25 @@ def advance(release: Release, observation: Observation) -> Move:
     actions: tuple[Action, ...] = ()
     while release.outcome is None and not actions:
         before = requests.skipped_ahead(release, endpoint)
+        before = _unless_ringing(before, observation)
         release, actions = STAGES[Stage(before.stage)](before, observation)
-        if actions and release.paused_at is not None and Stage(before.stage) in FORWARD:
+        if actions and release.paused_at is not None and Stage(before.stage) in WITHHELD:
             return before, ()
         if release is before or release == before:
             break
     if any(isinstance(a, UpdateEndpoint | SetWeights | SetCapacity) for a in actions):
         release = replace(release, issued_at=endpoint.now, modified=endpoint.last_modified)
     return replace(release, pending=actions) if actions else release, actions
+
+
+def _unless_ringing(release: Release, observation: Observation) -> Release:
+    """On its way back where an alarm rings while the stage only waits."""
+    rings = ringing(release, observation)
+    if not rings:
+        return release
+    reason = f"alarm {rings} in stage {release.stage}"
+    noted = release.noted(observation.endpoint.now, "failed", reason)
+    return retreat.retreat(noted, ROLLED_BACK, reason, observation.endpoint.now)
 
 
 def _on_time(release: Release, now: float) -> Release:
@@ -105,7 +118,7 @@ def _with_answers(release: Release, observation: Observation) -> Release:
 
 def executed(release: Release) -> Release:
     """All pending actions were executed."""
-    return replace(release, pending=(), issued=True)
+    return replace(release, pending=(), issued=True, unanswered_since=None)
 
 
 def resumed(release: Release, endpoint: Endpoint) -> Release:
@@ -139,7 +152,8 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
     """AWS refused a pending action: end safely, or go on where the way back is at stake."""
     reason = f"AWS refused to {describe(action)}: {message}"
     rest = release.pending[release.pending.index(action) + 1 :]
-    release = replace(release, pending=()).noted(now, "refused", reason)
+    release = replace(release, pending=(), unanswered_since=None)
+    release = release.noted(now, "refused", reason)
     stage = Stage(release.stage)
     if stage is Stage.SHIFT and release.issued:
         # Only the verdict is published there; the next look tries again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class FunctionRunner:
     def __init__(self, make_client: Callable[[float], Any]) -> None:
         self._make_client = make_client
         self._clients: dict[float, Any] = {}
+        self._making = threading.Lock()
 
     def __call__(self, gate: HookGate, question: HookQuestion, at: float) -> HookAnswer:
         try:
@@ -34,11 +36,15 @@ class FunctionRunner:
             return unsure(gate, f"failed: {payload.reason}", at)
         return of_document(gate, payload, at)
 
+    def _client(self, timeout_seconds: float) -> Any:
+        """A client may be used by many threads, but not be made by two at once."""
+        with self._making:
+            if timeout_seconds not in self._clients:
+                self._clients[timeout_seconds] = self._make_client(timeout_seconds)
+            return self._clients[timeout_seconds]
+
     def _invoke(self, gate: HookGate, question: HookQuestion) -> Any:
-        timeout = gate.timeout_seconds
-        if timeout not in self._clients:
-            self._clients[timeout] = self._make_client(timeout)
-        answer = self._clients[timeout].invoke(
+        answer = self._client(gate.timeout_seconds).invoke(
             FunctionName=gate.function_arn,
             InvocationType="RequestResponse",
             Payload=json.dumps(question.to_dict(gate.name)).encode(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -95,8 +96,13 @@ class Hooks:
         """All answers, by the hook's name."""
         hooks = tuple(hooks)
         known = {hook.name: answers[hook.name] for hook in hooks if hook.name in answers}
-        asked = {hook.name: self._ask(hook, question, now) for hook in due(hooks, known, now)}
-        return known | asked
+        asking = due(hooks, known, now)
+        if not asking:
+            return known
+        # All at once: the longest of their time limits is waited for, not the sum of them.
+        with ThreadPoolExecutor(len(asking), thread_name_prefix="hook") as pool:
+            answered = pool.map(lambda hook: self._ask(hook, question, now), asking)
+            return known | {h.name: a for h, a in zip(asking, answered, strict=True)}
 
     def _ask(self, hook: HookGate, question: HookQuestion, now: float) -> HookAnswer:
         if not runs_in(hook, self._driver):

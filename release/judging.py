@@ -31,7 +31,7 @@ from release.gates import (
 )
 from release.observation import HookAnswer, Observation, VariantMinute
 from release.phases import phase_of, step_of, weight_shown
-from release.stages import candidate_alarms, landed_alarms
+from release.stages import Stage, candidate_alarms, landed_alarms
 from release.state import PairMinute, Release, StepResult
 
 ABSOLUTE = (LimitGate, AlarmGate, HookGate)
@@ -40,6 +40,8 @@ PASS_ODDS = (0.02, 0.1, 0.25, 0.5, 0.75)
 # No gate that compares looks at the minutes after the swap; a share must be one all the same.
 ANY_SHARE = 0.5
 NOTHING = VariantMinute(0, 0, None)
+# Stages in which nothing is counted, but a version that has had traffic can ring an alarm.
+WATCHED = frozenset({Stage.CAPACITY, Stage.WEIGHT, Stage.FULL_CAPACITY, Stage.HELD})
 
 
 def verdict_of(release: Release, observation: Observation) -> StepVerdict:
@@ -65,6 +67,19 @@ def alarms_compared(release: Release) -> tuple[str, ...]:
         ours = candidate_alarms(release)
     owners = (g.alarm for g in release.manifest.release.gates if isinstance(g, AlarmGate))
     return tuple(dict.fromkeys((*(a.name for a in ours), *owners)))
+
+
+def ringing(release: Release, observation: Observation) -> str:
+    """The alarms that decide and ring, in a stage that only waits; empty where none does.
+
+    One that is missing or has no data says nothing here: the bake before and after asks for more.
+    """
+    if Stage(release.stage) not in WATCHED or release.first_traffic_at is None:
+        return ""
+    gates = release.manifest.release.gates
+    silent = {g.alarm for g in gates if isinstance(g, AlarmGate) and g.dry_run}
+    deciding = [name for name in alarms_compared(release) if name not in silent]
+    return ", ".join(n for n in deciding if observation.alarms.get(n) == "ALARM")
 
 
 def fresh_hooks(release: Release) -> dict[str, HookAnswer]:

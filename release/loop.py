@@ -211,7 +211,11 @@ class Driver:
             self._begin_or_continue(retry=retry)
             while True:
                 before = self._running()
-                result = self._step()
+                try:
+                    result = self._step(with_series=False)
+                except UnavailableError as error:
+                    self._unanswered(error)
+                    raise
                 if result is not None:
                     return TurnResult(result.outcome, 0.0, result)
                 after = self._running()
@@ -222,15 +226,18 @@ class Driver:
             self._save(self._state, self._pace.lease_seconds + wait)
             return TurnResult(None, wait, None)
 
-    def _step(self) -> ReleaseResult | None:
-        """Execute what is pending, else look and decide; the result when it has ended."""
+    def _step(self, *, with_series: bool = True) -> ReleaseResult | None:
+        """Execute what is pending, else look and decide; the result when it has ended.
+
+        A held one is summarized without its minutes where nobody reads them (``with_series``).
+        """
         if self._running().pending:
             self._execute()
             return None
         if self._turn():
             return self._finish()
         if self._running().stage == Stage.HELD:
-            return self._hold()
+            return self._hold(with_series=with_series)
         return None
 
     def _turn(self) -> bool:
@@ -268,6 +275,19 @@ class Driver:
         changed = controller.refused(self._running(), action, message, now)
         self._save(replace(self._state, current=changed))
 
+    def _unanswered(self, error: UnavailableError) -> None:
+        """Remember since when a pending action is not taken; give it up as the terminal would.
+
+        On the way back nothing is given up: the state machine asks again, and tells a person.
+        """
+        release, now = self._running(), time.time()
+        if not release.pending or Stage(release.stage) not in FORWARD:
+            return
+        if release.unanswered_since is None or release.unanswered_since > now:
+            self._save(replace(self._state, current=replace(release, unanswered_since=now)))
+        elif now - release.unanswered_since > self._pace.give_up_seconds:
+            self._give_up(error)
+
     def _give_up(self, error: UnavailableError) -> None:
         """One action that AWS does not take for so long ends the release safely, if all else works.
 
@@ -286,10 +306,12 @@ class Driver:
             "run the same command again to continue it"
         ) from error
 
-    def _hold(self) -> ReleaseResult:
+    def _hold(self, *, with_series: bool) -> ReleaseResult:
         """The lock is free; a person's word, or another command, goes on with it."""
         release = self._running()
-        series = self._whole_series(release, self._cloud.endpoint(self._name))
+        series: Series = {}
+        if with_series:
+            series = self._whole_series(release, self._cloud.endpoint(self._name))
         self._history.save(unlocked(self._state))
         return summarize(replace(release, outcome=HELD), series)
 

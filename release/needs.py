@@ -14,7 +14,7 @@ from release.counting import (
     queries,
     slow_limit,
 )
-from release.judging import compares_pairs, fresh_hooks
+from release.judging import WATCHED, compares_pairs, fresh_hooks
 from release.observation import CaptureQuery, Endpoint, MetricQuery
 from release.phases import candidate_variant, has_config, phase_of
 from release.stages import Stage, candidate_alarms, landed_alarms, own_config, owner_alarms
@@ -53,6 +53,8 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
         case Stage.POST_BAKE:
             query = _alone(release, endpoint, release.stage_since)
             return Needs(query, (*landed, *owners), hooks)
+        case stage if stage in WATCHED and release.first_traffic_at is not None:
+            return Needs((), (*candidate, *owners))
         case _:
             return Needs()
 

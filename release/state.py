@@ -140,7 +140,8 @@ class Release:
     the last look at the open stretch. ``requests`` are the ids of a person's words that were
     applied, ``promote_now`` who asked for that; ``told`` counts the events told to the world.
     ``uncertain``: a driver died while a shift was issued, and the endpoint changed since.
-    ``asked_until``: the youngest minute that metrics were asked for.
+    ``asked_until``: the youngest minute that metrics were asked for. ``unanswered_since``: when AWS
+    first did not answer the pending action, in seconds of the driver's own clock.
     """
 
     id: str
@@ -181,6 +182,7 @@ class Release:
     published_at: float | None = None
     seen_at: float = 0.0
     uncertain: bool = False
+    unanswered_since: float | None = None
     is_scaling_removed: bool = False
     paused_at: float | None = None
     paused_by: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -345,3 +346,20 @@ def test_a_text_is_one_line_of_bounded_length() -> None:
     assert told.text.startswith("a b c")
     assert len(told.text) == 500
     assert of_exit(FUNCTION, 0, "", 1.0) == HookAnswer("pass", "", 1.0)
+
+
+# --- several at once
+
+
+def test_hooks_are_asked_at_the_same_time_and_answer_in_their_order() -> None:
+    """Each waits until all were asked: one after another they would never answer."""
+    together = threading.Barrier(3)
+
+    def run(gate: HookGate, _question: HookQuestion, at: float) -> HookAnswer:
+        together.wait(30)
+        return HookAnswer("pass", gate.name, at)
+
+    gates = [HookGate(name, command=("x",)) for name in ("c", "a", "b")]
+    answers = Hooks("terminal", run, run)(gates, QUESTION, {}, 5.0)
+    assert list(answers) == ["c", "a", "b"]
+    assert {a.text for a in answers.values()} == {"a", "b", "c"}

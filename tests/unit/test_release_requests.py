@@ -80,6 +80,25 @@ def test_a_paused_release_goes_no_further_until_it_is_resumed() -> None:
     assert_ended_well(cloud, "wine-test-c2")
 
 
+def test_a_pause_after_the_swap_still_puts_scaling_back() -> None:
+    history, cloud = FakeHistory(), cloud_of()
+    seen: list[Any] = []
+
+    def observer(event: Event) -> None:
+        if event.kind == "landed":
+            history.ask("pause", 1)
+        if event.kind == "progress" and event.data["paused"]:
+            seen.append((event.text, cloud.suspension))
+            if len(seen) == 40:
+                history.ask("resume", 2)
+
+    made = staged(CANARY, post_bake_seconds=60.0)
+    result = release(cloud, made, history, observer=observer)
+    assert result.outcome == "promoted"
+    assert len(seen) >= 40, "it stays in the post-bake as long as it is paused"
+    assert_ended_well(cloud, "wine-test-c2")
+
+
 def test_a_pause_does_not_count_for_the_longest_bake() -> None:
     history, cloud, looks = FakeHistory(), cloud_of(has_metrics=False), 0
 

@@ -7,9 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from contracts.release_manifest import Step, Tolerance
+from release.actions import Action, SetWeights
+from release.aws import UnavailableError
 from release.errors import LockedError, NothingToReleaseError
 from release.lock import acquire, holder, where
 from release.loop import DriverOptions, TurnResult, turns
+from release.observation import MetricQuery
 from release.progress import Pace
 from release.state import EndpointState, Lock, Owner
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
@@ -98,6 +102,61 @@ def test_a_terminal_continues_what_a_lambda_left() -> None:
     assert state.lock is not None
     history.shared["state"] = replace(state, lock=replace(state.lock, expires_at=0.0))
     assert release(cloud, manifest("3"), history.other_process()).to_version == "2"
+
+
+class Blocked(FakeCloud):
+    """AWS never answers when the candidate is to get its weight."""
+
+    def execute(self, endpoint_name: str, action: Action) -> None:
+        if isinstance(action, SetWeights) and self.fleets["candidate"].weight == 0:
+            raise UnavailableError("aws did not answer: ThrottlingException: Rate exceeded")
+        super().execute(endpoint_name, action)
+
+
+def test_a_call_that_is_never_answered_is_given_up_by_slices_as_by_a_terminal() -> None:
+    cloud, history = Blocked(), FakeHistory()
+    cloud.set_live(4)
+    first_failed = _until_unavailable(cloud, history)
+    with pytest.raises(UnavailableError):
+        slice_of(cloud, history.other_process())
+    current = history.other_process().load().current
+    assert current is not None
+    assert current.unanswered_since == first_failed, "remembered across the slices"
+    state = history.shared["state"]
+    long_ago = replace(current, unanswered_since=first_failed - PACE.give_up_seconds - 1)
+    history.shared["state"] = replace(state, current=long_ago)
+    with pytest.raises(UnavailableError):
+        slice_of(cloud, history.other_process())
+    told = slice_of(cloud, history.other_process())
+    while told.outcome is None:
+        told = slice_of(cloud, history.other_process())
+    assert told.outcome == "inconclusive"
+    assert told.result is not None
+    assert "no answer any more (aws did not answer: Throttling" in told.result.reason
+    assert_ended_well(cloud, "wine-test-c1")
+
+
+def _until_unavailable(cloud: FakeCloud, history: FakeHistory) -> float:
+    for _ in range(50):
+        try:
+            slice_of(cloud, history.other_process())
+        except UnavailableError:
+            current = history.other_process().load().current
+            assert current is not None
+            assert current.unanswered_since is not None
+            return current.unanswered_since
+    raise AssertionError("it was never asked for a weight")
+
+
+def test_a_held_release_is_looked_at_without_its_minutes() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    made = manifest(steps=(Step(20, Tolerance(1.01, 0.01), 60, 600),), on_inconclusive="hold")
+    assert release(cloud, made, history).outcome == "held"
+    asked: list[MetricQuery] = []
+    fetch = cloud.series
+    cloud.series = lambda name, query: asked.append(query) or fetch(name, query)  # type: ignore[method-assign]
+    assert slice_of(cloud, history.other_process()).outcome == "held"
+    assert asked == []
 
 
 # --- the lock
