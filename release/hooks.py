@@ -101,8 +101,8 @@ class Hooks:
             return known
         # All at once: the longest of their time limits is waited for, not the sum of them.
         with ThreadPoolExecutor(len(asking), thread_name_prefix="hook") as pool:
-            answered = pool.map(lambda hook: self._ask(hook, question, now), asking)
-            return known | {h.name: a for h, a in zip(asking, answered, strict=True)}
+            jobs = {hook.name: pool.submit(self._ask, hook, question, now) for hook in asking}
+            return known | {name: job.result() for name, job in jobs.items()}
 
     def _ask(self, hook: HookGate, question: HookQuestion, now: float) -> HookAnswer:
         if not runs_in(hook, self._driver):
