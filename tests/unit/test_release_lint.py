@@ -294,6 +294,42 @@ def test_a_gate_that_cannot_decide_is_named(
     assert_found(found, ERROR, rule, "release.gates[1]", remedy)
 
 
+CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/captures"}
+CAPTURED = {"target": replace(manifest().target, data_capture=CAPTURE)}
+
+
+def captured_live() -> Snapshot:
+    config = config_of("1", 10)
+    return snapshot(live=replace(config, body=config.body | {"DataCaptureConfig": CAPTURE}))
+
+
+def test_a_canary_captures_both_versions_where_either_does() -> None:
+    gates = (ErrorGate(), PredictionGate())
+    assert lint(gates=gates, changes=CAPTURED) == ()
+    assert lint(gates=gates, seen=captured_live()) == ()
+    off = {"target": replace(manifest().target, data_capture=CAPTURE | {"EnableCapture": False})}
+    found = lint(gates=gates, changes=off)
+    assert_found(found, ERROR, "nothing is captured", "release.gates[1]", "capture")
+
+
+@pytest.mark.parametrize("strategy", [FINE, Rolling(25, 300, TOLERANCE)])
+def test_guardrails_compare_no_predictions(strategy: BlueGreen | Rolling) -> None:
+    gates = (ErrorGate(), PredictionGate())
+    found = lint(strategy, gates=gates, changes=CAPTURED)
+    rule = f"live is not captured, and {strategy.kind} leaves the old fleet as it is"
+    remedy = "release by canary or shadow, which capture both versions, or leave the gate out"
+    assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+    found = lint(strategy, gates=gates, changes=CAPTURED, seen=captured_live())
+    rule = "answers are captured by variant: the gate predictions cannot tell the old ones"
+    assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+    dry = (ErrorGate(), PredictionGate(dry_run=True))
+    assert [f.severity for f in lint(strategy, gates=dry, changes=CAPTURED)] == [WARNING]
+    at_once = BlueGreen(AllAtOnce(), 600, TOLERANCE)
+    assert not [f for f in lint(at_once, gates=gates, changes=CAPTURED) if "captured" in f.rule]
+
+
 def test_without_anything_that_decides_the_release_is_refused() -> None:
     found = lint(gates=(ErrorGate(dry_run=True),), changes={"rollback_alarms": ()})
     assert_found(found, ERROR, "nothing tells whether", "release.gates", "metric: errors")
