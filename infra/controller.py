@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from infra import controller_policies as policies
 from infra.controller_code import HANDLER, code_files
 from infra.controller_policies import Place
+from infra.naming import partition_of
 from infra.settings import ModelConfig
 from infra.state_machine import FUNCTION_TIMEOUT_SECONDS, definition
 from release.handler import HISTORY_BUCKET_VARIABLE
@@ -86,7 +87,7 @@ class ReleaseController(pulumi.ComponentResource):
         self, role_arn: str, history: str, artifact_arn: str, topic_arn: str, log_arn: str
     ) -> str:
         args = self._args
-        partition = role_arn.split(":")[1]
+        partition = partition_of(role_arn)
         place = Place(partition, args.region, args.account_id)
         return policies.function_policy(
             args.models,
