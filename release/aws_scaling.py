@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.release_manifest import LIVE_VARIANT
 from release.actions import RemoveScaling, RestoreScaling, SetScaling
-from release.aws_call import RefusedError, call
+from release.aws_call import RefusedError, UnavailableError, call
 from release.errors import AwsError
 from release.observation import ScalingTarget
 
@@ -124,10 +124,37 @@ def _restore(scaling: Any, place: dict[str, str], target: ScalingTarget) -> None
     except RefusedError:
         # Tags are taken only where the target is new.
         call(scaling.register_scalable_target, **register)
+    problems: list[RefusedError | UnavailableError] = []
     for policy in target.policies:
-        call(scaling.put_scaling_policy, **place, **policy)
+        what = f"policy {policy['PolicyName']}"
+        problems += _problem(what, scaling.put_scaling_policy, **place, **policy)
     for action in target.scheduled:
-        call(scaling.put_scheduled_action, **place, **action)
+        what = f"scheduled action {action['ScheduledActionName']}"
+        problems += _problem(what, scaling.put_scheduled_action, **place, **action)
+    if problems:
+        raise _together(problems)
+
+
+def _problem(
+    what: str, function: Any, **arguments: Any
+) -> tuple[RefusedError | UnavailableError, ...]:
+    """Nothing where it was done; one that is refused must not keep the next from its place."""
+    try:
+        call(function, **arguments)
+    except RefusedError as error:
+        return (RefusedError(f"{what}: {error}", error.code, error.response),)
+    except UnavailableError as error:
+        return (UnavailableError(f"{what}: {error}"),)
+    return ()
+
+
+def _together(problems: list[RefusedError | UnavailableError]) -> AwsError:
+    """All of them as one; not answered if any was not, for that is tried again."""
+    text = "; ".join(str(p) for p in problems)
+    refused = [p for p in problems if isinstance(p, RefusedError)]
+    if len(refused) < len(problems):
+        return UnavailableError(text)
+    return RefusedError(text, refused[0].code, refused[0].response)
 
 
 def _unless_gone(function: Any, **arguments: Any) -> None:

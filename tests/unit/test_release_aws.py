@@ -17,8 +17,9 @@ from release.actions import (
     SetScaling,
     UpdateEndpoint,
 )
-from release.aws import AwsCloud
+from release.aws import AwsCloud, RefusedError, UnavailableError
 from release.aws_describe import describe_endpoint
+from release.errors import AwsError
 from release.observation import Deployment, MetricQuery, ScalingTarget, Variant, VariantMinute
 from tests.unit.release_samples import NOT_SUSPENDED
 
@@ -265,6 +266,43 @@ def test_it_is_registered_again_exactly() -> None:
         ("put_scaling_policy", {**PLACE, **TARGET.policies[0]}),
         ("put_scheduled_action", {**PLACE, **TARGET.scheduled[0]}),
     ]
+
+
+BAD = refused("ValidationException", "the metric is unknown")
+
+
+@pytest.mark.parametrize(
+    ("policy", "scheduled", "error", "text"),
+    [
+        (BAD, {}, RefusedError, "policy p: ValidationException: the metric is unknown"),
+        (
+            BAD,
+            refused("LimitExceededException", "too many"),
+            RefusedError,
+            (
+                "policy p: ValidationException: the metric is unknown; "
+                "scheduled action s: LimitExceededException: too many"
+            ),
+        ),
+        (
+            BAD,
+            refused("ThrottlingException", "slow down"),
+            UnavailableError,
+            (
+                "policy p: ValidationException: the metric is unknown; scheduled action s: "
+                "aws did not answer Operation: ThrottlingException: slow down"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_keeps_nothing_else_away(
+    policy: Any, scheduled: Any, error: type[AwsError], text: str
+) -> None:
+    scaling = Recorder(put_scaling_policy=policy, put_scheduled_action=scheduled)
+    with pytest.raises(error) as raised:
+        aws_scaling.execute(scaling, "wine", RestoreScaling(TARGET))
+    assert str(raised.value) == text
+    assert [name for name, _ in scaling.calls][1:] == ["put_scaling_policy", "put_scheduled_action"]
 
 
 def test_it_is_removed_with_its_schedules_and_policies_first() -> None:
