@@ -129,6 +129,7 @@ class AwsCloud:
                 self["cloudwatch"].describe_alarms,
                 AlarmNames=list(names[start : start + 100]),
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                MaxRecords=100,
             )
             listed = (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
             found |= {a["AlarmName"]: a["StateValue"] for a in listed}

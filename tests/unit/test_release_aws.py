@@ -189,6 +189,23 @@ def test_the_verdict_is_a_metric_and_its_alarm_rings_within_seconds_for_minutes(
     assert (point["Value"], point["StorageResolution"]) == (1.0, 1)
 
 
+# --- alarms
+
+
+def test_composite_alarms_are_read_beside_metric_alarms() -> None:
+    cloudwatch = Recorder(
+        describe_alarms={
+            "MetricAlarms": [{"AlarmName": "a", "StateValue": "OK"}],
+            "CompositeAlarms": [{"AlarmName": "c", "StateValue": "ALARM"}],
+        }
+    )
+    assert cloud_of(cloudwatch=cloudwatch).alarms(("a", "c")) == {"a": "OK", "c": "ALARM"}
+    # Without AlarmTypes only metric alarms are told, without MaxRecords fifty.
+    types = ["MetricAlarm", "CompositeAlarm"]
+    asked = {"AlarmNames": ["a", "c"], "AlarmTypes": types, "MaxRecords": 100}
+    assert cloudwatch.calls == [("describe_alarms", asked)]
+
+
 # --- metrics
 
 

@@ -340,6 +340,23 @@ def seen_alarm(state: str = "OK", **dimensions: str) -> Survey:
     return Survey(alarms={"orders": alarm})
 
 
+def test_a_composite_alarm_guards_a_canary_but_no_guardrails() -> None:
+    composite = AlarmSeen.of({"AlarmName": "orders", "AlarmRule": "ALARM(a)", "StateValue": "OK"})
+    survey = Survey(alarms={"orders": composite})
+    gates = (ErrorGate(), AlarmGate("orders"))
+    assert lint(gates=gates, survey=survey) == ()
+    dry = (ErrorGate(), AlarmGate("orders", dry_run=True))
+    assert lint(FINE, gates=dry, survey=survey) == ()
+    for strategy in (FINE, Rolling(25, 300, TOLERANCE)):
+        found = lint(strategy, gates=gates, survey=survey)
+        rule = (
+            f"the alarm orders is a composite one, and {strategy.kind} hands it to SageMaker, of "
+            "which only metric alarms are known to be taken"
+        )
+        remedy = "name the metric alarms that it is made of, or release by canary"
+        assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+
 @pytest.mark.parametrize(
     ("survey", "severity", "rule"),
     [
