@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.release_manifest import LIVE_VARIANT
 from release.actions import RemoveScaling, RestoreScaling, SetScaling
-from release.aws_call import RefusedError, UnavailableError, call
+from release.aws_call import RefusedError, UnavailableError, call, delete
 from release.errors import AwsError
 from release.observation import ScalingTarget
 
@@ -33,21 +33,15 @@ SCHEDULED_KEYS = (
     "ScalableTargetAction",
 )
 TIMES = ("StartTime", "EndTime")
-GONE = "ObjectNotFoundException"
 
 
 def read(scaling: Any, endpoint_name: str, variant: str) -> ScalingTarget | None:
     """The variant's scalable target with its policies and schedules; None where it has none."""
     place = _place(endpoint_name, variant)
-    answer = call(
-        scaling.describe_scalable_targets,
-        ServiceNamespace=NAMESPACE,
-        ResourceIds=[place["ResourceId"]],
-        ScalableDimension=DIMENSION,
-    )
-    if not answer["ScalableTargets"]:
+    targets = _targets(scaling, place)
+    if not targets:
         return None
-    target = answer["ScalableTargets"][0]
+    target = targets[0]
     state = target.get("SuspendedState") or {}
     policies = _all(scaling.describe_scaling_policies, "ScalingPolicies", place)
     scheduled = _all(scaling.describe_scheduled_actions, "ScheduledActions", place)
@@ -91,24 +85,47 @@ def execute(
 
 def _set(scaling: Any, endpoint_name: str, suspended: dict[str, bool]) -> None:
     place = _place(endpoint_name, LIVE_VARIANT)
+    if _targets(scaling, place):
+        call(scaling.register_scalable_target, **place, SuspendedState=suspended)
+
+
+def _remove(scaling: Any, place: dict[str, str]) -> None:
+    """Schedules and policies first, then the target: so it is known to leave nothing behind."""
+    for name in _scheduled_names(scaling, place):
+        delete(
+            scaling.delete_scheduled_action,
+            lambda name=name: name not in _scheduled_names(scaling, place),
+            **place,
+            ScheduledActionName=name,
+        )
+    for name in _policy_names(scaling, place):
+        delete(
+            scaling.delete_scaling_policy,
+            lambda name=name: name not in _policy_names(scaling, place),
+            **place,
+            PolicyName=name,
+        )
+    delete(scaling.deregister_scalable_target, lambda: not _targets(scaling, place), **place)
+
+
+def _scheduled_names(scaling: Any, place: dict[str, str]) -> list[str]:
+    listed = _all(scaling.describe_scheduled_actions, "ScheduledActions", place)
+    return [str(action["ScheduledActionName"]) for action in listed]
+
+
+def _policy_names(scaling: Any, place: dict[str, str]) -> list[str]:
+    listed = _all(scaling.describe_scaling_policies, "ScalingPolicies", place)
+    return [str(policy["PolicyName"]) for policy in listed]
+
+
+def _targets(scaling: Any, place: dict[str, str]) -> list[dict[str, Any]]:
     answer = call(
         scaling.describe_scalable_targets,
         ServiceNamespace=NAMESPACE,
         ResourceIds=[place["ResourceId"]],
         ScalableDimension=DIMENSION,
     )
-    if answer["ScalableTargets"]:
-        call(scaling.register_scalable_target, **place, SuspendedState=suspended)
-
-
-def _remove(scaling: Any, place: dict[str, str]) -> None:
-    """Schedules and policies first, then the target: so it is known to leave nothing behind."""
-    for action in _all(scaling.describe_scheduled_actions, "ScheduledActions", place):
-        name = action["ScheduledActionName"]
-        _unless_gone(scaling.delete_scheduled_action, **place, ScheduledActionName=name)
-    for policy in _all(scaling.describe_scaling_policies, "ScalingPolicies", place):
-        _unless_gone(scaling.delete_scaling_policy, **place, PolicyName=policy["PolicyName"])
-    _unless_gone(scaling.deregister_scalable_target, **place)
+    return answer["ScalableTargets"]
 
 
 def _restore(scaling: Any, place: dict[str, str], target: ScalingTarget) -> None:
@@ -155,14 +172,6 @@ def _together(problems: list[RefusedError | UnavailableError]) -> AwsError:
     if len(refused) < len(problems):
         return UnavailableError(text)
     return RefusedError(text, refused[0].code, refused[0].response)
-
-
-def _unless_gone(function: Any, **arguments: Any) -> None:
-    try:
-        call(function, **arguments)
-    except RefusedError as error:
-        if error.code != GONE:
-            raise
 
 
 def _place(endpoint_name: str, variant: str) -> dict[str, str]:
