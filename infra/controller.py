@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from contracts.functions import LAMBDA_RUNTIME
 from infra import controller_policies as policies
 from infra.controller_code import HANDLER, code_files
 from infra.controller_policies import Place
@@ -56,7 +57,7 @@ class ReleaseController(pulumi.ComponentResource):
             f"{name}-turn",
             description=f"Drives the releases of the stack {args.stack}, a slice at a time.",
             role=role.arn,
-            runtime="python3.11",
+            runtime=LAMBDA_RUNTIME,
             architectures=["arm64"],
             handler=HANDLER,
             code=pulumi.AssetArchive(
