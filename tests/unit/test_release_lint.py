@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from contracts.release_manifest import (
 )
 from release.lint import ERROR, WARNING, Finding, find
 from release.observation import Config, Endpoint, Variant
+from release.power import requests_needed
 from release.start import Snapshot
 from release.survey import AlarmSeen, Quota, Survey, Traffic
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
@@ -417,13 +419,88 @@ def test_both_fleets_must_fit_into_the_quota(strategy: Strategy | None, needed: 
     assert_found(short, ERROR, f"need {needed} more ml.c7i.large", "quota", "Service Quotas")
 
 
-def test_a_first_weight_too_small_to_pass_names_the_one_that_would() -> None:
+def traffic(per_minute: float, errors: float, slow: float | None = None) -> Survey:
+    return Survey(traffic=Traffic(per_minute, errors, slow, "the same hours last week"))
+
+
+def test_a_first_weight_too_small_to_pass_names_what_would() -> None:
     canary = Canary((Step(1, Tolerance(10, 5), 180, 7200),))
-    slow = Survey(traffic=Traffic(60, 0.0, None, "the same hours last week"))
-    found = lint(canary, survey=slow)
-    assert_found(found, WARNING, "1 % may not pass within 120 min", "release.steps[0]", "2 % would")
-    fast = Survey(traffic=Traffic(3000, 0.0, None, "the same hours last week"))
-    assert lint(canary, survey=fast) == ()
+    found = lint(canary, survey=traffic(60, 0.0))
+    rule = (
+        "at 60 requests a minute and 0.00% errors (the same hours last week), 1 % may not pass "
+        "within 120 min: 99 of 100 good versions pass only if it bakes for 143 min"
+    )
+    remedy = "let bake.max be 143 min, or give it 2 % of the requests, or tolerate 6 points"
+    assert found == (Finding(WARNING, rule, "release.steps[0]", remedy),)
+    assert lint(canary, survey=traffic(3000, 0.0)) == ()
+
+
+DEFAULT_LAST = Canary((Step(50, Tolerance(1.5, 0.5), 180, 7200),))
+
+
+def test_traffic_that_suffices_as_expected_but_not_with_bad_luck_is_a_warning() -> None:
+    """At five requests a second and 1 % errors some good versions do not pass in two hours."""
+    expected = requests_needed(Tolerance(1.5, 0.5), 0.5, 0.01)
+    assert expected is not None
+    assert expected / 5 < 7200, "the plan's expected time alone says nothing of it"
+
+    (found,) = lint(DEFAULT_LAST, survey=traffic(300, 0.01))
+
+    assert "50 % may not pass within 120 min: 99 of 100 good versions pass" in found.rule
+    (minutes,) = re.findall(r"let bake\.max be (\d+) min", found.remedy)
+    longer = Canary((Step(50, Tolerance(1.5, 0.5), 180, 60 * float(minutes)),))
+    assert lint(longer, survey=traffic(300, 0.01)) == ()
+    (points,) = re.findall(r"tolerate ([\d.]+) points", found.remedy)
+    wider = Canary((Step(50, Tolerance(1.5, float(points)), 180, 7200),))
+    assert lint(wider, survey=traffic(300, 0.01)) == ()
+
+
+def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> None:
+    found = lint(DEFAULT_LAST, survey=traffic(300, 0.0, 0.02))
+    assert ["2.00% slow answers" in f.rule for f in found] == [True]
+    assert len(lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02))) == 2
+    gates = (ErrorGate(dry_run=True), LatencyGate(50_000, dry_run=True), LimitGate("errors", 0.1))
+    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), gates=gates) == ()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "where", "remedy"),
+    [
+        (
+            Shadow(100, Tolerance(1.5, 0.5), 180, 7200, 1.0),
+            "the shadow may not pass within 120 min",
+            "release.shadow",
+            "let bake.max be",
+        ),
+        (
+            BlueGreen(LinearShift(25, 600), 300, Tolerance(5, 3)),
+            "the shift may not pass within 30 min",
+            "release.blueGreen",
+            "let the bakes that compare last",
+        ),
+        (
+            Rolling(25, 600, Tolerance(1.5, 0.5)),
+            "the shift may not pass within 30 min",
+            "release.rolling",
+            "release by canary, which may bake for days",
+        ),
+    ],
+)
+def test_too_little_traffic_is_a_warning_for_every_strategy(
+    strategy: Strategy, name: str, where: str, remedy: str
+) -> None:
+    found = lint(strategy, survey=traffic(120, 0.01))
+    assert_found(found, WARNING, name, where, remedy)
+    assert not [f for f in lint(strategy, survey=traffic(60_000, 0.01)) if "may not" in f.rule]
+
+
+def test_where_no_number_of_requests_is_enough_it_says_so() -> None:
+    canary = Canary((Step(50, Tolerance(2, 0), 180, 7200),))
+    (found,) = lint(canary, survey=traffic(3000, 0.0))
+    assert found.rule.endswith("99 of 100 good versions pass for no longer bake either")
+    assert found.remedy.startswith("tolerate 0.")
+    (never,) = lint(canary, survey=traffic(0.001, 0.0))
+    assert never.remedy == "release while there is more traffic"
 
 
 def test_no_traffic_at_all_is_a_warning() -> None:
