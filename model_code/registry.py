@@ -255,9 +255,17 @@ def set_version_tags(uri: str, model: str, version: str, tags: Mapping[str, str]
             client.set_model_version_tag(model, version, key, value)
 
 
-def version_tags(uri: str, model: str, version: str) -> dict[str, str]:
+def version_tags(uri: str, model: str, version: str) -> dict[str, str] | None:
+    """The tags of a version; None where this store does not know it."""
+    from mlflow.exceptions import MlflowException
+
     with connected(uri) as client:
-        return dict(client.get_model_version(model, version).tags)
+        try:
+            return dict(client.get_model_version(model, version).tags)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
 
 def download(uri: str, version: ModelVersion, folder: Path) -> Path:

@@ -45,21 +45,19 @@ def follow(tracking_uri: str, result: ReleaseResult, history_bucket: str) -> str
     return None
 
 
-def is_followed(tracking_uri: str, result: ReleaseResult) -> bool:
-    """Whether the alias has followed this release, or never can: it names no version.
+def is_followed(tracking_uri: str, result: ReleaseResult) -> bool | None:
+    """Whether the alias has followed this release; None where it never can: no such version here.
 
     What moved the alias later (a person, another stack) is so left as it is.
 
     Raises:
-        RegistryError: the registry does not answer, or does not know the version.
+        RegistryError: the registry does not answer.
     """
     from model_code import registry
 
     match = VERSION.fullmatch(result.registry_uri)
-    if match is None:
-        return True
-    tags = registry.version_tags(tracking_uri, *match.groups())
-    return tags.get(tag_followed(result.endpoint)) == result.id
+    tags = None if match is None else registry.version_tags(tracking_uri, *match.groups())
+    return None if tags is None else tags.get(tag_followed(result.endpoint)) == result.id
 
 
 def serves_now(result: ReleaseResult) -> bool:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import atomic
+from contracts.canonical import sha256_text
 from contracts.errors import SlipwayError
+from release.errors import InterruptedReleaseError, ReleaseError
+from release.state import HELD
 from scripts.console import stderr
 from scripts.registry_alias import follow, is_followed, serves_now
 
@@ -32,11 +35,29 @@ def follow_result(place: ReleaseStack, result: ReleaseResult) -> None:
     """After a release; a registry that does not answer changes nothing of it."""
     from model_code import registry
 
-    problem = follow(registry.tracking_uri(place.root), result, place.bucket)
+    uri = registry.tracking_uri(place.root)
+    problem = follow(uri, result, place.bucket)
     if problem:
         _warn(problem)
     elif serves_now(result):
-        _remember(place, result.endpoint, result.id)
+        _remember(place, _key(place, result.endpoint, uri), result.id)
+    elif result.outcome != HELD:
+        catch_up(place, result.endpoint)
+
+
+@contextmanager
+def catching_up(place: ReleaseStack, endpoint: str) -> Generator[None]:
+    """After a release that could not be: its end is :func:`follow_result`'s.
+
+    Never before it: asking the registry takes a second or more.
+    """
+    try:
+        yield
+    except InterruptedReleaseError:
+        raise
+    except ReleaseError:
+        catch_up(place, endpoint)
+        raise
 
 
 def catch_up(place: ReleaseStack, endpoint: str) -> None:
@@ -46,13 +67,10 @@ def catch_up(place: ReleaseStack, endpoint: str) -> None:
     state = place.state_or_new(endpoint)
     running = None if state.current is None else state.current.id
     ended = [name for name in state.releases if name != running]
-    if (
-        not ended
-        or state.closed is not None
-        or _seen(place).get(_key(place, endpoint)) == ended[-1]
-    ):
-        return
     uri = registry.tracking_uri(place.root)
+    key = _key(place, endpoint, uri)
+    if not ended or state.closed is not None or _seen(place).get(key) == ended[-1]:
+        return
     if not registry.stands(uri):
         return
     result = _last_in_place(place, ended)
@@ -65,15 +83,24 @@ def catch_up(place: ReleaseStack, endpoint: str) -> None:
         if problem is not None:
             _warn(problem)
             return
-    _remember(place, endpoint, ended[-1])
+    _remember(place, key, ended[-1])
 
 
 def _catch_up(uri: str, place: ReleaseStack, result: ReleaseResult) -> str | None:
-    if is_followed(uri, result):
+    """None where nothing is left to do, now or ever; else why it did not work."""
+    version = result.registry_uri.removeprefix("models:/")
+    is_done = is_followed(uri, result)
+    if is_done:
+        return None
+    if is_done is None:
+        if result.registry_uri.startswith("models:/"):
+            _warn(
+                f"the registry does not know {version}, which serves on {result.endpoint}: no "
+                "alias was moved; is MLFLOW_TRACKING_URI the right one?"
+            )
         return None
     problem = follow(uri, result, place.bucket)
     if problem is None:
-        version = result.registry_uri.removeprefix("models:/")
         text = f"registry: champion is now {version}, as release {result.id} left it"
         stderr.print(text, markup=False, soft_wrap=True)
     return problem
@@ -108,8 +135,9 @@ def _hurrying() -> Generator[None]:
 # --- what was followed from here: asking the registry takes a second, and is not needed twice
 
 
-def _key(place: ReleaseStack, endpoint: str) -> str:
-    return f"{place.bucket}/{endpoint}"
+def _key(place: ReleaseStack, endpoint: str, uri: str) -> str:
+    """The store is told apart, not told: its address may hold a password."""
+    return f"{place.bucket}/{endpoint} {sha256_text(uri)[:12]}"
 
 
 def _seen(place: ReleaseStack) -> dict[str, Any]:
@@ -120,8 +148,8 @@ def _seen(place: ReleaseStack) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _remember(place: ReleaseStack, endpoint: str, release_id: str) -> None:
-    seen = _seen(place) | {_key(place, endpoint): release_id}
+def _remember(place: ReleaseStack, key: str, release_id: str) -> None:
+    seen = _seen(place) | {key: release_id}
     # Where it cannot be written, the registry is asked again.
     with suppress(OSError):
         atomic.write_text(place.root / SEEN, json.dumps(seen, indent=1, sort_keys=True))

@@ -35,12 +35,12 @@ def plan(
 
     place = open_stack(stack)
     manifest = place.manifest(model)
-    catch_up(place, manifest.endpoint_name)
     made = planned(place, manifest)
     if as_json:
         print_json(made.to_dict())
     else:
         show_plan(made)
+    catch_up(place, manifest.endpoint_name)
     return 1 if made.errors else 0
 
 
@@ -75,29 +75,30 @@ def release(
     from release.collaborators import collaborators
     from release.driver import interruptible, run
     from release.hooks import TERMINAL
-    from scripts.registry_follow import catch_up, follow_result
+    from scripts.registry_follow import catch_up, catching_up, follow_result
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
     manifest = place.manifest(model)
-    catch_up(place, manifest.endpoint_name)
     if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
-        ended = drive_in_aws(
-            place,
-            manifest,
-            _observer(),
-            retry=retry,
-            detach=detach,
-            follow=follow,
-            as_json=as_json,
-        )
+        with catching_up(place, manifest.endpoint_name):
+            ended = drive_in_aws(
+                place,
+                manifest,
+                _observer(),
+                retry=retry,
+                detach=detach,
+                follow=follow,
+                as_json=as_json,
+            )
         if ended is None:
+            catch_up(place, manifest.endpoint_name)
             return 0
         follow_result(place, ended)
         _print_result(ended, as_json)
         return ended.exit_code
-    with interruptible() as stop:
+    with catching_up(place, manifest.endpoint_name), interruptible() as stop:
         result = run(
             manifest,
             cloud=place.cloud,

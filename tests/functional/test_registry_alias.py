@@ -12,10 +12,11 @@ import pytest
 
 from contracts.history import evidence_key
 from model_code import registry
+from release.errors import InterruptedReleaseError, NotFoundError
 from release.evidence import ReleaseResult
 from release.state import EndpointState, Entry
 from scripts.registry_alias import follow
-from scripts.registry_follow import SEEN, catch_up, follow_result
+from scripts.registry_follow import SEEN, catch_up, catching_up, follow_result
 from scripts.release_stack import ReleaseStack
 from tests.functional.model_store import register, store_uri
 
@@ -191,13 +192,45 @@ def test_what_is_held_is_not_over_and_is_followed_when_it_is(
     assert "champion is now followed/2" in caught_up(Place(root, promoted), capsys)
 
 
-def test_a_registry_that_does_not_know_it_is_told_of_in_one_line_and_asked_again(
-    root: Path, capsys: pytest.CaptureFixture[str]
+def test_a_registry_that_does_not_know_the_version_is_told_of_once(
+    store: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(root, story(("9", "release", "promoted"), tag="unknown"))
+    told = story(("2", "release", "promoted"), tag="unknown")
+    other = root / "other.db"
+    other.touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+    place = Place(root, told)
+    assert caught_up(place, capsys) == (
+        f"warning: the registry does not know {MODEL}/2, which serves on {MODEL}-local: no alias "
+        "was moved; is MLFLOW_TRACKING_URI the right one?"
+    )
+    assert caught_up(place, capsys) == ""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert "champion is now followed/2" in caught_up(place, capsys), "another store is asked anew"
+
+
+def test_a_registry_that_does_not_answer_is_asked_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    place = Place(root, story(("2", "release", "promoted"), tag="away"))
     for _ in range(2):
-        (line,) = caught_up(place, capsys).splitlines()
-        assert line.startswith("warning: the registry was not asked whether it follows: the MLflow")
+        text = caught_up(place, capsys)
+        assert "warning: the registry was not asked whether it follows: the MLflow" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(NotFoundError("no release runs"), True), (InterruptedReleaseError(), False)],
+)
+def test_it_catches_up_where_no_release_could_be_but_not_when_interrupted(
+    error: Exception, says: bool, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = cast("ReleaseStack", Place(root, story(("2", "release", "promoted"), tag=f"w{says}")))
+    with pytest.raises(type(error)), catching_up(place, f"{MODEL}-local"):
+        raise error
+    assert ("champion is now" in capsys.readouterr().err) is says
 
 
 def test_where_there_is_nothing_to_follow_nothing_is_said(
