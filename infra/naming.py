@@ -41,6 +41,11 @@ def role_name(endpoint_name: str, region: str) -> str:
     return hashed(name[: MAX_ROLE_NAME - HASH_LENGTH - 1], sha256_text(name))
 
 
+def partition_of(arn: str) -> str:
+    """``aws``, or that of China or GovCloud: an ARN of another partition names nothing."""
+    return arn.split(":")[1]
+
+
 def artifact_key(digest: str) -> str:
     return f"artifacts/{digest}/model.tar.gz"
 

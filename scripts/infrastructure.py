@@ -84,6 +84,7 @@ def up(
     Any other stack than `local` is previewed first, and asks.
     """
     from scripts import orphans, teardown
+    from scripts.registry_follow import catch_up
     from scripts.release_stack import LOCAL_STACK, open_stack
 
     place = open_stack(stack)
@@ -101,6 +102,8 @@ def up(
     _show(result, as_json, WORDS)
     if not as_json:
         _show_next(place)
+    for manifest in place.manifests():
+        catch_up(place, manifest.endpoint_name)
 
 
 def refresh(
