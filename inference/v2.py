@@ -36,7 +36,7 @@ def server_metadata(version: str) -> dict[str, Any]:
 
 
 def model_metadata(index: ArchiveIndex, signature: Signature) -> dict[str, Any]:
-    """Name, version, and the tensors in and out; ``outputs`` is empty where nobody declared them."""
+    """Name, version, and the tensors in and out (none out where nobody declared it)."""
     inputs = [
         {"name": c.name, "datatype": datatype(c), "shape": [-1, 1]} for c in signature.columns
     ]
@@ -58,13 +58,11 @@ def _declared(index: ArchiveIndex) -> dict[str, tuple[str, list[int]]]:
     parts = schema["properties"] if schema.get("type") == "object" else {PREDICTIONS: schema}
     declared: dict[str, tuple[str, list[int]]] = {}
     for name, part in parts.items():
-        shape = [-1]
-        while part.get("type") == "array":
-            shape.append(-1)
-            part = part.get("items", {})
-        if "type" in part:
-            column = Column(name, part["type"], part.get("format", ""), nullable=False)
-            declared[name] = (datatype(column), shape)
+        is_row = part.get("type") == "array"
+        value = part.get("items", {}) if is_row else part
+        if "type" in value:
+            column = Column(name, value["type"], value.get("format", ""), nullable=False)
+            declared[name] = (datatype(column), [-1, -1] if is_row else [-1])
     return declared
 
 

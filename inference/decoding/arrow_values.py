@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def _texts(column: Column, dtype: str) -> list[str]:
     if offsets[0] < 0 or offsets[-1] > len(data) or (np.diff(offsets) < 0).any():
         raise MalformedError("text lies outside of its buffer")
     ends = offsets.tolist()
-    return [_text(data[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    return [_text(data[a:b]) for a, b in pairwise(ends)]
 
 
 def _viewed(column: Column) -> list[str]:

@@ -145,7 +145,8 @@ class CsvStream(RowStream):
 def _explain_header(signature: Signature, first: list[str]) -> None:
     """A first line that is mostly names is a header that went wrong: say in which column."""
     known = signature.known
-    if 2 * sum(name in known for name in first) <= len(first):
+    is_header = 2 * sum(name in known for name in first) > len(first)
+    if not is_header or signature.tensor is not None:
         return
     refuse_repeated(first)
     strange = [name for name in first if name not in known]

@@ -43,10 +43,12 @@ def decode(signature: Signature, document: dict[str, Any], body_bytes: int) -> D
 def _wanted(outputs: Any) -> tuple[str, ...]:
     if outputs is None:
         return ()
-    items = cast("list[Any]", outputs) if isinstance(outputs, list) else [None]
-    names = [cast("Any", item).get("name") if isinstance(item, dict) else None for item in items]
-    if not all(isinstance(name, str) for name in names):
-        raise RequestError(400, f"outputs is {shown(outputs)}; a list of objects with a name")
+    names: list[str] = []
+    for item in cast("list[Any]", outputs) if isinstance(outputs, list) else [None]:
+        name = cast("dict[str, Any]", item).get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            raise RequestError(400, f"outputs is {shown(outputs)}; a list of objects with a name")
+        names.append(name)
     return tuple(names)
 
 
