@@ -8,6 +8,8 @@ import importlib.util
 import io
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -431,3 +433,22 @@ def test_a_stream_takes_no_row_without_an_end(kind: str, first: bytes, piece: by
 def test_of_a_body_without_a_limit_only_rows_can_be_taken() -> None:
     with pytest.raises(RequestError, match="only text/csv and application/jsonlines can be taken"):
         codecs.stream(SIGNATURE, "application/json")
+
+
+def test_decoding_imports_no_heavy_library(tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(as_parquet(table([ROW])))
+    (tmp_path / "arrow").write_bytes(as_arrow(table([ROW])))
+    code = f"""
+import sys
+from pathlib import Path
+from inference import codecs
+from inference.signature import Column, Signature
+signature = Signature((Column("size", "number", "double", False),), None)
+for kind, name in (("{PARQUET}", "body"), ("{STREAM}", "arrow")):
+    decoded = codecs.decode(signature, kind, (Path({str(tmp_path)!r}) / name).read_bytes())
+    assert decoded.columns == {{"size": [80.5]}}, decoded
+print(sorted({{"pyarrow", "pandas", "sklearn", "mlflow", "nanoarrow"}} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("[]\n", "")
