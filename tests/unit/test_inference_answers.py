@@ -98,6 +98,7 @@ def test_outputs_of_v2_are_objects_with_a_name(outputs: Any) -> None:
             {"type": "array", "items": {"type": "number", "format": "float"}},
             {"predictions": ("FP32", [-1, -1])},
         ),
+        ("predict_proba", {"type": "array", "items": {"type": "integer"}}, {}),
         (
             "both",
             {"type": "integer", "format": "int64"},
