@@ -47,6 +47,7 @@ class Application:
         self.max_body = max_body
         self.started = time.time()
         self.logged = os.environ.get(ACCESS_LOG, "errors")
+        self.batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
 
     async def __call__(self, request: http.Request) -> http.Response:
         began = time.perf_counter()
@@ -121,20 +122,26 @@ class Application:
 
     async def _predict(self, request: http.Request) -> http.Response:
         async def answer(predictor: Predictor) -> http.Response:
-            answer_type = codecs.accepted(request.headers.get("accept", ""))
             content_type = request.headers.get("content-type", "")
-            decoded = codecs.decode(predictor.signature, content_type, bytes(request.body))
+            accept = request.headers.get("accept", "")
+            kind = codecs.accepted(accept, content_type, batch=self.batch)
+            body = bytes(request.body)
+            decoded = codecs.decode(predictor.signature, content_type, body, batch=self.batch)
             predictions = await self._score(predictor, decoded)
-            return http.Response(200, codecs.encode(answer_type, predictions), answer_type)
+            answered = codecs.answer(predictor.index, kind, decoded, predictions)
+            return http.Response(200, answered, kind)
 
         return await self._guarded(request, answer)
 
     async def _v2(self, request: http.Request) -> http.Response:
         parts = request.path.strip("/").split("/")[1:]
-        if request.method == "POST" and parts and parts[-1] == "infer":
+        is_infer = bool(parts) and parts[-1] == "infer"
+        if request.method == "POST" and is_infer:
             return await self._infer(request, parts)
-        if request.method != "GET":
-            return replace(http.error(405, "a method of V2 is GET or POST …/infer"))
+        if request.method != "GET" or is_infer:
+            allow = "POST" if is_infer else "GET"
+            problem = f"method is {shown(request.method)}; {shown(request.path)} takes {allow}"
+            return replace(http.error(405, problem), headers=(("Allow", allow),))
         return self._describe(parts)
 
     def _describe(self, parts: list[str]) -> http.Response:
@@ -165,7 +172,8 @@ class Application:
                 raise RequestError(404, f"there is the model {index.model}, {index.version}")
             decoded, request_id = v2.decode(predictor.signature, bytes(request.body))
             predictions = await self._score(predictor, decoded)
-            return _json(v2.encode(predictor.index, predictions, request_id))
+            wanted = decoded.v2.outputs if decoded.v2 else ()
+            return _json(v2.encode(predictor.index, predictions, request_id, wanted))
 
         return await self._guarded(request, answer)
 
