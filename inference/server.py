@@ -147,7 +147,7 @@ async def _load(application: Application, model_dir: Path) -> None:
     application.slot.beat = time.monotonic()
     application.slot.state = READY
     index = predictor.index
-    log("ready", model=index.model, version=index.version, engine=index.engine)
+    log("ready", model=index.model, version=index.version, engine=index.serving_engine)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, descriptor: int) -> None:

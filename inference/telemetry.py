@@ -60,7 +60,7 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
 
 
 def _labels(index: ArchiveIndex) -> str:
-    values = {"model": index.model, "version": index.version, "engine": index.engine}
+    values = {"model": index.model, "version": index.version, "engine": index.serving_engine}
     return ",".join(f'{name}="{_escaped(text)}"' for name, text in values.items())
 
 
