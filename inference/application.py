@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,12 +19,14 @@ GET_PATHS = ("/ping", "/metrics", "/execution-parameters", "/openapi.json")
 LOADING = "the model is being loaded"
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A response, and under which route it counts."""
-
-    route: str
-    response: Response
+def route_of(head: Head) -> str:
+    """Under which of the board's routes it counts."""
+    path = head.path
+    if path in PREDICT_ROUTES:
+        return PREDICT_ROUTES[path]
+    if path == "/ping":
+        return "ping"
+    return "v2" if path == "/v2" or path.startswith("/v2/") else "other"
 
 
 class Application:
@@ -37,18 +39,15 @@ class Application:
         self.max_body = max_body
         self.started = time.time()
 
-    def respond(self, head: Head) -> Answered:
+    def respond(self, head: Head) -> Response:
         path = head.path
         if path in PREDICT_ROUTES:
-            return Answered(PREDICT_ROUTES[path], self._only("POST", head))
-        if path == "/ping":
-            return Answered("ping", self._only("GET", head))
+            return self._only("POST", head)
         if path == "/v2" or path.startswith("/v2/"):
-            return Answered("v2", self._v2(head))
+            return self._v2(head)
         if path in GET_PATHS:
-            return Answered("other", self._only("GET", head))
-        paths = ", ".join((*GET_PATHS, *PREDICT_ROUTES, "/v2/…"))
-        return Answered("other", error(404, f"there are {paths}"))
+            return self._only("GET", head)
+        return error(404, f"there are {', '.join((*GET_PATHS, *PREDICT_ROUTES, '/v2/…'))}")
 
     def _only(self, method: str, head: Head) -> Response:
         if head.method != method:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from inference import codecs, v2
 from inference.codecs import Decoded
-from inference.decoding.numbers import NumberReader, Part, with_matrix
+from inference.decoding.numbers import NumberReader, Part
+from inference.decoding.media import CHARSETS, media_type
 from inference.errors import RequestError
 from inference.messages import Head
 from inference.predictor import Predictor
@@ -17,45 +16,44 @@ from inference.predictor import Predictor
 PREDICT_ROUTES = {"/invocations": "invocations", "/predict": "predict"}
 QUICK_TYPES = frozenset({"", "application/json"})
 
-Decode = Callable[[bytes], tuple[Decoded, Any]]
-Encode = Callable[[list[Any], Any], bytes]
+Decode = Callable[[bytes], Decoded]
+Encode = Callable[[Decoded, list[Any]], bytes]
 
 
 def _reads_nothing(_body: bytes) -> Part | None:
     return None
 
 
-def encode_json(predictions: list[Any], _tag: Any) -> bytes:
-    return orjson.dumps({"predictions": predictions})
-
-
 class Plan:
     """Decoders, encoder and the response's head for one kind of request.
 
-    ``read`` is the quick decoder, which knows when to leave a body to ``decode``, the careful one.
-    ``template`` makes a response's bytes from the request id's two halves, and the body's length
-    and bytes.
+    ``read`` is the quick decoder, which leaves what it does not understand to ``decode``, the
+    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's bytes from the request id's two halves,
+    and the body's length and bytes.
     """
 
-    __slots__ = ("answer_type", "decode", "encode", "read", "reader", "route", "template")
+    __slots__ = (
+        *("answer_type", "decode", "encode", "is_json", "read", "reader", "route", "template"),
+    )
 
     def __init__(self, route: str, answer_type: str, decode: Decode, encode: Encode) -> None:
         self.route = route
         self.answer_type = answer_type
         self.decode = decode
         self.encode = encode
+        self.is_json = answer_type == codecs.JSON
         self.read: Callable[[bytes], Part | None] = _reads_nothing
         self.reader: str | None = None
         self.template = b""
 
 
 class Planner:
-    """Makes plans for one loaded model."""
+    """Makes plans for one loaded model; ``is_batch``: for SageMaker's batch transform."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, *, is_batch: bool = False) -> None:
         self.predictor = predictor
-        self.is_matrix = predictor.engine.takes_matrix
-        is_read = self.is_matrix and NumberReader.reads(predictor.signature)
+        self.is_batch = is_batch
+        is_read = predictor.engine.takes_matrix and NumberReader.reads(predictor.signature)
         self.reader = NumberReader(predictor.signature) if is_read else None
         index = predictor.index
         self.identity = (("X-Model-Name", index.model), ("X-Model-Version", index.version))
@@ -73,40 +71,29 @@ class Planner:
         return plan
 
     def _own(self, head: Head) -> Plan:
-        answer_type = codecs.accepted(head.headers.get("accept", ""))
-        given = head.headers.get("content-type", "")
-
-        def decode(body: bytes) -> tuple[Decoded, Any]:
-            return self._whole(codecs.decode(self.predictor.signature, given, body)), None
-
-        def encode(predictions: list[Any], _tag: Any) -> bytes:
-            return codecs.encode(answer_type, predictions)
-
-        is_json = answer_type == codecs.JSON
+        given, batch = head.headers.get("content-type", ""), self.is_batch
+        answer_type = codecs.accepted(head.headers.get("accept", ""), given, batch=batch)
+        signature, index = self.predictor.signature, self.predictor.index
         plan = Plan(
-            PREDICT_ROUTES[head.path], answer_type, decode, encode_json if is_json else encode
+            PREDICT_ROUTES[head.path],
+            answer_type,
+            lambda body: codecs.decode(signature, given, body, batch=batch),
+            lambda decoded, values: codecs.answer(index, answer_type, decoded, values),
         )
-        plan.reader = _reader(given)
-        if self.reader is not None and plan.reader is not None:
-            plan.read = getattr(self.reader, plan.reader)
+        if self.reader is not None and (name := _reader(given)) is not None:
+            plan.reader, plan.read = name, getattr(self.reader, name)
         return plan
 
     def _v2(self, head: Head) -> Plan:
-        index = self.predictor.index
+        signature, index = self.predictor.signature, self.predictor.index
         if not is_model(head.path, self.predictor):
             raise RequestError(404, f"there is the model {index.model}, version {index.version}")
-
-        def decode(body: bytes) -> tuple[Decoded, Any]:
-            decoded, request_id = v2.decode(self.predictor.signature, body)
-            return self._whole(decoded), request_id
-
-        def encode(predictions: list[Any], tag: Any) -> bytes:
-            return orjson.dumps(v2.encode(index, predictions, tag))
-
-        return Plan("v2", codecs.JSON, decode, encode)
-
-    def _whole(self, decoded: Decoded) -> Decoded:
-        return with_matrix(self.predictor.signature, decoded) if self.is_matrix else decoded
+        return Plan(
+            "v2",
+            codecs.JSON,
+            lambda body: v2.decode(signature, body)[0],
+            lambda decoded, values: codecs.answer(index, codecs.JSON, decoded, values),
+        )
 
     def _template(self, answer_type: str) -> bytes:
         lines = [
@@ -120,8 +107,8 @@ class Planner:
 
 def _reader(content_type: str) -> str | None:
     """Which of the quick decoders reads such bodies."""
-    kind, parameters = codecs.media_type(content_type)
-    if parameters.get("charset", "utf-8") not in codecs.CHARSETS:
+    kind, parameters = media_type(content_type)
+    if parameters.get("charset", "utf-8") not in CHARSETS:
         return None
     if kind in QUICK_TYPES:
         return "json"

@@ -17,12 +17,12 @@ from inference.engines.frames import FrameEngine
 from inference.engines.sklearn import SKOPS_FILE, TRUSTED_TYPES, answering_method, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
 from inference.integrity import read_index
-from inference.signature import Signature, is_null
+from inference.scoring import Scorer
+from inference.signature import Signature
 
 DIGEST = "SLIPWAY_MANIFEST_SHA256"
 ALLOW_CODE = "SLIPWAY_ALLOW_CODE"
 ENGINES = ("sklearn", "pyfunc")
-MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,34 @@ class Predictor:
     engine: Engine
 
     def predict(self, decoded: Decoded) -> list[Any]:
-        """Answers in the order of the rows; zero rows give none, without asking the model."""
-        if decoded.rows == 0:
-            return []
-        try:
-            predictions = self.engine(decoded)
-        except Exception as error:  # a model may raise anything
-            text = f"{type(error).__name__}: {' '.join(str(error).split())[:MAX_REASON]}"
-            if null := _first_null(self.signature, decoded):
-                raise RequestError(400, f"{null}, and the model says {text}") from error
-            raise ModelFailedError(f"the model failed: {text}") from error
-        if len(predictions) != decoded.rows:
-            raise ModelFailedError(
-                f"the model failed: {len(predictions)} predictions for {decoded.rows} rows"
-            )
-        return predictions
+        """Answers in the order of the rows; zero rows give none, without asking the model.
 
-    def probe(self) -> None:
-        """Score a made-up row, so that what loads lazily has loaded; failing is no verdict."""
+        Raises:
+            RequestError: the model refuses the input; says which row, column and value.
+            ModelFailedError: the model fails on rows that it should score.
+        """
+        outcome = self.scorer().score([decoded])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def scorer(self) -> Scorer:
+        """What calls the engine, and finds out whose fault it is where that fails."""
+        return Scorer(self.engine, self.signature, [self.made_up()])
+
+    def made_up(self) -> Decoded:
+        """A row that fits the signature and says nothing."""
         fill = {"number": 0.0, "integer": 0, "boolean": False}
         columns = {
             c.name: ["2000-01-01T00:00:00" if c.form == "date-time" else fill.get(c.kind, "")]
             for c in self.signature.columns
         }
+        return Decoded(columns, 1)
+
+    def probe(self) -> None:
+        """Score a made-up row, so that what loads lazily has loaded; failing is no verdict."""
         try:
-            self.predict(Decoded(columns, 1))
+            self.predict(self.made_up())
         except (ModelFailedError, RequestError):
             # A model with strict categories may refuse a made-up row and answer every real one.
             return
@@ -128,22 +131,3 @@ def _load_with_mlflow(index: ArchiveIndex, folder: Path) -> Callable[[Any], Any]
 
 def _code_allowed(env: dict[str, str], digest: str) -> bool:
     return digest in re.split(r"[\s,]+", env.get(ALLOW_CODE, ""))
-
-
-def _first_null(signature: Signature, decoded: Decoded) -> str | None:
-    """Where a null stands in a number column that the signature says has none, in words.
-
-    Such a null is passed on, since many models fill it in themselves; one that cannot raises.
-    """
-    for position, column in enumerate(signature.columns):
-        if column.kind == "number" and not column.nullable:
-            for row, value in enumerate(_values(decoded, position, column.name)):
-                if is_null(value):
-                    return (
-                        f"row {row}, column {column.name!r}: null came; {column.wanted} is needed"
-                    )
-    return None
-
-
-def _values(decoded: Decoded, position: int, name: str) -> list[Any]:
-    return decoded.columns[name] if decoded.columns else decoded.matrix[:, position].tolist()

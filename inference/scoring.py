@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from inference.blame import Blame
@@ -18,13 +19,13 @@ class Scorer:
 
     def __init__(self, engine: Engine, signature: Signature, probes: list[Decoded]) -> None:
         self.engine = engine
-        self._blame = Blame(self._call, signature, probes)
+        self._blame = Blame(self.call, signature, probes)
 
     def score(self, requests: list[Decoded]) -> list[Outcome]:
         """For each request its predictions, one a row, or the error that it gets."""
         if len(requests) > 1 and self.engine.merges:
             try:
-                return _split(self._call(merged(requests)), requests)
+                return _split(self.call(merged(requests)), requests)
             except Exception:  # noqa: BLE001 whose fault it is shows when each is alone
                 pass
         return [self._alone(request) for request in requests]
@@ -33,11 +34,12 @@ class Scorer:
         if request.rows == 0:
             return []
         try:
-            return self._call(request)
+            return self.call(request)
         except Exception as problem:  # noqa: BLE001 a model may raise anything
             return self._blame.find(request, problem)
 
-    def _call(self, decoded: Decoded) -> list[Any]:
+    def call(self, decoded: Decoded) -> list[Any]:
+        """The engine's own answers; raises what it raises."""
         predictions = self.engine(decoded)
         if len(predictions) != decoded.rows:
             raise ModelFailedError(
@@ -51,15 +53,16 @@ def merged(requests: list[Decoded]) -> Decoded:
     """The rows of all requests below one another."""
     rows = sum(request.rows for request in requests)
     columns = {
-        name: [value for request in requests for value in request.columns[name]]
+        name: list(chain.from_iterable(request.columns[name] for request in requests))
         for name in requests[0].columns
         if all(name in request.columns for request in requests)
     }
-    if any(request.matrix is None for request in requests):
+    matrices = [request.matrix for request in requests]
+    if any(matrix is None for matrix in matrices):
         return Decoded(columns, rows)
     import numpy as np
 
-    return Decoded(columns, rows, np.concatenate([request.matrix for request in requests]))
+    return Decoded(columns, rows, np.concatenate(matrices))
 
 
 def _split(predictions: list[Any], requests: list[Decoded]) -> list[Outcome]:

@@ -16,7 +16,6 @@ from typing import Any, cast
 import orjson
 import simdjson
 
-from inference.codecs import Decoded
 from inference.signature import FLOAT_LIMITS, INT_RANGES, Signature
 
 EXACT = 2.0**53
@@ -48,13 +47,16 @@ class NumberReader:
             itemgetter(*self.names) if self.width > 1 else lambda row: (row[self.names[0]],)
         )
         self._integers = [
-            (i, *INT_RANGES[c.form or "int64"]) for i, c in enumerate(columns) if c.kind == "integer"
+            (i, *INT_RANGES[c.form or "int64"])
+            for i, c in enumerate(columns)
+            if c.kind == "integer"
         ]
         self._limits = [
             (i, FLOAT_LIMITS[c.form])
             for i, c in enumerate(columns)
             if c.kind == "number" and c.form in FLOAT_LIMITS
         ]
+        self.is_bounded = bool(self._integers or self._limits)
         self._parser = simdjson.Parser()
 
     @staticmethod
@@ -200,7 +202,11 @@ class NumberReader:
         except PROBLEMS:
             return None
         # JSON's -0 is an integer and has no sign, CSV's has.
-        if b"-0" in body and not self._rows(values).all() and body.count(b"-0") != body.count(b"-0."):
+        if (
+            b"-0" in body
+            and not self._rows(values).all()
+            and body.count(b"-0") != body.count(b"-0.")
+        ):
             return None
         return len(rows), values
 
@@ -234,15 +240,3 @@ class NumberReader:
             if not ((values >= low) & (values < above) & (values % 1.0 == 0.0)).all():
                 return False
         return all((abs(matrix[:, column]) <= limit).all() for column, limit in self._limits)
-
-
-def with_matrix(signature: Signature, decoded: Decoded) -> Decoded:
-    """Carefully decoded columns of numbers, with the matrix of the same values beside them."""
-    import numpy as np
-
-    if decoded.matrix is not None:
-        return decoded
-    matrix = np.empty((decoded.rows, len(signature.columns)))
-    for position, column in enumerate(signature.columns):
-        matrix[:, position] = [np.nan if v is None else v for v in decoded.columns[column.name]]
-    return Decoded(decoded.columns, decoded.rows, matrix)
