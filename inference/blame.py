@@ -103,7 +103,9 @@ class _Budget:
 
 
 def reason(problem: BaseException) -> str:
-    """What a model raised, in one line."""
+    """What a model raised, or is said of its answer, in one line."""
+    if isinstance(problem, ModelFailedError):
+        return str(problem)
     return f"{type(problem).__name__}: {' '.join(str(problem).split())[:MAX_REASON]}"
 
 

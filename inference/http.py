@@ -269,10 +269,10 @@ class Connection(asyncio.Protocol):
     def send(self) -> None:
         """Write what is answered at the queue's front, in one piece; end where that was the last."""
         queue, transport = self.queue, self.transport
-        if transport is None or not queue or queue[0].answer is None:
+        if transport is None or not queue or not queue[0].answer:
             return
         parts: list[bytes] = []
-        while queue and (answer := queue[0].answer) is not None:
+        while queue and (answer := queue[0].answer):
             request = queue.popleft()
             self._forget(request)
             if not request.head.keep_alive:

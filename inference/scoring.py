@@ -42,9 +42,7 @@ class Scorer:
         """The engine's own answers; raises what it raises."""
         predictions = self.engine(decoded)
         if len(predictions) != decoded.rows:
-            raise ModelFailedError(
-                f"the model failed: {len(predictions)} predictions for {decoded.rows} rows"
-            )
+            raise ModelFailedError(f"{len(predictions)} predictions for {decoded.rows} rows")
         self._blame.note_good(decoded)
         return predictions
 

@@ -13,15 +13,16 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any, cast
 
+import numpy as np
 import orjson
 import simdjson
 
-from inference.signature import FLOAT_LIMITS, INT_RANGES, Signature
+from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
 
 EXACT = 2.0**53
 ROW_FORMS = ("instances", "dataframe_records", "inputs")
-# Whatever simdjson, orjson and struct say of what they do not take.
-PROBLEMS = (ValueError, TypeError, KeyError, StructError, OverflowError, AttributeError)
+# What simdjson, orjson and struct say of what they do not take.
+PROBLEMS = (ValueError, TypeError, KeyError, RuntimeError, StructError, AttributeError)
 # A parser keeps the memory of its largest document.
 KEPT_BYTES = 1 << 20
 
@@ -46,11 +47,8 @@ class NumberReader:
         self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
             itemgetter(*self.names) if self.width > 1 else lambda row: (row[self.names[0]],)
         )
-        self._integers = [
-            (i, *INT_RANGES[c.form or "int64"])
-            for i, c in enumerate(columns)
-            if c.kind == "integer"
-        ]
+        integers = [(i, *_exact(c)) for i, c in enumerate(columns) if c.kind == "integer"]
+        self._integers = [list(values) for values in zip(*integers, strict=True)]
         self._limits = [
             (i, FLOAT_LIMITS[c.form])
             for i, c in enumerate(columns)
@@ -128,22 +126,21 @@ class NumberReader:
         if len(split) == 1:
             return self._array(body, rows) if body.count(b":") == 2 else None
         given = tuple(split["columns"].as_list())
-        if len(split) != 2 or body.count(b":") != 3 or len(given) != self.width:
+        lists = len(split) - 1
+        if lists > 2 or (lists == 2 and not isinstance(split["index"], simdjson.Array)):
             return None
-        part = self._array(body, rows, 1)
+        if body.count(b":") != lists + 2 or len(given) != self.width:
+            return None
+        part = self._array(body, rows, lists)
         if part is None or given == self.names:
             return part
         if frozenset(given) != self._known:
             return None
-        import numpy as np
-
         order = [given.index(name) for name in self.names]
         return part[0], np.ascontiguousarray(self._rows(part[1])[:, order])
 
     def _columns(self, body: bytes, columns: Any) -> Part | None:
         """An object of flat lists of one length, one for every column."""
-        import numpy as np
-
         width = self.width
         if len(columns) != width or body.count(b":") != width + 1 or body.count(b"[") != width:
             return None
@@ -224,8 +221,6 @@ class NumberReader:
     # --- parts
 
     def _rows(self, values: Any) -> Any:
-        import numpy as np
-
         return np.frombuffer(values).reshape(-1, self.width)
 
     def matrix(self, parts: list[Any]) -> Any:
@@ -234,9 +229,16 @@ class NumberReader:
 
     def fits(self, matrix: Any) -> bool:
         """Whether all values lie in their columns' ranges, and integers are whole and exact."""
-        for column, low, above in self._integers:
-            values = matrix[:, column]
-            low, above = max(float(low), -EXACT + 1), min(float(above), EXACT)
-            if not ((values >= low) & (values < above) & (values % 1.0 == 0.0)).all():
-                return False
+        if self._integers:
+            columns, low, above = self._integers
+            values = matrix[:, columns]
+            is_whole = (values >= low) & (values < above) & (values % 1.0 == 0.0)
+            if not is_whole.all() or (np.signbit(values) & (values == 0.0)).any():
+                return False  # -0.0 is no integer
         return all((abs(matrix[:, column]) <= limit).all() for column, limit in self._limits)
+
+
+def _exact(column: Column) -> tuple[float, float]:
+    """The column's range, as far as float64 holds every integer of it."""
+    low, above = INT_RANGES[column.form or "int64"]
+    return max(float(low), 1.0 - EXACT), min(float(above), EXACT)
