@@ -30,14 +30,14 @@ from inference.model_thread import ModelThread
 from inference.plans import Plan, Planner, is_prediction
 from inference.predictor import Predictor
 from inference.scoring import Outcome, Scorer
+from inference.strict_json import LARGE_BYTES
 
 REQUEST_ID = "x-request-id"
 MAX_ID = 128
 ACCESS_LOG = "SLIPWAY_ACCESS_LOG"
 BATCH = "SAGEMAKER_BATCH"
 NOTHING = Decoded({}, 0)
-# Above so many bytes or rows a request does not hold up the loop.
-LARGE_BYTES = 256 * 1024
+# More rows are not scored or encoded on the loop.
 LARGE_ROWS = 4096
 
 

@@ -59,9 +59,10 @@ class NumberReader:
 
     @staticmethod
     def reads(signature: Signature) -> bool:
-        """Whether every column holds numbers, or true and false."""
+        """Whether every column holds numbers, or true and false (and none has a NUL in its name)."""
         return bool(signature.columns) and all(
-            column.kind in ("number", "integer", "boolean") for column in signature.columns
+            column.kind in ("number", "integer", "boolean") and "\0" not in column.name
+            for column in signature.columns
         )
 
     # --- JSON
