@@ -14,7 +14,7 @@ MERGED_ROWS = 4096
 
 
 class ModelThread:
-    """What comes while a call is under way is scored by the next one, together where that is proven.
+    """What comes while a call is under way is scored next, in one call where that is proven.
 
     ``conclude`` gets the requests of each call with their outcomes. A request whose client has
     gone is not scored.

@@ -60,7 +60,7 @@ class NumberReader:
 
     @staticmethod
     def reads(signature: Signature) -> bool:
-        """Whether every column holds numbers, or true and false (and none has a NUL in its name)."""
+        """Whether every column holds numbers, or true and false; and no name holds a NUL."""
         return bool(signature.columns) and all(
             column.kind in ("number", "integer", "boolean") and "\0" not in column.name
             for column in signature.columns
