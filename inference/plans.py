@@ -20,7 +20,7 @@ Decode = Callable[[bytes], Decoded]
 Encode = Callable[[Decoded, list[Any]], bytes]
 
 
-def _reads_nothing(_body: bytes) -> Part | None:
+def _reads_nothing(_body: bytes | bytearray) -> Part | None:
     return None
 
 
@@ -42,7 +42,7 @@ class Plan:
         self.decode = decode
         self.encode = encode
         self.is_json = answer_type == codecs.JSON
-        self.read: Callable[[bytes], Part | None] = _reads_nothing
+        self.read: Callable[[bytes | bytearray], Part | None] = _reads_nothing
         self.reader: str | None = None
         self.template = b""
 

@@ -56,7 +56,7 @@ class NumberReader:
             if c.kind == "number" and c.form in FLOAT_LIMITS
         ]
         self.is_bounded = bool(self._integers or self._limits)
-        self._parser = simdjson.Parser()
+        self._parser: Any = simdjson.Parser()
 
     @staticmethod
     def reads(signature: Signature) -> bool:
