@@ -64,7 +64,7 @@ class Answering:
 
     def open(self, predictor: Predictor) -> None:
         """From now on, answer by this model."""
-        is_batch = os.environ.get(BATCH) == "true"
+        is_batch = os.environ.get(BATCH, "").lower() == "true"
         self.planner = Planner(predictor, is_batch=is_batch)
         self._scorer: Scorer = predictor.scorer()
         self._engine = predictor.engine

@@ -68,8 +68,15 @@ def test_the_interface_describes_what_is_answered(server: ModelServer) -> None:
 
     told = server.request("GET", "/openapi.json").json
     assert told["openapi"] == "3.1.0"
+    model = "/v2/models/by-hand"
     assert set(told["paths"]) == {
         *("/predict", "/invocations", "/ping", "/metrics", "/execution-parameters"),
+        *("/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"),
+        *(
+            f"{at}{end}"
+            for at in (model, f"{model}/versions/1")
+            for end in ("", "/ready", "/infer")
+        ),
     }
     post = told["paths"]["/predict"]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
