@@ -206,6 +206,19 @@ def test_a_bad_request_among_good_ones_is_refused_alone() -> None:
     run(work)
 
 
+def test_rows_that_came_as_numbers_and_as_columns_are_one_call() -> None:
+    async def work() -> None:
+        columns = (Column("size", "number", "double", nullable=True), COLUMNS[1])
+        engine = Sums(is_quick=False)
+        served = Served(engine, columns)
+        clients = [served.client() for _ in range(3)]
+        await served.turn(post([[1.0, 2]]), post([{"rooms": 4}]), post([[2.0, 2]]))
+        assert [answers(c)[0][1] for c in clients] == [[3.0], [None], [4.0]]
+        assert engine.calls == [3]
+
+    run(work)
+
+
 @pytest.mark.parametrize("is_quick", [True, False])
 def test_a_value_that_the_model_refuses_is_named_where_columns_are_text(is_quick: bool) -> None:
     async def work() -> None:
