@@ -308,6 +308,38 @@ def test_every_answer_has_an_id_of_its_own_and_a_clients_id_comes_back() -> None
     run(work)
 
 
+def test_columns_that_the_model_does_not_know_are_counted() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(post([{"size": 1.0, "rooms": 2, "sea": 1}]))
+        assert answers(client) == [(200, [3.0])]
+        assert served.board.ignored() == 1
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick)
+        served = Served(engine)
+        clients = [served.client() for _ in range(3)]
+        rows = [[float(n % 100), 1] for n in range(30_000)]
+        await served.turn(
+            post(rows),
+            post([*rows, [1.0, 2.5]]),
+            post([*rows, [2000.0, 1]]),
+        )
+        assert answers(clients[0]) == [(200, [row[0] + 1 for row in rows])]
+        assert answers(clients[1])[0][1].startswith("row 30000, column 'rooms': 2.5 came; ")
+        want = "row 30000, column 'size': 2000.0 came, and the model says ValueError: too large"
+        assert answers(clients[2]) == [(400, want)]
+        assert engine.threads == ({"large_0"} if is_quick else {"model_0"})
+
+    run(work)
+
+
 def test_refusals_of_limits_are_counted() -> None:
     async def work() -> None:
         served = Served(Sums())
