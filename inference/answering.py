@@ -19,6 +19,7 @@ from typing import Any
 
 from orjson import dumps
 
+from inference import codecs
 from inference.application import LOADING, Application, route_of
 from inference.codecs import Decoded
 from inference.decoding.numbers import NumberReader
@@ -46,7 +47,9 @@ class Awaited(Request):
 
     __slots__ = ("response",)
 
-    def __init__(self, head: Head, body: bytes, response: asyncio.Future[Response]) -> None:
+    def __init__(
+        self, head: Head, body: bytes | bytearray, response: asyncio.Future[Response]
+    ) -> None:
         super().__init__(head, body, None, 0)
         self.response = response
 
@@ -78,7 +81,7 @@ class Answering:
         )
         self.application.predictor = predictor
 
-    async def respond(self, head: Head, body: bytes) -> Response:
+    async def respond(self, head: Head, body: bytes | bytearray) -> Response:
         """The response to one request of another front end."""
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.answer([Awaited(head, body, future)], perf_counter())
@@ -197,7 +200,7 @@ class Answering:
             end = at + request.rows
             values = predictions[at:end]
             at = end
-            body = dumps({"predictions": values}) if plan.is_json else plan.encode(NOTHING, values)
+            body = _wrapped(values) if plan.is_json else plan.encode(NOTHING, values)
             if plan.template and request.connection is not None:
                 request.answer = plan.template % (prefix, next(ids), len(body), body)
                 plain += 1
@@ -301,6 +304,13 @@ class Answering:
         if given and len(given) <= MAX_ID and given.isascii() and given.isprintable():
             return given
         return f"{self.id_prefix.decode()}{next(self.ids):08x}"
+
+
+def _wrapped(predictions: list[Any]) -> bytes:
+    try:
+        return dumps({"predictions": predictions})
+    except TypeError:  # whole numbers beyond 64 bits
+        return codecs.encode(codecs.JSON, predictions)
 
 
 def _trace(problem: BaseException) -> str:

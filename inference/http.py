@@ -183,7 +183,7 @@ class Connection(Framing):
         parts: list[bytes] = []
         while queue and (answer := queue[0].answer):
             request = queue.popleft()
-            self._forget(request)
+            self._give_back(request.reserved)
             if not request.head.keep_alive:
                 self._forget_queue()
                 self.closing = True
@@ -241,15 +241,9 @@ class Connection(Framing):
     def _give_back(self, body_bytes: int) -> None:
         self.site.budget.used -= body_bytes * DECODED_FACTOR
 
-    def _forget(self, request: Request) -> None:
-        """The request's body is not needed any more."""
-        self.site.budget.used -= request.reserved * DECODED_FACTOR
-        request.reserved = 0
-        request.body = b""
-
     def _forget_queue(self) -> None:
         while self.queue:
-            self._forget(self.queue.popleft())
+            self._give_back(self.queue.popleft().reserved)
 
     def finish(self) -> None:
         """No further request is read; the ones that came are answered, then the connection ends."""

@@ -262,6 +262,18 @@ def test_a_model_that_answers_too_few_rows_is_a_500() -> None:
     run(work)
 
 
+def test_labels_beyond_64_bits_are_answered_whole() -> None:
+    async def work() -> None:
+        engine = Sums()
+        engine.__class__ = type("Long", (Sums,), {"__call__": lambda _self, _decoded: [2**70]})
+        served = Served(engine)
+        client = served.client()
+        await served.turn(post([[1.0, 2]]))
+        assert answers(client) == [(200, [2**70])]
+
+    run(work)
+
+
 def test_zero_rows_give_zero_predictions_without_a_call() -> None:
     async def work() -> None:
         engine = Sums()
