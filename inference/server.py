@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any
 
 from inference import http, telemetry
+from inference.answering import Answering
 from inference.application import Application
 from inference.board import READY, Board, Slot
 from inference.errors import ServerError, shown
@@ -27,6 +28,8 @@ from inference.predictor import load
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
+BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 BEAT_SECONDS = 1.0
 BACKLOG = 1024
@@ -74,7 +77,9 @@ async def serve(place: Place, model_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     limit = body_limit()
     application = Application(place.board, place.slot, limit)
-    site = http.Site(application, Limits(body_bytes=limit))
+    answering = Answering(application)
+    limits = Limits(body_bytes=limit)
+    site = http.Site(answering.answer, limits, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +97,7 @@ async def serve(place: Place, model_dir: Path) -> None:
         asyncio.ensure_future(_tell(application, model_dir)),
     ]
     stopped = asyncio.ensure_future(stop.wait())
-    loading = asyncio.ensure_future(_load(application, model_dir))
+    loading = asyncio.ensure_future(_load(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
         loading.result()  # raises what made the loading fail
@@ -100,7 +105,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     server.close()
     for task in beside:
         task.cancel()
-    await http.drain(site.connections, DRAIN_SECONDS)
+    await http.drain(site, DRAIN_SECONDS)
 
 
 async def _beat(slot: Slot) -> None:
@@ -127,27 +132,34 @@ async def _tell(application: Application, model_dir: Path) -> None:
 
 
 def body_limit() -> int:
-    """Bytes of a body, from the environment.
+    """Bytes of a body: the operator's limit, else what a batch transform job says it sends.
 
     Raises:
-        ServerError: what is set is no number of bytes.
+        ServerError: what is set is no number of bytes, or of megabytes.
     """
-    text = os.environ.get(MAX_BODY, str(MAX_BODY_BYTES))
-    if not text.isdigit() or int(text) == 0:
-        raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
-    return int(text)
+    text = os.environ.get(MAX_BODY)
+    if text is not None:
+        if not text.isdigit() or int(text) == 0:
+            raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
+        return int(text)
+    text = os.environ.get(BATCH_PAYLOAD, "")
+    if text and not text.isdigit():
+        raise ServerError(f"{BATCH_PAYLOAD} is {shown(text)}; a whole number of MB is needed")
+    # 0 stands for no limit of the platform's; ours is then what a batch transform sends at most.
+    megabytes = int(text or MAX_BODY_BYTES >> 20) or BATCH_LARGEST_MB
+    return megabytes << 20
 
 
-async def _load(application: Application, model_dir: Path) -> None:
+async def _load(answering: Answering, model_dir: Path) -> None:
     """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
     loop = asyncio.get_running_loop()
-    predictor = await loop.run_in_executor(application.model_thread, load, model_dir)
-    await loop.run_in_executor(application.model_thread, predictor.probe)
-    application.predictor = predictor
-    application.slot.beat = time.monotonic()
-    application.slot.state = READY
+    predictor = await loop.run_in_executor(answering.model_thread, load, model_dir)
+    await loop.run_in_executor(answering.model_thread, predictor.probe)
+    answering.open(predictor)
+    answering.slot.beat = time.monotonic()
+    answering.slot.state = READY
     index = predictor.index
-    log("ready", model=index.model, version=index.version, engine=index.engine)
+    log("ready", model=index.model, version=index.version, engine=index.serving_engine)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, descriptor: int) -> None:

@@ -208,11 +208,13 @@ def test_a_body_above_six_mebibytes_is_413(served: Served) -> None:
     assert "more than 6291456 bytes" in reply.error
 
 
-def test_a_model_that_raises_is_a_500_that_says_why(served: Served) -> None:
-    body = json.dumps({"instances": [{**GOOD, "town": "Atlantis"}]}).encode()
+def test_a_value_that_the_model_refuses_is_a_400_that_names_it(served: Served) -> None:
+    served.server.predictions({"instances": [GOOD]})
+    body = json.dumps({"instances": [GOOD, {**GOOD, "town": "Atlantis"}]}).encode()
     reply = served.server.request("POST", "/invocations", body)
-    assert reply.status == 500
-    assert reply.error.startswith("the model failed: ValueError: Found unknown categories")
+    assert reply.status == 400
+    want = "row 1, column 'town': 'Atlantis' came, and the model says ValueError: Found unknown cat"
+    assert reply.error.startswith(want)
     assert served.server.request("GET", "/ping").status == 200, "the failure took the server along"
 
 

@@ -1,0 +1,68 @@
+"""Models that skl2onnx converted: our own features, then its graph on ONNX Runtime."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from contracts.engine import EngineFile
+from inference.codecs import Decoded
+from inference.engines.features import Arrays, Features
+from inference.engines.graphs import session
+from inference.signature import Signature
+
+
+class Onnx:
+    """The graph takes ``x`` and gives labels and probabilities, or numbers."""
+
+    name = "onnx"
+    is_quick = True
+
+    def __init__(
+        self,
+        signature: Signature,
+        file: EngineFile,
+        arrays: Arrays,
+        graph: bytes,
+        *,
+        merges: bool,
+    ) -> None:
+        self.merges = merges
+        self._features = Features(signature, file, arrays)
+        self.takes_matrix = self._features.takes_matrix
+        self._order = arrays["order"]
+        self._type: Any = np.float32 if file.is_float32 else np.float64
+        self._takes_null = file.takes_null
+        self._output = file.answer.output
+        self._labels = {
+            label if isinstance(label, str) else int(label): label for label in file.answer.classes
+        }
+        self._run = session(graph).run
+
+    def __call__(self, decoded: Decoded) -> list[Any]:
+        """Raises what ONNX Runtime raises, and ValueError for a null that the model refuses."""
+        with np.errstate(over="ignore"):
+            x = self._features.all(decoded).take(self._order, axis=1).astype(self._type)
+        if not self._takes_null and not np.isfinite(x).all():
+            raise ValueError("Input X contains NaN, infinity or a value too large")
+        answers = self._run(None, {"x": x})
+        if not self._labels:
+            return _rows(answers[0].reshape(decoded.rows, -1).astype(np.float64))
+        labels = [self._labels[label] for label in answers[0].reshape(-1).tolist()]
+        if self._output == "predict":
+            return labels
+        shares: list[Any] = answers[1].astype(np.float64).tolist()
+        if self._output == "predict_proba":
+            return shares
+        return [
+            {"prediction": label, "probabilities": share}
+            for label, share in zip(labels, shares, strict=True)
+        ]
+
+
+def _rows(values: Any) -> list[Any]:
+    if values.shape[1] > 1:
+        return values.tolist()
+    return [value if math.isfinite(value) else None for value in values[:, 0].tolist()]
