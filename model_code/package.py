@@ -176,6 +176,11 @@ def _mlmodel(model_dir: Path, where: str) -> _Described:
     )
 
 
+def inputs_of(model_dir: Path) -> dict[str, Any]:
+    """JSON schema of one row, from a model's folder."""
+    return row_schema(_mlmodel(model_dir, str(model_dir)).inputs, str(model_dir))
+
+
 def _output(described: _Described, wanted: str | None) -> str:
     if wanted is None:
         return described.predict_fn

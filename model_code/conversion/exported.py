@@ -81,7 +81,7 @@ def _graph(model: Any, width: int, kind: str) -> bytes:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    numbers = DoubleTensorType if kind == "double" else FloatTensorType
+    numbers: Any = DoubleTensorType if kind == "double" else FloatTensorType
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
