@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from inference.engines.frames import FrameEngine, method
+from inference.engines.frames import FrameEngine
 from inference.errors import PackageRefusedError
+from inference.frames import method
 from inference.signature import Signature
 
 SKOPS_FILE = "model.skops"
