@@ -19,6 +19,7 @@ import orjson
 
 from contracts.canonical import sha256_file
 from contracts.package import LOCK_FILE, ArchiveIndex
+from contracts.variables import LOCK_SHA256, NATIVE_ENVIRONMENT
 from inference.codecs import Decoded
 from inference.errors import ModelGoneError, PackageRefusedError, ServerError, shown
 from inference.limits import memory_limit
@@ -26,9 +27,6 @@ from inference.log import log
 from inference.native_process import Launch, NativeProcess, NotReadyError
 from inference.signature import Signature
 
-ENVIRONMENT = "SLIPWAY_NATIVE_ENV"
-# Which lock the environment must have been built from; set on the Model by the stack.
-LOCK = "SLIPWAY_LOCK_SHA256"
 SECONDS = "SLIPWAY_MODEL_SECONDS"
 MEMORY = "SLIPWAY_NATIVE_MEMORY_BYTES"
 BATCH = "SAGEMAKER_BATCH"
@@ -230,19 +228,21 @@ def start(
 
 def _interpreter(folder: Path, env: Mapping[str, str]) -> tuple[str, list[str] | None]:
     """The model's interpreter, and what must be seen to there: None where it was built for it."""
-    place = env.get(ENVIRONMENT)
+    place = env.get(NATIVE_ENVIRONMENT)
     if not place:
         requirements = folder / "requirements.txt"
         lines = requirements.read_text().splitlines() if requirements.is_file() else []
         return sys.executable, lines
     python, lock = Path(place) / "bin" / "python", Path(place) / LOCK_FILE
     if not python.exists():
-        raise PackageRefusedError(f"{ENVIRONMENT} is {place}, which has no bin/python; {REMEDY}")
-    wanted = env.get(LOCK)
+        raise PackageRefusedError(
+            f"{NATIVE_ENVIRONMENT} is {place}, which has no bin/python; {REMEDY}"
+        )
+    wanted = env.get(LOCK_SHA256)
     if wanted and (not lock.is_file() or sha256_file(lock) != wanted):
         raise PackageRefusedError(
             f"the environment {place} was not built from the {LOCK_FILE} that was released "
-            f"({LOCK}={wanted[:12]}…); {REMEDY}"
+            f"({LOCK_SHA256}={wanted[:12]}…); {REMEDY}"
         )
     return str(python), None
 

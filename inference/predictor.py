@@ -10,16 +10,15 @@ from typing import Any
 
 from contracts.engine import ENGINE_FOLDER, OUTPUTS
 from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
+from contracts.variables import ALLOW_CODE, TRUSTED_TYPES
 from inference.codecs import Decoded
 from inference.engines import Engine
-from inference.engines.sklearn import SKOPS_FILE, TRUSTED_TYPES, load_skops
+from inference.engines.sklearn import SKOPS_FILE, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
-from inference.integrity import read_index
+from inference.integrity import expected_digest, read_index
 from inference.scoring import Scorer
 from inference.signature import Signature
 
-DIGEST = "SLIPWAY_MANIFEST_SHA256"
-ALLOW_CODE = "SLIPWAY_ALLOW_CODE"
 ENGINES = ("sklearn", "pyfunc")
 
 
@@ -68,7 +67,7 @@ class Predictor:
 def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predictor:
     """Check and load the package unpacked in ``model_dir``, or its proven conversion."""
     env = dict(os.environ) if environment is None else environment
-    index, digest = read_index(model_dir, env.get(DIGEST))
+    index, digest = read_index(model_dir, expected_digest(model_dir, env))
     for name, value, allowed in (
         ("engine", index.engine, ENGINES),
         ("output", index.output, OUTPUTS),
@@ -97,8 +96,7 @@ def load_native(
     is_allowed = _code_allowed(env, digest)
     path = folder / SKOPS_FILE
     if index.engine == "sklearn" and path.is_file():
-        named = {name for name in env.get(TRUSTED_TYPES, "").split(",") if name}
-        trusted = None if is_allowed else named
+        trusted = None if is_allowed else _listed(env.get(TRUSTED_TYPES, ""))
         return load_skops(path, signature, index.output, trusted, merges=merges)
     if index.runs_code != () and not is_allowed:
         why = ", ".join(index.runs_code or ()) or "as any model that MLflow loads may"
@@ -112,4 +110,8 @@ def load_native(
 
 
 def _code_allowed(env: dict[str, str], digest: str) -> bool:
-    return digest in re.split(r"[\s,]+", env.get(ALLOW_CODE, ""))
+    return digest in _listed(env.get(ALLOW_CODE, ""))
+
+
+def _listed(text: str) -> set[str]:
+    return {entry for entry in re.split(r"[\s,]+", text) if entry}
