@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,10 +20,11 @@ from typing import Any
 from inference import http, telemetry
 from inference.answering import Answering
 from inference.application import Application
-from inference.board import READY, Board, Slot
+from inference.board import LOADING, READY, Board, Slot
 from inference.errors import ServerError, shown
 from inference.limits import MAX_BODY_BYTES, Limits
 from inference.log import log, write
+from inference.native import Health, NativeEngine
 from inference.predictor import load
 
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
@@ -158,8 +160,17 @@ async def _load(answering: Answering, model_dir: Path) -> None:
     answering.open(predictor)
     answering.slot.beat = time.monotonic()
     answering.slot.state = READY
+    if isinstance(predictor.engine, NativeEngine):
+        predictor.engine.watch = partial(_follow, answering)
     index = predictor.index
     log("ready", model=index.model, version=index.version, engine=index.serving_engine)
+
+
+def _follow(answering: Answering, health: Health) -> None:
+    """A worker whose model's process is gone does not serve until there is another one."""
+    if health is Health.GIVEN_UP:
+        answering.application.board.give_up()
+    answering.slot.state = READY if health is Health.SERVES else LOADING
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, descriptor: int) -> None:

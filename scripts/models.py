@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,19 @@ import typer
 from rich.table import Table
 
 from contracts.errors import SlipwayError
-from contracts.package import PackageManifest
-from scripts.console import JsonOption, print_json, progress, project_root, stdout
+from contracts.package import LOCK_FILE, PackageManifest
+from contracts.variables import ALLOW_CODE
+from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
 
 DIST = Path("dist")
 MAX_PORT = 65535
 METRICS_SHOWN = 3
 # The child that converts a model and proves it.
 PROVER = (sys.executable, "-P", "-m", "scripts.proving")
+
+
+class CodeRefusedError(SlipwayError):
+    """A package would run code that nobody allowed."""
 
 
 class OptionError(SlipwayError):
@@ -106,20 +112,34 @@ def package(
 
     The same version gives the same bytes, whenever and wherever it is packaged.
     """
-    from model_code import registry
+    from model_code import locking, registry
     from model_code.package import Converting
     from model_code.package import package as run
 
     dist = _dist() if output_dir is None else output_dir
     converting = Converting(PROVER, allow_code)
+    lock = partial(locking.lock, allows_code=allow_code)
     with progress(f"packaging {reference}: conversion, proof, archive"):
-        made = run(registry.tracking_uri(project_root()), reference, dist, output, converting)
+        made = run(registry.tracking_uri(project_root()), reference, dist, output, converting, lock)
+    if made.unlocked:
+        stderr.print(
+            f"warning: {LOCK_FILE} is missing ({made.unlocked}); without it no image and no "
+            f"environment of this model can be built: run `slipway package {reference}` again "
+            "where the package index can be reached",
+            markup=False,
+        )
     if as_json:
         print_json({"folder": str(made.folder), **asdict(made.manifest)})
         return
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
     stdout.print(_served(made.manifest), markup=False)
+    if made.manifest.runs_code:
+        stdout.print(
+            f"it runs what it brings: {', '.join(made.manifest.runs_code)}; a stack serves it "
+            f"where its `environment` has {ALLOW_CODE}: '{made.manifest.index_sha256}'",
+            markup=False,
+        )
 
 
 def _served(manifest: PackageManifest) -> str:
@@ -140,6 +160,9 @@ def serve(
     port: Annotated[
         int, typer.Option(help="0 takes a free one.", min=0, max=MAX_PORT, metavar="PORT")
     ] = 8080,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code and pickles that the package brings.")
+    ] = False,
 ) -> None:
     """Run the model server alone on 127.0.0.1, until Ctrl-C."""
     from contracts.package import ARCHIVE_FILE, load_package
@@ -147,11 +170,13 @@ def serve(
 
     folder = Path(what) if Path(what).exists() else _dist() / what
     manifest = load_package(folder)
+    native = _native_variables(folder, manifest, allow_code)
     with tempfile.TemporaryDirectory(prefix="slipway-serve-") as scratch:
         unpack(folder / ARCHIVE_FILE, Path(scratch))
         command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
         environment = {
             **os.environ,
+            **native,
             "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
             "SLIPWAY_WATCH_STDIN": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
@@ -165,6 +190,21 @@ def serve(
             child.terminate()
             code = child.wait()
     raise typer.Exit(code)
+
+
+def _native_variables(folder: Path, manifest: PackageManifest, allow_code: bool) -> dict[str, str]:
+    """What the server is told of the package's code and environment, which is built if need be."""
+    from scripts import model_environments
+
+    allowed = {ALLOW_CODE: manifest.index_sha256} if allow_code else {}
+    if not model_environments.allows({**os.environ, **allowed}, manifest):
+        raise CodeRefusedError(
+            f"{folder} runs what it brings when it is loaded, "
+            f"{', '.join(manifest.runs_code or ())}; if you trust this package, add --allow-code"
+        )
+    if not manifest.is_native:
+        return allowed
+    return allowed | model_environments.variables(folder, manifest, project_root())
 
 
 def _dist() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference.engines.frames import method
+from inference.frames import method
 from inference.signature import Signature
 from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened
