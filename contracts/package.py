@@ -7,7 +7,7 @@ know before it opens any other file.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,51 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """What ``slipway package`` found out by comparing a conversion with the model itself.
+
+    ``engine``: linear, forest or onnx, from the files below ``engine/``; empty where the model is
+    served as it is, for ``reason``. ``merges``: every row was answered alike alone and among all
+    others, by what serves. ``rows``: how many were compared, ``rows_from``: where they came from.
+    ``worst``: the kind of row that came nearest to its ``tolerance``, and how near.
+    """
+
+    engine: str = ""
+    merges: bool = False
+    reason: str = ""
+    rows: int = 0
+    rows_from: str = ""
+    tolerance: dict[str, float] = field(default_factory=dict[str, float])
+    worst: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @staticmethod
+    def from_fields(fields: Fields) -> Conversion:
+        tolerance = fields.child("tolerance")
+        return Conversion(
+            engine=fields.text("engine"),
+            merges=fields.flag("merges"),
+            reason=fields.text("reason"),
+            rows=fields.integer("rows"),
+            rows_from=fields.text("rows_from"),
+            tolerance={name: tolerance.number(name) for name in tolerance.raw},
+            worst=fields.map("worst"),
+        )
+
+
+def _conversion(fields: Fields) -> Conversion | None:
+    """None where nothing was tried, as in packages of earlier versions."""
+    given = fields.raw.get("conversion")
+    return None if given is None else Conversion.from_fields(fields.child("conversion"))
+
+
+@dataclass(frozen=True)
 class ArchiveIndex:
     """``slipway.json``: signature, engine, and every other file with size and sha256.
 
-    ``engine`` says how the server loads ``model/``: ``sklearn`` (no MLflow) or ``pyfunc``.
-    ``output`` is ``predict`` or ``predict_proba``: which method answers a request.
-    ``inputs`` and ``outputs`` are JSON schemas of one row (``properties`` in column order).
+    ``engine`` says how the server loads ``model/``: ``sklearn`` (no MLflow) or ``pyfunc``; a proven
+    ``conversion`` is loaded instead. ``output`` is ``predict``, ``predict_proba`` or ``both``: what
+    answers a request. ``inputs`` and ``outputs`` are JSON schemas of one row (``properties`` in
+    column order).
     """
 
     model: str
@@ -60,6 +99,13 @@ class ArchiveIndex:
     outputs: dict[str, Any]
     files: tuple[FileEntry, ...]
     trusted_types: tuple[str, ...] = ()
+    conversion: Conversion | None = None
+
+    @property
+    def serving_engine(self) -> str:
+        """What answers: the proven conversion's engine, else the model's own."""
+        converted = "" if self.conversion is None else self.conversion.engine
+        return converted or self.engine
 
     def to_json(self) -> str:
         return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
@@ -80,12 +126,16 @@ class ArchiveIndex:
                 for f in fields.children("files")
             ),
             trusted_types=tuple(str(t) for t in fields.items("trusted_types")),
+            conversion=_conversion(fields),
         )
 
 
 @dataclass(frozen=True)
 class PackageManifest:
-    """``manifest.json``: what a stack needs to deploy the archive beside it, without a registry."""
+    """``manifest.json``: what a stack needs to deploy the archive beside it, without a registry.
+
+    ``engine`` is what answers, ``output`` what it answers; empty in packages of earlier versions.
+    """
 
     model: str
     version: str
@@ -97,6 +147,9 @@ class PackageManifest:
     signature: dict[str, Any]
     metrics: dict[str, float]
     runtime: Runtime
+    engine: str = ""
+    output: str = ""
+    conversion: Conversion | None = None
 
     def to_json(self) -> str:
         return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
@@ -122,6 +175,9 @@ class PackageManifest:
                 runtime.text("framework"),
                 tuple(str(r) for r in runtime.items("requirements")),
             ),
+            engine=fields.optional_text("engine") or "",
+            output=fields.optional_text("output") or "",
+            conversion=_conversion(fields),
         )
 
 

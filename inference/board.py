@@ -16,14 +16,17 @@ SECONDS_BUCKETS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
+REQUESTS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 ROWS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0, 16384.0)
 _STATE, _BEAT, _PID = 0, 1, 2
 _REQUESTS = 3
 _SECONDS = _REQUESTS + len(ROUTES) * len(CLASSES)
 _ROWS = _SECONDS + len(SECONDS_BUCKETS) + 2
-_IGNORED = _ROWS + len(ROWS_BUCKETS) + 2
+_MERGED = _ROWS + len(ROWS_BUCKETS) + 2
+_IGNORED = _MERGED + len(REQUESTS_BUCKETS) + 2
 SLOT = _IGNORED + 1
 _WORD = 8
+_PLACES = {route: _REQUESTS + i * len(CLASSES) for i, route in enumerate(ROUTES)}
 # A loop that has not turned for so long answers nobody.
 STUCK_SECONDS = 30.0
 _WAS_READY, _IS_FAILING = 0, 1
@@ -61,19 +64,24 @@ class Slot:
     def beat(self, value: float) -> None:
         self._words[_BEAT] = value
 
-    def count(self, route: str, status: int, seconds: float) -> None:
-        """One answered request."""
-        place = ROUTES.index(route) * len(CLASSES) + max(0, min(2, status // 100 - 3))
+    def count(self, route: str, status: int, seconds: float, requests: int = 1) -> None:
+        """Requests that were answered alike, each in so many seconds."""
         words = self._words
-        words[_REQUESTS + place] += 1
-        words[_SECONDS + bisect_left(SECONDS_BUCKETS, seconds)] += 1
-        words[_SECONDS + len(SECONDS_BUCKETS) + 1] += seconds
+        words[_PLACES[route] + max(0, min(2, status // 100 - 3))] += requests
+        words[_SECONDS + bisect_left(SECONDS_BUCKETS, seconds)] += requests
+        words[_SECONDS + len(SECONDS_BUCKETS) + 1] += seconds * requests
 
-    def count_rows(self, rows: int) -> None:
-        """The rows of one call of the model."""
+    def count_call(self, rows: int, requests: int) -> None:
+        """One call of the model: its rows, and how many requests they came from."""
         words = self._words
-        words[_ROWS + bisect_left(ROWS_BUCKETS, float(rows))] += 1
+        words[_ROWS + bisect_left(ROWS_BUCKETS, rows)] += 1
         words[_ROWS + len(ROWS_BUCKETS) + 1] += rows
+        words[_MERGED + bisect_left(REQUESTS_BUCKETS, requests)] += 1
+        words[_MERGED + len(REQUESTS_BUCKETS) + 1] += requests
+
+    def count_ignored(self, columns: int) -> None:
+        """Columns that came and that the model does not know."""
+        self._words[_IGNORED] += columns
 
 
 class Board:
@@ -103,7 +111,7 @@ class Board:
         self._house[_IS_FAILING] = 1.0
 
     def requests(self, route: str, kind: str) -> float:
-        place = _REQUESTS + ROUTES.index(route) * len(CLASSES) + CLASSES.index(kind)
+        place = _PLACES[route] + CLASSES.index(kind)
         return sum(words[place] for words in self._words)
 
     def seconds(self) -> tuple[list[float], float, float]:
@@ -113,6 +121,14 @@ class Board:
     def rows(self) -> tuple[list[float], float, float]:
         """As :meth:`seconds`, of the rows of each call of the model."""
         return self._histogram(_ROWS, len(ROWS_BUCKETS))
+
+    def merged(self) -> tuple[list[float], float, float]:
+        """As :meth:`seconds`, of the requests of each call of the model."""
+        return self._histogram(_MERGED, len(REQUESTS_BUCKETS))
+
+    def ignored(self) -> float:
+        """Columns that came and that the model does not know."""
+        return sum(words[_IGNORED] for words in self._words)
 
     def _histogram(self, start: int, buckets: int) -> tuple[list[float], float, float]:
         counts = [sum(w[start + i] for w in self._words) for i in range(buckets + 1)]

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.package import INDEX_FILE, ArchiveIndex
+from contracts.engine import ENGINE_FOLDER, OUTPUTS
+from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
 from inference.codecs import Decoded
+from inference.engines import Engine
+from inference.engines.frames import FrameEngine
+from inference.engines.sklearn import SKOPS_FILE, TRUSTED_TYPES, answering_method, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
-from inference.frames import model_input, outputs_as_rows, to_json_values
 from inference.integrity import read_index
-from inference.signature import Signature, is_null
+from inference.scoring import Scorer
+from inference.signature import Signature
 
-# Libraries that the server itself carries: their types are trusted, never by the artifact's word.
-TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
 DIGEST = "SLIPWAY_MANIFEST_SHA256"
 ALLOW_CODE = "SLIPWAY_ALLOW_CODE"
-TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
-OUTPUTS = ("predict", "predict_proba")
 ENGINES = ("sklearn", "pyfunc")
-MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -32,43 +31,44 @@ class Predictor:
 
     index: ArchiveIndex
     signature: Signature
-    _call: Callable[[Any], Any]
+    engine: Engine
 
     def predict(self, decoded: Decoded) -> list[Any]:
-        """Answers in the order of the rows; zero rows give none, without asking the model."""
-        if decoded.rows == 0:
-            return []
-        frame = model_input(self.signature, decoded)
-        try:
-            answer = self._call(frame)
-            predictions = to_json_values(answer)
-        except Exception as error:  # a model may raise anything
-            text = f"{type(error).__name__}: {' '.join(str(error).split())[:MAX_REASON]}"
-            if null := _first_null(self.signature, decoded):
-                raise RequestError(400, f"{null}, and the model says {text}") from error
-            raise ModelFailedError(f"the model failed: {text}") from error
-        if len(predictions) != decoded.rows:
-            raise ModelFailedError(
-                f"the model failed: {len(predictions)} predictions for {decoded.rows} rows"
-            )
-        return predictions
+        """Answers in the order of the rows; zero rows give none, without asking the model.
 
-    def probe(self) -> None:
-        """Score a made-up row, so that what loads lazily has loaded; failing is no verdict."""
+        Raises:
+            RequestError: the model refuses the input; says which row, column and value.
+            ModelFailedError: the model fails on rows that it should score.
+        """
+        outcome = self.scorer().score([decoded])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def scorer(self) -> Scorer:
+        """What calls the engine, and finds out whose fault it is where that fails."""
+        return Scorer(self.engine, self.signature, [self.made_up()])
+
+    def made_up(self) -> Decoded:
+        """A row that fits the signature and says nothing."""
         fill = {"number": 0.0, "integer": 0, "boolean": False}
         columns = {
             c.name: ["2000-01-01T00:00:00" if c.form == "date-time" else fill.get(c.kind, "")]
             for c in self.signature.columns
         }
+        return Decoded(columns, 1)
+
+    def probe(self) -> None:
+        """Score a made-up row, so that what loads lazily has loaded; failing is no verdict."""
         try:
-            self.predict(Decoded(columns, 1))
+            self.predict(self.made_up())
         except (ModelFailedError, RequestError):
             # A model with strict categories may refuse a made-up row and answer every real one.
             return
 
 
 def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predictor:
-    """Check and load the package unpacked in ``model_dir``."""
+    """Check and load the package unpacked in ``model_dir``, or its proven conversion."""
     env = dict(os.environ) if environment is None else environment
     index, digest = read_index(model_dir, env.get(DIGEST))
     for name, value, allowed in (
@@ -81,51 +81,38 @@ def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predicto
                 f"{', '.join(allowed)}; package the model again with this version of Slipway"
             )
     signature = Signature.from_schema(index.inputs)
-    folder = model_dir / "model"
-    call = _load_sklearn(index, folder, env, digest)
-    if call is None:
-        call = _load_with_mlflow(index, folder, env, digest)
-    return Predictor(index, signature, call)
+    conversion = index.conversion or Conversion()
+    if conversion.engine:
+        from inference.engines.loading import load_engine
+
+        engine = load_engine(model_dir / ENGINE_FOLDER, signature, merges=conversion.merges)
+    else:
+        engine = load_native(index, model_dir / "model", signature, env, digest)
+    return Predictor(index, signature, engine)
 
 
-def _load_sklearn(
-    index: ArchiveIndex, folder: Path, env: dict[str, str], digest: str
-) -> Callable[[Any], Any] | None:
-    """The scikit-learn model's own method, by skops without MLflow; None for other engines."""
-    path = folder / "model.skops"
-    if index.engine != "sklearn" or not path.is_file():
-        return None
-    import skops.io
-
-    operator = {name for name in env.get(TRUSTED_TYPES, "").split(",") if name}
-    needed = skops.io.get_untrusted_types(file=path)
-    foreign = [n for n in needed if not n.startswith(TRUSTED_ROOTS) and n not in operator]
-    if foreign and not _code_allowed(env, digest):
-        raise PackageRefusedError(
-            f"{path} needs the types {', '.join(foreign)}, which nobody allowed; if you trust "
-            f"them, set {TRUSTED_TYPES} to their names, separated by commas"
-        )
-    return _method(skops.io.load(path, trusted=needed), index.output)
-
-
-def _method(model: Any, output: str) -> Callable[[Any], Any]:
-    if not hasattr(model, output):
-        raise PackageRefusedError(
-            f"the model ({type(model).__name__}) has no {output}; package it with another --output"
-        )
-    call: Callable[[Any], Any] = getattr(model, output)
-    return call if output == "predict" else lambda rows: outputs_as_rows(call(rows))
-
-
-def _load_with_mlflow(
-    index: ArchiveIndex, folder: Path, env: dict[str, str], digest: str
-) -> Callable[[Any], Any]:
-    """Any MLflow model, by MLflow; it may run code of its own, so its very hash must be allowed."""
-    if not _code_allowed(env, digest):
+def load_native(
+    index: ArchiveIndex, folder: Path, signature: Signature, env: dict[str, str], digest: str
+) -> Engine:
+    """The model itself, as it was logged."""
+    merges = index.conversion is not None and index.conversion.merges
+    is_allowed = _code_allowed(env, digest)
+    path = folder / SKOPS_FILE
+    if index.engine == "sklearn" and path.is_file():
+        named = {name for name in env.get(TRUSTED_TYPES, "").split(",") if name}
+        trusted = None if is_allowed else named
+        return load_skops(path, signature, index.output, trusted, merges=merges)
+    if not is_allowed:
         raise PackageRefusedError(
             f"{folder} runs code or pickles of its own when it is loaded, which nobody allowed; if "
             f"you trust this very package, set {ALLOW_CODE}={digest}"
         )
+    call = _load_with_mlflow(index, folder)
+    return FrameEngine(index.engine, signature, call, merges=merges)
+
+
+def _load_with_mlflow(index: ArchiveIndex, folder: Path) -> Callable[[Any], Any]:
+    """Any MLflow model, by MLflow; it may run code of its own."""
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
     try:
         import mlflow.pyfunc
@@ -138,24 +125,9 @@ def _load_with_mlflow(
             "image with the model's own requirements.txt"
         ) from None
     if index.engine == "sklearn":
-        return _method(load_model(str(folder)), index.output)
+        return answering_method(load_model(str(folder)), index.output)
     return mlflow.pyfunc.load_model(str(folder)).predict
 
 
 def _code_allowed(env: dict[str, str], digest: str) -> bool:
     return digest in re.split(r"[\s,]+", env.get(ALLOW_CODE, ""))
-
-
-def _first_null(signature: Signature, decoded: Decoded) -> str | None:
-    """Where a null stands in a number column that the signature says has none, in words.
-
-    Such a null is passed on, since many models fill it in themselves; one that cannot raises.
-    """
-    for column in signature.columns:
-        if column.kind == "number" and not column.nullable:
-            for row, value in enumerate(decoded.columns[column.name]):
-                if is_null(value):
-                    return (
-                        f"row {row}, column {column.name!r}: null came; {column.wanted} is needed"
-                    )
-    return None

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any
 
 from inference import http, telemetry
+from inference.answering import Answering
 from inference.application import Application
 from inference.board import READY, Board, Slot
 from inference.errors import ServerError, shown
@@ -74,7 +75,9 @@ async def serve(place: Place, model_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     limit = body_limit()
     application = Application(place.board, place.slot, limit)
-    site = http.Site(application, Limits(body_bytes=limit))
+    answering = Answering(application)
+    limits = Limits(body_bytes=limit)
+    site = http.Site(answering.answer, limits, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +95,7 @@ async def serve(place: Place, model_dir: Path) -> None:
         asyncio.ensure_future(_tell(application, model_dir)),
     ]
     stopped = asyncio.ensure_future(stop.wait())
-    loading = asyncio.ensure_future(_load(application, model_dir))
+    loading = asyncio.ensure_future(_load(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
         loading.result()  # raises what made the loading fail
@@ -100,7 +103,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     server.close()
     for task in beside:
         task.cancel()
-    await http.drain(site.connections, DRAIN_SECONDS)
+    await http.drain(site, DRAIN_SECONDS)
 
 
 async def _beat(slot: Slot) -> None:
@@ -138,16 +141,16 @@ def body_limit() -> int:
     return int(text)
 
 
-async def _load(application: Application, model_dir: Path) -> None:
+async def _load(answering: Answering, model_dir: Path) -> None:
     """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
     loop = asyncio.get_running_loop()
-    predictor = await loop.run_in_executor(application.model_thread, load, model_dir)
-    await loop.run_in_executor(application.model_thread, predictor.probe)
-    application.predictor = predictor
-    application.slot.beat = time.monotonic()
-    application.slot.state = READY
+    predictor = await loop.run_in_executor(answering.model_thread, load, model_dir)
+    await loop.run_in_executor(answering.model_thread, predictor.probe)
+    answering.open(predictor)
+    answering.slot.beat = time.monotonic()
+    answering.slot.state = READY
     index = predictor.index
-    log("ready", model=index.model, version=index.version, engine=index.engine)
+    log("ready", model=index.model, version=index.version, engine=index.serving_engine)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, descriptor: int) -> None:

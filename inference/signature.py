@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ FLOAT_LIMITS["float32"] = FLOAT_LIMITS["float"]
 MAX_FLOAT = sys.float_info.max
 # What pandas' datetime64[ns] holds.
 FIRST_YEAR, LAST_YEAR = 1678, 2261
+MAX_LISTED = 600
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Signature:
     columns: tuple[Column, ...]
     tensor: str | None
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
@@ -73,40 +74,31 @@ class Signature:
             tensor,
         )
 
-    def refuse_unknown(self, given: Iterable[str], where: str = "") -> None:
-        """A name that the model does not know may be a known one misspelt: never ignore it."""
-        for name in given:
-            if name not in self._known:
-                raise RequestError(
-                    400, f"{where}column {shown(name)} came, which the model does not know; "
-                    f"it takes {', '.join(self.names)}",
-                )  # fmt: skip
+    def __contains__(self, name: object) -> bool:
+        return name in self.known
 
     @cached_property
-    def _known(self) -> frozenset[str]:
+    def known(self) -> frozenset[str]:
+        """The columns' names."""
         return frozenset(self.names)
 
-
-def columns_of_rows(signature: Signature, rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Rows in column order as checked columns; every row must have every column."""
-    width = len(signature.columns)
-    for number, row in enumerate(rows):
-        if len(row) != width:
-            raise RequestError(
-                400, f"row {number} has {len(row)} values; {width} are needed, in the order "
-                f"{', '.join(signature.names)}",
-            )  # fmt: skip
-    return {
-        column.name: checked(column, [row[i] for row in rows])
-        for i, column in enumerate(signature.columns)
-    }
+    @cached_property
+    def listed(self) -> str:
+        """The columns' names, as an error lists them; of very many the first ones."""
+        text = ", ".join(self.names)
+        if len(text) <= MAX_LISTED:
+            return text
+        return f"{text[:MAX_LISTED].rpartition(', ')[0]}, … ({len(self.columns)} in all)"
 
 
-def checked(column: Column, values: list[Any]) -> list[Any]:
+def checked(column: Column, values: list[Any], first_row: int = 0) -> list[Any]:
     """The column's values as the model takes them; the first bad one is an error that names it."""
+    fitting = _all_fit(column, values)
+    if fitting is not None:
+        return fitting
     take = _TAKERS[column.form if column.form == "date-time" else column.kind]
     result: list[Any] = []
-    for row, value in enumerate(values):
+    for row, value in enumerate(values, first_row):
         taken = _null(column, row) if is_null(value) else take(value, column)
         if taken is _BAD:
             raise RequestError(
@@ -115,6 +107,23 @@ def checked(column: Column, values: list[Any]) -> list[Any]:
             )  # fmt: skip
         result.append(taken)
     return result
+
+
+def _all_fit(column: Column, values: list[Any]) -> list[Any] | None:
+    """The values, where a look at the whole column tells that each is good; None if it does not."""
+    kinds = set(map(type, values))
+    match column.kind:
+        case "number" if kinds <= {float} and column.form not in FLOAT_LIMITS:
+            return None if any(map(math.isinf, values)) else values
+        case "integer" if kinds == {int}:
+            low, above = INT_RANGES[column.form or "int64"]
+            return values if low <= min(values) and max(values) < above else None
+        case "boolean" if kinds <= {bool}:
+            return values
+        case "string" if kinds <= {str} and column.form != "date-time":
+            return values
+        case _:
+            return None
 
 
 def is_null(value: Any) -> bool:
@@ -166,10 +175,10 @@ def _text(value: Any, _column: Column) -> Any:
 
 
 def _datetime(value: Any, _column: Column) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str | dt.datetime):
         return _BAD
     try:
-        moment = dt.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
         if moment.tzinfo is not None:
             # The model's columns have no time zone, so what has one means UTC.
             moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
@@ -187,26 +196,32 @@ _TAKERS: dict[str, Callable[[Any, Column], Any]] = {
 }
 
 
+def from_texts(column: Column, cells: list[str]) -> list[Any]:
+    """A column's CSV cells as the JSON values that they spell."""
+    if column.kind in ("number", "integer"):
+        spelled = "".join(cells)
+        # Python would read 1_000 as a number, and digits of any script.
+        if spelled.isascii() and "_" not in spelled:
+            try:
+                return list(map(int if column.kind == "integer" else float, cells))
+            except ValueError:  # an empty cell, a whole number spelled 5.0, or no number
+                pass
+    return [from_text(column, cell) for cell in cells]
+
+
 def from_text(column: Column, cell: str) -> Any:
     """A CSV cell as the JSON value that it spells; an empty cell is null."""
     if cell == "" and not (column.kind == "string" and not column.nullable):
         return None
-    if "_" in cell and column.kind != "string":
-        return cell  # Python would read 1_000 as a number
     match column.kind:
-        case "number" | "integer":
-            try:
-                return int(cell) if column.kind == "integer" else float(cell)
-            except ValueError:
-                return _spelled_float(cell)
+        case "number" | "integer" if cell.isascii() and "_" not in cell:
+            for spelled in (int, float) if column.kind == "integer" else (float,):
+                try:
+                    return spelled(cell)
+                except ValueError:
+                    continue
+            return cell
         case "boolean":
             return {"true": True, "false": False}.get(cell.lower(), cell)
         case _:
             return cell
-
-
-def _spelled_float(cell: str) -> Any:
-    try:
-        return float(cell)
-    except ValueError:
-        return cell

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from pathlib import Path
 from typing import Any
 
 from contracts.package import ArchiveIndex
-from inference.board import CLASSES, READY, ROUTES, ROWS_BUCKETS, SECONDS_BUCKETS, Board
+from inference.board import (
+    CLASSES,
+    READY,
+    REQUESTS_BUCKETS,
+    ROUTES,
+    ROWS_BUCKETS,
+    SECONDS_BUCKETS,
+    Board,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NAMESPACE = "Slipway/ModelServer"
+TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -26,11 +34,19 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
         for kind in CLASSES:
             labels = f'route="{route}",code="{kind}"'
             lines.append(f"slipway_requests_total{{{labels}}} {board.requests(route, kind):.0f}")
-    seconds, rows = board.seconds(), board.rows()
+    seconds, rows, merged = board.seconds(), board.rows(), board.merged()
     lines += _histogram(
         "slipway_request_seconds", "Time to answer a request.", SECONDS_BUCKETS, *seconds
     )
     lines += _histogram("slipway_batch_rows", "Rows of a call of the model.", ROWS_BUCKETS, *rows)
+    lines += _histogram(
+        "slipway_batch_requests", "Requests of a call of the model.", REQUESTS_BUCKETS, *merged
+    )
+    lines += _counter(
+        "slipway_ignored_columns_total",
+        "Columns that came and that the model does not know.",
+        board.ignored(),
+    )
     ready = sum(slot.state == READY for slot in board.slots)
     lines += _gauge("slipway_workers", "Worker processes.", len(board.slots))
     lines += _gauge("slipway_workers_ready", "Worker processes that serve.", ready)
@@ -44,7 +60,7 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
 
 
 def _labels(index: ArchiveIndex) -> str:
-    values = {"model": index.model, "version": index.version, "engine": index.engine}
+    values = {"model": index.model, "version": index.version, "engine": index.serving_engine}
     return ",".join(f'{name}="{_escaped(text)}"' for name, text in values.items())
 
 
@@ -54,6 +70,10 @@ def _escaped(text: str) -> str:
 
 def _gauge(name: str, text: str, value: float) -> list[str]:
     return [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:.15g}"]
+
+
+def _counter(name: str, text: str, value: float) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} counter", f"{name} {value:.15g}"]
 
 
 def _histogram(
@@ -72,17 +92,37 @@ def _histogram(
 
 
 def _process(board: Board, started: float) -> list[str]:
-    """Memory of all workers and CPU of this one, by Prometheus' usual names."""
+    """Memory, CPU, threads and open files of all workers, by Prometheus' usual names."""
     pids = [slot.pid or os.getpid() for slot in board.slots]
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resident = sum(_resident(pid) for pid in pids)
+    told = [_stat(pid) for pid in pids]
+    files = sum(_open_files(pid) for pid in pids)
     return [
-        *_gauge("process_resident_memory_bytes", "Resident memory of all workers.", resident),
+        *_gauge(
+            "process_resident_memory_bytes",
+            "Resident memory of all workers.",
+            sum(_resident(pid) for pid in pids),
+        ),
         *_gauge("process_start_time_seconds", "When the server started.", started),
-        "# HELP process_cpu_seconds_total CPU of the worker that answers this.",
-        "# TYPE process_cpu_seconds_total counter",
-        f"process_cpu_seconds_total {used.ru_utime + used.ru_stime:.3f}",
+        *_gauge("process_threads", "Threads of all workers.", sum(t for _, t in told)),
+        *_gauge("process_open_fds", "Open files of all workers.", files),
+        *_counter("process_cpu_seconds_total", "CPU of all workers.", sum(c for c, _ in told)),
     ]
+
+
+def _stat(pid: int) -> tuple[float, int]:
+    """CPU seconds and threads of a process (man 5 proc: utime, stime, num_threads)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[17])
+    except (OSError, IndexError, ValueError):
+        return 0.0, 0
+
+
+def _open_files(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def _resident(pid: int) -> int:

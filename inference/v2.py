@@ -1,26 +1,28 @@
-"""KServe's V2 protocol (open inference protocol): tensors in and out, and the model's metadata."""
+"""KServe's V2 protocol (open inference protocol): the model's metadata, and answers as tensors."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 from contracts.package import ArchiveIndex
 from inference import strict_json
-from inference.codecs import Decoded
+from inference.answers import LABEL, PROBABILITIES, answer_schema
+from inference.decoding import tensors
+from inference.decoding.decoded import Decoded
 from inference.errors import RequestError, shown
-from inference.signature import Column, Signature, checked
+from inference.signature import Column, Signature
 
 PLATFORM = "slipway"
-INTEGERS = {f"INT{bits}" for bits in (8, 16, 32, 64)} | {f"UINT{b}" for b in (8, 16, 32, 64)}
-DATATYPES = INTEGERS | {"BOOL", "FP16", "FP32", "FP64", "BYTES"}
-TENSOR_KEYS = frozenset({"name", "shape", "datatype", "data"})
+PREDICTIONS = "predictions"
 
 
 def datatype(column: Column) -> str:
     """The V2 name of a column's type."""
     match column.kind:
         case "number":
-            return "FP32" if column.form in ("float", "float32") else "FP64"
+            return {"float16": "FP16", "float32": "FP32", "float": "FP32"}.get(column.form, "FP64")
         case "integer":
             return (column.form or "int64").upper()
         case "boolean":
@@ -34,6 +36,7 @@ def server_metadata(version: str) -> dict[str, Any]:
 
 
 def model_metadata(index: ArchiveIndex, signature: Signature) -> dict[str, Any]:
+    """Name, version, and the tensors in and out (none out where nobody declared it)."""
     inputs = [
         {"name": c.name, "datatype": datatype(c), "shape": [-1, 1]} for c in signature.columns
     ]
@@ -42,133 +45,112 @@ def model_metadata(index: ArchiveIndex, signature: Signature) -> dict[str, Any]:
         "versions": [index.version],
         "platform": PLATFORM,
         "inputs": inputs,
-        "outputs": [{"name": "predictions", "datatype": "FP64", "shape": [-1]}],
+        "outputs": [
+            {"name": name, "datatype": kind, "shape": shape}
+            for name, (kind, shape) in _declared(index).items()
+        ],
     }
 
 
+def _declared(index: ArchiveIndex) -> dict[str, tuple[str, list[int]]]:
+    """Datatype and shape of each output, from the schema of one answer."""
+    schema = answer_schema(index)
+    parts = schema["properties"] if schema.get("type") == "object" else {PREDICTIONS: schema}
+    declared: dict[str, tuple[str, list[int]]] = {}
+    for name, part in parts.items():
+        is_row = part.get("type") == "array"
+        value = part.get("items", {}) if is_row else part
+        if "type" in value:
+            column = Column(name, value["type"], value.get("format", ""), nullable=False)
+            declared[name] = (datatype(column), [-1, -1] if is_row else [-1])
+    return declared
+
+
 def decode(signature: Signature, body: bytes) -> tuple[Decoded, str | None]:
-    """The columns of an inference request, and its id.
-
-    One tensor a column, each of n values; or one of another name, of n × columns.
-    """
+    """The columns of an inference request, and its id; see ``decoding.tensors``."""
     document = strict_json.parse(body)
-    inputs: Any = cast("dict[str, Any]", document).get("inputs") if _is_object(document) else None
-    if not isinstance(inputs, list) or not inputs:
+    if not isinstance(document, dict):
         raise RequestError(400, "the body has no inputs; a list of tensors is needed")
-    tensors = [_tensor(position, value) for position, value in enumerate(cast("list[Any]", inputs))]
-    found = cast("dict[str, Any]", document).get("id")
-    if found is not None and not isinstance(found, str):
-        raise RequestError(400, f"id is {shown(found)}; text is needed")
-    if len(tensors) == 1 and tensors[0]["name"] not in signature.names:
-        return _matrix(signature, tensors[0]), found
-    return _columns(signature, tensors), found
+    decoded = tensors.decode(signature, cast("dict[str, Any]", document), len(body))
+    return decoded, None if decoded.v2 is None else decoded.v2.id
 
 
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
+def encode(
+    index: ArchiveIndex,
+    predictions: list[Any],
+    request_id: str | None,
+    wanted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The answer: one tensor ``predictions``, or one for each key where rows are objects.
 
-
-def _tensor(position: int, value: Any) -> dict[str, Any]:
-    where = f"inputs[{position}]"
-    if not isinstance(value, dict) or not set(cast("dict[str, Any]", value)) >= TENSOR_KEYS:
-        needed = ", ".join(sorted(TENSOR_KEYS))
-        raise RequestError(400, f"{where} is no tensor; an object with {needed} is needed")
-    tensor = cast("dict[str, Any]", value)
-    if tensor["datatype"] not in DATATYPES:
-        known = ", ".join(sorted(DATATYPES))
-        raise RequestError(400, f"{where}: datatype is {shown(tensor['datatype'])}; {known}")
-    shape, data = tensor["shape"], tensor["data"]
-    is_shape = isinstance(shape, list) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in cast("list[Any]", shape)
-    )
-    if not is_shape or not 1 <= len(cast("list[Any]", shape)) <= 2:
-        raise RequestError(400, f"{where}: shape is {shown(shape)}; [rows] or [rows, columns]")
-    if not isinstance(data, list):
-        raise RequestError(400, f"{where}: data is {shown(data)}; a list is needed")
-    return tensor
-
-
-def _flat(tensor: dict[str, Any]) -> list[Any]:
-    """The values in row-major order, whether they came nested or not."""
-    shape: list[int] = tensor["shape"]
-    data: list[Any] = tensor["data"]
-    if len(shape) == 2 and data and isinstance(data[0], list):
-        data = [value for row in cast("list[list[Any]]", data) for value in row]
-    size = shape[0] * (shape[1] if len(shape) == 2 else 1)
-    if len(data) != size:
-        name = shown(tensor["name"])
-        raise RequestError(400, f"the tensor {name} has {len(data)} values; its shape says {size}")
-    return data
-
-
-def _columns(signature: Signature, tensors: list[dict[str, Any]]) -> Decoded:
-    names = [str(tensor["name"]) for tensor in tensors]
-    if len(set(names)) != len(names):
-        raise RequestError(400, "a tensor's name came more than once; once is allowed")
-    signature.refuse_unknown(names)
-    given: dict[str, list[Any]] = {}
-    for tensor in tensors:
-        shape: list[int] = tensor["shape"]
-        if len(shape) == 2 and shape[1] != 1:
-            name = shown(tensor["name"])
-            raise RequestError(400, f"the tensor {name} has {shape[1]} columns; one is needed")
-        given[str(tensor["name"])] = _flat(tensor)
-    lengths = {len(values) for values in given.values()}
-    if len(lengths) != 1:
-        raise RequestError(400, f"the tensors have {sorted(lengths)} rows; one number is needed")
-    rows = lengths.pop()
-    columns: dict[str, list[Any]] = {}
-    for column in signature.columns:
-        if column.name not in given and not column.nullable:
+    Raises:
+        RequestError: ``wanted`` names an output that there is not.
+    """
+    declared = _declared(index)
+    parts: dict[str, list[Any]] = {PREDICTIONS: predictions}
+    if predictions and all(isinstance(row, dict) for row in predictions):
+        names = dict.fromkeys(name for row in predictions for name in row)
+        parts = {name: [row.get(name) for row in predictions] for name in names}
+    elif not predictions and index.output == "both":
+        parts = {LABEL: [], PROBABILITIES: []}
+    for name in wanted:
+        if name not in parts:
             raise RequestError(
-                400,
-                f"column {column.name!r} is missing; needed are {', '.join(signature.names)}",
+                400, f"outputs names {shown(name)}; the model answers {', '.join(parts)}"
             )
-        columns[column.name] = checked(column, given.get(column.name, [None] * rows))
-    return Decoded(columns, rows)
-
-
-def _matrix(signature: Signature, tensor: dict[str, Any]) -> Decoded:
-    shape: list[int] = tensor["shape"]
-    width = len(signature.columns)
-    if len(shape) != 2 or shape[1] != width:
-        raise RequestError(
-            400,
-            f"the tensor {shown(tensor['name'])} has the shape {shape}; [rows, {width}] is needed, "
-            f"its columns in the order {', '.join(signature.names)}",
-        )
-    flat = _flat(tensor)
-    return Decoded(
-        {c.name: checked(c, flat[i::width]) for i, c in enumerate(signature.columns)}, shape[0]
-    )
-
-
-def encode(index: ArchiveIndex, predictions: list[Any], request_id: str | None) -> dict[str, Any]:
-    """The answer: one tensor ``predictions``."""
-    first = predictions[0] if predictions else None
-    shape = [len(predictions)]
-    data = predictions
-    if isinstance(first, list):
-        shape.append(len(cast("list[Any]", first)))
-        data = [value for row in predictions for value in row]
-        first = data[0] if data else None
     answer: dict[str, Any] = {
         "model_name": index.model,
         "model_version": index.version,
         "outputs": [
-            {"name": "predictions", "shape": shape, "datatype": _datatype_of(first), "data": data}
+            _tensor(name, rows, declared.get(name))
+            for name, rows in parts.items()
+            if not wanted or name in wanted
         ],
     }
     return answer if request_id is None else {**answer, "id": request_id}
 
 
-def _datatype_of(value: Any) -> str:
-    match value:
-        case bool():
-            return "BOOL"
-        case int():
-            return "INT64"
-        case str():
-            return "BYTES"
-        case _:
-            return "FP64"
+def _tensor(name: str, rows: list[Any], declared: tuple[str, list[int]] | None) -> dict[str, Any]:
+    widths = {len(flat) if isinstance(row, list) else -1 for row, flat in _flattened(rows)}
+    shape = [len(rows)]
+    if widths == {-1} or not rows:
+        data = rows
+        if not rows and declared is not None:
+            shape += [0] * (len(declared[1]) - 1)
+    elif len(widths) == 1:
+        shape += widths
+        data = [value for _, flat in _flattened(rows) for value in flat]
+    else:  # rows of unlike shape are no tensor
+        data = [json.dumps(row, ensure_ascii=False) for row in rows]
+    kind = _datatype_of(data, None if declared is None else declared[0])
+    if kind == "BYTES":
+        data = [v if v is None or isinstance(v, str) else json.dumps(v) for v in data]
+    return {"name": name, "shape": shape, "datatype": kind, "data": data}
+
+
+def _flattened(rows: list[Any]) -> list[tuple[Any, list[Any]]]:
+    return [(row, _flat(row)) for row in rows]
+
+
+def _flat(row: Any) -> list[Any]:
+    if not isinstance(row, list):
+        return [row]
+    return [value for item in cast("list[Any]", row) for value in _flat(item)]
+
+
+def _datatype_of(data: list[Any], declared: str | None) -> str:
+    """What the values are; what was declared where they fit it."""
+    kinds = set(map(type, data)) - {type(None)}
+    if not kinds:
+        return declared or "FP64"
+    if kinds == {bool}:
+        return "BOOL"
+    if kinds == {int}:
+        is_whole = declared is None or declared.startswith(("FP", "INT", "UINT"))
+        found = "INT64" if max(data, key=lambda v: v or 0) < 2**63 else "UINT64"
+        if None in data:
+            found = "FP64"  # whole numbers have no null
+        return declared if declared and is_whole and None not in data else found
+    if kinds <= {int, float}:
+        return declared if declared in ("FP16", "FP32") else "FP64"
+    return "BYTES"

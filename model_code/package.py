@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.canonical import sha256_file, sha256_text
+from contracts.engine import ENGINE_FOLDER, OUTPUTS
 from contracts.package import (
     ARCHIVE_FILE,
     INDEX_FILE,
@@ -26,10 +27,10 @@ from contracts.package import (
     Runtime,
 )
 from model_code import registry
+from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
 from model_code.signature import output_schema, row_schema
 
-OUTPUTS = ("predict", "predict_proba")
 # Written by MLflow at each download, and no part of the model.
 LEFT_OUT = frozenset({"registered_model_meta"})
 
@@ -42,10 +43,29 @@ class Package:
     manifest: PackageManifest
 
 
-def package(uri: str, reference: str, dist: Path, output: str | None = None) -> Package:
+@dataclass(frozen=True)
+class Converting:
+    """How to convert: the command of the child that does and proves it, and its limit.
+
+    ``allows_code``: a pickle may be loaded, which runs what it holds.
+    """
+
+    prover: tuple[str, ...]
+    allows_code: bool = False
+    seconds: float = SECONDS
+
+
+def package(
+    uri: str,
+    reference: str,
+    dist: Path,
+    output: str | None = None,
+    converting: Converting | None = None,
+) -> Package:
     """Package ``MODEL/VERSION`` or ``MODEL@ALIAS`` into ``dist/<model>/<version>``.
 
-    The folder is complete when it appears. ``output`` overrides which method answers a request.
+    The folder is complete when it appears. ``output`` overrides what answers a request. Without
+    ``converting`` no conversion is tried.
     """
     version = registry.resolve(uri, reference)
     folder = dist / version.model / version.version
@@ -54,33 +74,47 @@ def package(uri: str, reference: str, dist: Path, output: str | None = None) -> 
         model_dir = registry.download(uri, version, Path(scratch) / "model")
         built = Path(scratch) / "package"
         built.mkdir()
-        manifest = _build(version, model_dir, built, output)
+        manifest = _build(version, model_dir, built, output, converting)
         _put_in_place(built, folder)
     return Package(folder, manifest)
 
 
 def _build(
-    version: registry.ModelVersion, model_dir: Path, built: Path, output: str | None
+    version: registry.ModelVersion,
+    model_dir: Path,
+    built: Path,
+    output: str | None,
+    converting: Converting | None,
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
     outputs = output_schema(described.outputs)
-    files = _files(model_dir)
+    chosen = _output(described, output)
+    files = [(f"model/{name}", path) for name, path in _files(model_dir)]
+    conversion = None
+    if converting is not None:
+        task = Task(str(model_dir), inputs, chosen, described.engine, converting.allows_code)
+        scratch = built.parent / "conversion"
+        converted = convert(task, converting.prover, scratch, converting.seconds)
+        conversion = converted.verdict
+        if converted.folder is not None:
+            files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted.folder)]
     index = ArchiveIndex(
         model=version.model,
         version=version.version,
         engine=described.engine,
-        output=_output(described, output),
+        output=chosen,
         inputs=inputs,
         outputs=outputs,
         files=tuple(
-            FileEntry(f"model/{name}", path.stat().st_size, sha256_file(path))
-            for name, path in files
+            FileEntry(name, path.stat().st_size, sha256_file(path)) for name, path in files
         ),
         trusted_types=described.trusted_types,
+        conversion=conversion,
     )
     archive = built / ARCHIVE_FILE
-    write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *_contents(files)])
+    contents = [(name, path.read_bytes()) for name, path in files]
+    write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *contents])
     manifest = PackageManifest(
         model=version.model,
         version=version.version,
@@ -92,6 +126,9 @@ def _build(
         signature={"inputs": inputs, "outputs": outputs},
         metrics=version.metrics,
         runtime=described.runtime,
+        engine=index.serving_engine,
+        output=index.output,
+        conversion=conversion,
     )
     (built / MANIFEST_FILE).write_text(manifest.to_json())
     return manifest
@@ -165,10 +202,6 @@ def _files(model_dir: Path) -> list[tuple[str, Path]]:
         if path.is_file() and name not in LEFT_OUT and "__pycache__" not in path.parts:
             found.append((name, path))
     return found
-
-
-def _contents(files: list[tuple[str, Path]]) -> list[tuple[str, bytes]]:
-    return [(f"model/{name}", path.read_bytes()) for name, path in files]
 
 
 def write_archive(path: Path, entries: list[tuple[str, bytes]]) -> None:

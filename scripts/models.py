@@ -14,11 +14,14 @@ import typer
 from rich.table import Table
 
 from contracts.errors import SlipwayError
+from contracts.package import PackageManifest
 from scripts.console import JsonOption, print_json, progress, project_root, stdout
 
 DIST = Path("dist")
 MAX_PORT = 65535
 METRICS_SHOWN = 3
+# The child that converts a model and proves it.
+PROVER = (sys.executable, "-P", "-m", "scripts.proving")
 
 
 class OptionError(SlipwayError):
@@ -91,8 +94,12 @@ def package(
         Path | None, typer.Option(help="Where packages go; default: the project's dist/.")
     ] = None,
     output: Annotated[
-        str | None, typer.Option(help="predict or predict_proba; default: as the model was logged.")
+        str | None,
+        typer.Option(help="predict, predict_proba or both; default: as the model was logged."),
     ] = None,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Load a pickle here, in order to convert it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the package of a registered model version.
@@ -100,16 +107,32 @@ def package(
     The same version gives the same bytes, whenever and wherever it is packaged.
     """
     from model_code import registry
+    from model_code.package import Converting
     from model_code.package import package as run
 
     dist = _dist() if output_dir is None else output_dir
-    with progress(f"packaging {reference}"):
-        made = run(registry.tracking_uri(project_root()), reference, dist, output)
+    converting = Converting(PROVER, allow_code)
+    with progress(f"packaging {reference}: conversion, proof, archive"):
+        made = run(registry.tracking_uri(project_root()), reference, dist, output, converting)
     if as_json:
         print_json({"folder": str(made.folder), **asdict(made.manifest)})
         return
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
+    stdout.print(_served(made.manifest), markup=False)
+
+
+def _served(manifest: PackageManifest) -> str:
+    """What will answer, and why: one line under a package."""
+    conversion = manifest.conversion
+    if conversion is None or not conversion.engine:
+        reason = "" if conversion is None else f": {conversion.reason}"
+        return f"served by {manifest.engine}, not converted{reason}"
+    share = conversion.worst["share_of_tolerance_at_most"]
+    return (
+        f"served by {conversion.engine}: {conversion.rows:,} rows answered as by the model, within "
+        f"{share:g} of the tolerance"
+    )
 
 
 def serve(

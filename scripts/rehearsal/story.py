@@ -106,11 +106,14 @@ class Story:
             self.expected[version] = expected(self._registry, place.MODEL, version, self._held_out)
 
     def _package(self, version: str) -> None:
-        from model_code.package import package
+        from model_code.package import Converting, package
+        from scripts.models import PROVER
 
         with self._stage(f"package v{version}") as line:
             reference = f"{place.MODEL}/{version}"
-            made = package(self._registry, reference, self.home / "dist").manifest
+            converting = Converting(PROVER)
+            dist = self.home / "dist"
+            made = package(self._registry, reference, dist, converting=converting).manifest
             size = f"{made.size / 1e6:.2f} MB"
             line.update(f"dist/{reference}  sha256 {made.sha256[:8]}…, {size}")
         place.stage(self.home, version)

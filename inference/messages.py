@@ -1,0 +1,100 @@
+"""What travels through the server: a request's head, the request, and the response to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from inference.http import Connection
+
+RETRY_LATER = (("Retry-After", "1"),)
+
+
+class Head:
+    """What stands before a body; header names are in lower case.
+
+    Requests whose heads are the same bytes share one. ``plan`` is what the application found out
+    about how to answer such requests, or None as long as it has not.
+    """
+
+    __slots__ = ("headers", "keep_alive", "length", "method", "path", "plan")
+
+    def __init__(
+        self,
+        method: str = "",
+        path: str = "",
+        headers: dict[str, str] | None = None,
+        *,
+        keep_alive: bool = True,
+        length: int = 0,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.headers = {} if headers is None else headers
+        self.keep_alive = keep_alive
+        self.length = length
+        self.plan: Any = None
+
+
+class Request:
+    """One request that came in whole, on its way to an answer.
+
+    ``reserved``: bytes of the budget that are its own. ``answer``: the response's bytes once they
+    are there. ``began``: when it was taken up, in seconds of ``time.perf_counter``. What scoring
+    notes about it: ``rows``, ``part`` (their values), ``tag`` (what its protocol wants back).
+    """
+
+    __slots__ = ("answer", "began", "body", "connection", "head", "part", "reserved", "rows", "tag")
+
+    def __init__(
+        self, head: Head, body: bytes | bytearray, connection: Connection | None, reserved: int
+    ) -> None:
+        self.head = head
+        self.body = body
+        self.connection = connection
+        self.reserved = reserved
+        self.answer: bytes | None = None
+        self.rows = 0
+        self.part: Any = None
+
+    def finish(self, answer: bytes) -> None:
+        """The answer is there; it leaves once those before it on the connection have left."""
+        self.answer = answer
+        if self.connection is not None:
+            self.connection.send()
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def error(status: int, message: str) -> Response:
+    # A message may quote what no encoding holds (half a surrogate pair): show it escaped.
+    text = message.encode("utf-8", "backslashreplace").decode()
+    headers = RETRY_LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return Response(status, orjson.dumps({"error": text}), headers=headers)
+
+
+def render(response: Response, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """The response as it goes over the wire, with ``headers`` after its own."""
+    lines = [
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        f"Content-Type: {response.content_type}",
+        f"Content-Length: {len(response.body)}",
+        *(f"{name}: {value}" for name, value in (*response.headers, *headers)),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace") + response.body
+
+
+def closing(answer: bytes) -> bytes:
+    """The same response, saying that it is the connection's last."""
+    line, _, rest = answer.partition(b"\r\n")
+    return b"%b\r\nConnection: close\r\n%b" % (line, rest)

@@ -1,0 +1,134 @@
+"""How requests with one head are answered: found out once, and kept with the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from inference import codecs, v2
+from inference.codecs import Decoded
+from inference.decoding.numbers import NumberReader, Part
+from inference.decoding.media import CHARSETS, media_type
+from inference.errors import RequestError
+from inference.messages import Head
+from inference.predictor import Predictor
+
+PREDICT_ROUTES = {"/invocations": "invocations", "/predict": "predict"}
+QUICK_TYPES = frozenset({"", "application/json"})
+
+Decode = Callable[[bytes], Decoded]
+Encode = Callable[[Decoded, list[Any]], bytes]
+
+
+def _reads_nothing(_body: bytes) -> Part | None:
+    return None
+
+
+class Plan:
+    """Decoders, encoder and the response's head for one kind of request.
+
+    ``read`` is the quick decoder, which leaves what it does not understand to ``decode``, the
+    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's bytes from the request id's two halves,
+    and the body's length and bytes.
+    """
+
+    __slots__ = (
+        *("answer_type", "decode", "encode", "is_json", "read", "reader", "route", "template"),
+    )
+
+    def __init__(self, route: str, answer_type: str, decode: Decode, encode: Encode) -> None:
+        self.route = route
+        self.answer_type = answer_type
+        self.decode = decode
+        self.encode = encode
+        self.is_json = answer_type == codecs.JSON
+        self.read: Callable[[bytes], Part | None] = _reads_nothing
+        self.reader: str | None = None
+        self.template = b""
+
+
+class Planner:
+    """Makes plans for one loaded model; ``is_batch``: for SageMaker's batch transform."""
+
+    def __init__(self, predictor: Predictor, *, is_batch: bool = False) -> None:
+        self.predictor = predictor
+        self.is_batch = is_batch
+        is_read = predictor.engine.takes_matrix and NumberReader.reads(predictor.signature)
+        self.reader = NumberReader(predictor.signature) if is_read else None
+        index = predictor.index
+        self.identity = (("X-Model-Name", index.model), ("X-Model-Version", index.version))
+
+    def plan(self, head: Head) -> Plan:
+        """For a POST to a path of predictions.
+
+        Raises:
+            RequestError: what the head asks for cannot be answered.
+        """
+        if head.headers.get("content-encoding", "identity") != "identity":
+            raise RequestError(415, "the body is encoded; send it as it is")
+        plan = self._v2(head) if head.path.startswith("/v2/") else self._own(head)
+        plan.template = self._template(plan.answer_type)
+        return plan
+
+    def _own(self, head: Head) -> Plan:
+        given, batch = head.headers.get("content-type", ""), self.is_batch
+        answer_type = codecs.accepted(head.headers.get("accept", ""), given, batch=batch)
+        signature, index = self.predictor.signature, self.predictor.index
+        plan = Plan(
+            PREDICT_ROUTES[head.path],
+            answer_type,
+            lambda body: codecs.decode(signature, given, body, batch=batch),
+            lambda decoded, values: codecs.answer(index, answer_type, decoded, values),
+        )
+        if self.reader is not None and (name := _reader(given)) is not None:
+            plan.reader, plan.read = name, getattr(self.reader, name)
+        return plan
+
+    def _v2(self, head: Head) -> Plan:
+        signature, index = self.predictor.signature, self.predictor.index
+        if not is_model(head.path, self.predictor):
+            raise RequestError(404, f"there is the model {index.model}, version {index.version}")
+        return Plan(
+            "v2",
+            codecs.JSON,
+            lambda body: v2.decode(signature, body)[0],
+            lambda decoded, values: codecs.answer(index, codecs.JSON, decoded, values),
+        )
+
+    def _template(self, answer_type: str) -> bytes:
+        lines = [
+            "HTTP/1.1 200 OK",
+            f"Content-Type: {answer_type}",
+            *(f"{name}: {value}" for name, value in self.identity),
+        ]
+        fixed = "\r\n".join(lines).encode("latin-1", "replace").replace(b"%", b"%%")
+        return fixed + b"\r\nX-Request-Id: %b%08x\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def _reader(content_type: str) -> str | None:
+    """Which of the quick decoders reads such bodies."""
+    kind, parameters = media_type(content_type)
+    if parameters.get("charset", "utf-8") not in CHARSETS:
+        return None
+    if kind in QUICK_TYPES:
+        return "json"
+    header = parameters.get("header")
+    if kind != codecs.CSV or header not in (None, "absent"):
+        return None
+    return "csv" if header is None else "csv_rows"
+
+
+def is_model(path: str, predictor: Predictor) -> bool:
+    """``/v2/models/NAME[/versions/VERSION][/ready|/infer]`` of what is served."""
+    index = predictor.index
+    parts = path.strip("/").split("/")[1:]
+    named = parts[:-1] if parts and parts[-1] in ("ready", "infer") else parts
+    whole = ["models", index.model, "versions", index.version]
+    return named in (whole, whole[:2])
+
+
+def is_prediction(head: Head) -> bool:
+    path = head.path
+    return head.method == "POST" and (
+        path in PREDICT_ROUTES or (path.startswith("/v2/") and path.endswith("/infer"))
+    )

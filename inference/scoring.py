@@ -1,0 +1,72 @@
+"""Calls of the model: merged where that is proven, and one by one where a merged call fails."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from inference.blame import Blame
+from inference.codecs import Decoded
+from inference.engines import Engine
+from inference.errors import ModelFailedError
+from inference.signature import Signature
+
+Outcome = list[Any] | Exception
+
+
+class Scorer:
+    """Scores decoded requests; may be called by the loop and by the model's thread at once."""
+
+    def __init__(self, engine: Engine, signature: Signature, probes: list[Decoded]) -> None:
+        self.engine = engine
+        self._blame = Blame(self.call, signature, probes)
+
+    def score(self, requests: list[Decoded]) -> list[Outcome]:
+        """For each request its predictions, one a row, or the error that it gets."""
+        if len(requests) > 1 and self.engine.merges:
+            try:
+                return _split(self.call(merged(requests)), requests)
+            except Exception:  # noqa: BLE001 whose fault it is shows when each is alone
+                pass
+        return [self._alone(request) for request in requests]
+
+    def _alone(self, request: Decoded) -> Outcome:
+        if request.rows == 0:
+            return []
+        try:
+            return self.call(request)
+        except Exception as problem:  # noqa: BLE001 a model may raise anything
+            return self._blame.find(request, problem)
+
+    def call(self, decoded: Decoded) -> list[Any]:
+        """The engine's own answers; raises what it raises."""
+        predictions = self.engine(decoded)
+        if len(predictions) != decoded.rows:
+            raise ModelFailedError(f"{len(predictions)} predictions for {decoded.rows} rows")
+        self._blame.note_good(decoded)
+        return predictions
+
+
+def merged(requests: list[Decoded]) -> Decoded:
+    """The rows of all requests below one another."""
+    rows = sum(request.rows for request in requests)
+    columns = {
+        name: list(chain.from_iterable(request.columns[name] for request in requests))
+        for name in requests[0].columns
+        if all(name in request.columns for request in requests)
+    }
+    matrices = [request.matrix for request in requests]
+    if any(matrix is None for matrix in matrices):
+        return Decoded(columns, rows)
+    import numpy as np
+
+    return Decoded(columns, rows, np.concatenate(matrices))
+
+
+def _split(predictions: list[Any], requests: list[Decoded]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    at = 0
+    for request in requests:
+        outcomes.append(predictions[at : at + request.rows])
+        at += request.rows
+    return outcomes

@@ -1,0 +1,36 @@
+"""The model itself, as the server would ask it were it not converted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from inference.engines.frames import method
+from inference.signature import Signature
+from model_code.conversion.child import Task
+from model_code.conversion.loading import Opened
+from model_code.conversion.plan import NotConvertibleError
+from scripts.proving.answers import native
+from scripts.proving.proof import Truth
+
+
+def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
+    """Its own method where the server loads it without MLflow, else what MLflow's pyfunc answers.
+
+    Raises:
+        NotConvertibleError: it cannot answer ``output`` at all.
+    """
+    shares = None
+    if hasattr(opened.model, "predict_proba"):
+        shares = native(signature, method(opened.model, "predict_proba"))
+    if task.engine == "sklearn":
+        try:
+            call = method(opened.model, task.output)
+        except AttributeError:
+            raise NotConvertibleError(f"the model has no {task.output}") from None
+        return Truth(native(signature, call), shares, task.output)
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true" if task.allows_code else "false"
+    import mlflow.pyfunc
+
+    model: Any = mlflow.pyfunc.load_model(task.model_dir)
+    return Truth(native(signature, model.predict), shares, task.output)
