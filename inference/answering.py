@@ -61,7 +61,7 @@ class Answering:
         self.planner: Planner | None = None
         self.model_thread = ThreadPoolExecutor(1, "model")
         self._decoders = ThreadPoolExecutor(1, "decode")
-        self._id, self._ids = secrets.token_hex(4).encode(), count()
+        self.id_prefix, self.ids = secrets.token_hex(4).encode(), count()
 
     def open(self, predictor: Predictor) -> None:
         """From now on, answer by this model."""
@@ -110,7 +110,7 @@ class Answering:
                 self._score_careful(careful)
         except Exception as problem:  # noqa: BLE001
             for request in (*quick, *careful):
-                if request.answer is None:
+                if not request.answer:
                     self._fail(request, problem)
 
     def _plan(self, request: Request) -> Plan | None:
@@ -121,8 +121,10 @@ class Answering:
         elif self.planner is None:
             self._respond(request, route_of(head), error(503, LOADING))
         else:
-            head.plan = self.planner.plan(head)
-            return head.plan
+            head.plan = plan = self.planner.plan(head)
+            if self.logged == "all" or REQUEST_ID in head.headers:
+                plan.template = b""  # each such response is made by itself
+            return plan
         return None
 
     def _decode(self, request: Request, plan: Plan) -> None:
@@ -178,31 +180,32 @@ class Answering:
 
     def _deliver(self, requests: list[Request], predictions: list[Any], began: float) -> None:
         """Answer requests whose predictions stand below one another."""
-        prefix, ids, slot = self._id, self._ids, self.slot
-        is_plain = self.logged != "all"
-        routes: dict[str, int] = {}
+        prefix, ids = self.id_prefix, self.ids
+        plain = 0
         at = 0
+        plan: Plan | None = None
         for request in requests:
-            plan: Plan = request.head.plan
+            if request.head.plan is not plan:
+                self._count(plan, plain, began)
+                plan, plain = request.head.plan, 0
+            assert plan is not None
             end = at + request.rows
             values = predictions[at:end]
             at = end
-            if plan.is_json:
-                body = dumps({"predictions": values})
+            body = dumps({"predictions": values}) if plan.is_json else plan.encode(NOTHING, values)
+            if plan.template and request.connection is not None:
+                request.answer = plan.template % (prefix, next(ids), len(body), body)
+                plain += 1
             else:
-                body = plan.encode(NOTHING, values)
-            if is_plain and request.connection is not None:
-                if REQUEST_ID not in request.head.headers:
-                    request.answer = plan.template % (prefix, next(ids), len(body), body)
-                    routes[plan.route] = routes.get(plan.route, 0) + 1
-                    continue
-            self._respond(request, plan.route, Response(200, body, plan.answer_type))
-        seconds = perf_counter() - began
-        for route, answered in routes.items():
-            slot.count(route, 200, seconds, answered)
+                self._respond(request, plan.route, Response(200, body, plan.answer_type))
+        self._count(plan, plain, began)
         for request in requests:
             if request.connection is not None:
                 request.connection.send()
+
+    def _count(self, plan: Plan | None, answered: int, began: float) -> None:
+        if plan is not None and answered:
+            self.slot.count(plan.route, 200, perf_counter() - began, answered)
 
     def _score_careful(self, requests: list[Request]) -> None:
         rows = sum(request.rows for request in requests)
@@ -328,7 +331,7 @@ class Answering:
         given = head.headers.get(REQUEST_ID, "")
         if given and len(given) <= MAX_ID and given.isascii() and given.isprintable():
             return given
-        return f"{self._id.decode()}{next(self._ids):08x}"
+        return f"{self.id_prefix.decode()}{next(self.ids):08x}"
 
 
 def _trace(problem: BaseException) -> str:

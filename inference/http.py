@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self.is_paused = False
         self.is_lingering = False
         self.is_refused = False
+        self.is_active = False
         self.since = 0.0
         self.begun = 0
         self._begin()
@@ -77,7 +78,8 @@ class Connection(asyncio.Protocol):
             end = data.find(END_OF_HEAD) + 4
             head = site.heads.young.get(data[:end])
             if head is not None and len(data) - end == head.length and self._take(head, data[end:]):
-                site.wake()
+                if not site.is_due:
+                    site.wake()
                 return
         self._read(data)
         site.wake()
@@ -89,14 +91,13 @@ class Connection(asyncio.Protocol):
         if budget.used and budget.used + wanted > budget.total:
             return False
         budget.used += wanted
-        self._put(Request(head, body, self, size))
-        return True
-
-    def _put(self, request: Request) -> None:
-        self.queue.append(request)
+        request = Request(head, body, self, size)
+        queue = self.queue
+        queue.append(request)
         self.site.pending.append(request)
-        if len(self.queue) >= self.limits.queued:
+        if len(queue) >= self.limits.queued:
             self._pause()
+        return True
 
     def _read(self, data: bytes) -> None:
         at, size = 0, len(data)
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.is_full = True
-        self.since = self.site.loop.time()
+        self.since, self.is_active = self.site.loop.time(), False
         self._pause()
 
     def resume_writing(self) -> None:
@@ -180,6 +181,8 @@ class Connection(asyncio.Protocol):
         """End what takes too long; called about once a second."""
         if self.transport is None:
             return
+        if self.is_active:  # it was answered since the last look
+            self.since, self.is_active = now, False
         waited, limits = now - self.since, self.limits
         if self.is_lingering and not self.queue:
             if waited > limits.linger_seconds:
@@ -205,7 +208,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._begin()
         self.in_request, self.in_head, self.is_chunked = True, True, False
-        self.since = self.site.loop.time()
+        self.since, self.is_active = self.site.loop.time(), False
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -261,16 +264,36 @@ class Connection(asyncio.Protocol):
         if self.closing or self.is_lingering:
             return
         self.since = self.site.loop.time()
-        self._put(Request(self.head, self.body, self, self.reserved))
+        request = Request(self.head, self.body, self, self.reserved)
         self.reserved, self.body = 0, bytearray()
+        self.queue.append(request)
+        self.site.pending.append(request)
+        if len(self.queue) >= self.limits.queued:
+            self._pause()
 
     # answers
 
     def send(self) -> None:
         """Write what is answered at the queue's front, in one piece; end where that was the last."""
         queue, transport = self.queue, self.transport
-        if transport is None or not queue or not queue[0].answer:
+        if transport is None or not queue:
             return
+        request = queue[0]
+        answer = request.answer
+        if not answer:
+            return
+        if len(queue) > 1 or self.closing or not request.head.keep_alive:
+            self._send_several(transport)
+            return
+        queue.clear()
+        self.site.budget.used -= request.reserved * DECODED_FACTOR
+        self.is_active = True
+        transport.write(answer)
+        if self.is_paused:
+            self._resume()
+
+    def _send_several(self, transport: asyncio.Transport) -> None:
+        queue = self.queue
         parts: list[bytes] = []
         while queue and (answer := queue[0].answer):
             request = queue.popleft()
@@ -279,12 +302,13 @@ class Connection(asyncio.Protocol):
                 self._forget_queue()
                 self.closing = True
             parts.append(closing(answer) if self.closing and not queue else answer)
-        transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
-        self.since = self.site.loop.time()
-        if self.is_paused:
-            self._resume()
+        self.is_active = True
+        transport.write(b"".join(parts))
         if self.closing and not queue:
+            self.since, self.is_active = self.site.loop.time(), False
             self._end(transport)
+        elif self.is_paused:
+            self._resume()
 
     def _end(self, transport: asyncio.Transport) -> None:
         """Close; a client that still sends its body would lose the answer to a reset, so linger."""

@@ -28,8 +28,8 @@ class Plan:
     """Decoders, encoder and the response's head for one kind of request.
 
     ``read`` is the quick decoder, which leaves what it does not understand to ``decode``, the
-    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's bytes from the request id's two halves,
-    and the body's length and bytes.
+    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's bytes from the request id's two halves, and
+    the body's length and bytes.
     """
 
     __slots__ = (

@@ -23,6 +23,7 @@ EXACT = 2.0**53
 ROW_FORMS = ("instances", "dataframe_records", "inputs")
 # What simdjson, orjson and struct say of what they do not take.
 PROBLEMS = (ValueError, TypeError, KeyError, RuntimeError, StructError, AttributeError)
+INSTANCES, SPACE = b'{"instances":', ord(" ")
 # A parser keeps the memory of its largest document.
 KEPT_BYTES = 1 << 20
 
@@ -74,23 +75,17 @@ class NumberReader:
         try:
             if self._booleans:
                 return self._objects(body)
-            if body[:12] == b'{"instances"':
-                rows = self._document(body)["instances"]
-                if len(rows) == 1 and (values := self._row(body, rows)) is not None:
-                    return 1, values
-                del rows
+            if body[:13] == INSTANCES and body.rfind(b":") == 12:
+                last = body.rfind(b"[")
+                if last == 14 or (last == 15 and body[13] == SPACE):
+                    # One list in a list, and no other name or list: a single row.
+                    rows = self._parser.parse(body)["instances"]
+                    if len(rows) == 1 and len(rows[0]) == self.width:
+                        return 1, rows.as_buffer(of_type="d")
+                    return None
             return self._any_form(body)
         except PROBLEMS:
             return None
-
-    def _row(self, body: bytes, rows: Any) -> Any:
-        """The only row of a body without other names or lists; counted the fastest way."""
-        first = body.find(b"[")
-        is_plain = (
-            body.find(b"[", body.find(b"[", first + 1) + 1) < 0
-            and body.find(b":", body.find(b":") + 1) < 0
-        )
-        return rows.as_buffer(of_type="d") if is_plain and len(rows[0]) == self.width else None
 
     def _any_form(self, body: bytes) -> Part | None:
         document = self._document(body)
