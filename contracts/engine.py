@@ -76,9 +76,8 @@ class Answer:
 class EngineFile:
     """``engine.json``.
 
-    ``is_float32``: features are rounded to float32 before the trees see them. ``takes_null``: a
-    feature may be NaN. ``tensors``: the graph's inputs for the ``onnx`` engine: name, element type
-    and the columns that it takes.
+    ``is_float32``: features are rounded to float32 before trees or graph see them.
+    ``takes_null``: a feature may be NaN.
     """
 
     engine: str
@@ -87,7 +86,6 @@ class EngineFile:
     lookups: tuple[Lookup, ...] = ()
     is_float32: bool = False
     takes_null: bool = False
-    tensors: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
 
     def to_json(self) -> str:
         return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
@@ -107,10 +105,6 @@ class EngineFile:
             lookups=tuple(_lookup(lookup) for lookup in fields.children("lookups")),
             is_float32=fields.flag("is_float32"),
             takes_null=fields.flag("takes_null"),
-            tensors=tuple(
-                (str(name), str(kind), tuple(int(c) for c in columns))
-                for name, kind, columns in fields.items("tensors")
-            ),
         )
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from orjson import dumps
 
+from inference import codecs
 from inference.application import LOADING, Application, route_of
 from inference.codecs import Decoded
 from inference.decoding.numbers import NumberReader
 from inference.errors import ModelFailedError, RequestError, shown
-from inference.large import LargeBodies
+from inference.large import LargeWork
 from inference.log import log
 from inference.messages import Head, Request, Response, error, render
 from inference.model_thread import ModelThread
@@ -46,7 +47,9 @@ class Awaited(Request):
 
     __slots__ = ("response",)
 
-    def __init__(self, head: Head, body: bytes, response: asyncio.Future[Response]) -> None:
+    def __init__(
+        self, head: Head, body: bytes | bytearray, response: asyncio.Future[Response]
+    ) -> None:
         super().__init__(head, body, None, 0)
         self.response = response
 
@@ -60,20 +63,25 @@ class Answering:
         self.logged = os.environ.get(ACCESS_LOG, "errors")
         self.planner: Planner | None = None
         self.model_thread = ThreadPoolExecutor(1, "model")
-        self._decoders = ThreadPoolExecutor(1, "decode")
         self.id_prefix, self.ids = secrets.token_hex(4).encode(), count()
 
     def open(self, predictor: Predictor) -> None:
         """From now on, answer by this model."""
-        is_batch = os.environ.get(BATCH) == "true"
+        is_batch = os.environ.get(BATCH, "").lower() == "true"
         self.planner = Planner(predictor, is_batch=is_batch)
         self._scorer: Scorer = predictor.scorer()
         self._engine = predictor.engine
         self._waiting = ModelThread(self._scorer, self.model_thread, self._conclude)
-        self._large = LargeBodies(predictor, self._scorer)
+        self._large = LargeWork(
+            predictor,
+            self._scorer,
+            decoded=self._decoded,
+            respond=self._respond,
+            fail=self._fail,
+        )
         self.application.predictor = predictor
 
-    async def respond(self, head: Head, body: bytes) -> Response:
+    async def respond(self, head: Head, body: bytes | bytearray) -> Response:
         """The response to one request of another front end."""
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.answer([Awaited(head, body, future)], perf_counter())
@@ -94,7 +102,7 @@ class Answering:
                 if plan is None:
                     continue
                 if len(request.body) > LARGE_BYTES:
-                    self._decode_beside(request, plan)
+                    self._large.decode(request, plan)
                 elif (part := plan.read(request.body)) is not None:
                     request.rows, request.part = part
                     quick.append(request)
@@ -136,7 +144,7 @@ class Answering:
     # --- on the loop
 
     def _score_quick(self, requests: list[Request], careful: list[Request], began: float) -> None:
-        """One call for all, and one pass over the answers; what cannot be so goes to ``careful``."""
+        """One call for all, one pass over the answers; what cannot be so goes to ``careful``."""
         reader = self._reader()
         matrix = reader.matrix([request.part for request in requests])
         if reader.is_bounded and not reader.fits(matrix):
@@ -148,7 +156,7 @@ class Answering:
         if engine.is_quick and rows <= LARGE_ROWS and (engine.merges or len(requests) == 1):
             try:
                 predictions = self._scorer.call(Decoded({}, rows, matrix))
-            except Exception:  # noqa: BLE001, S110 whose fault it is shows when each is alone
+            except Exception:  # noqa: BLE001 whose fault it is shows when each is alone
                 pass
             else:
                 self.slot.count_call(rows, len(requests))
@@ -192,7 +200,7 @@ class Answering:
             end = at + request.rows
             values = predictions[at:end]
             at = end
-            body = dumps({"predictions": values}) if plan.is_json else plan.encode(NOTHING, values)
+            body = _wrapped(values) if plan.is_json else plan.encode(NOTHING, values)
             if plan.template and request.connection is not None:
                 request.answer = plan.template % (prefix, next(ids), len(body), body)
                 plain += 1
@@ -227,7 +235,7 @@ class Answering:
                 continue
             plan: Plan = request.head.plan
             if len(outcome) > LARGE_ROWS:
-                self._encode_beside(request, plan, outcome)
+                self._large.encode(request, plan, outcome)
                 continue
             try:
                 body = plan.encode(request.part, outcome)
@@ -235,28 +243,6 @@ class Answering:
                 self._fail(request, problem)
             else:
                 self._respond(request, plan.route, Response(200, body, plan.answer_type))
-
-    # --- beside the loop
-
-    def _decode_beside(self, request: Request, plan: Plan) -> None:
-        """Decode a large body in a thread; a quick engine scores it there, too."""
-        loop, large = asyncio.get_running_loop(), self._large
-        is_quick = self._engine.is_quick
-        body = request.body
-
-        def work() -> None:
-            try:
-                decoded = large.decode(plan, bytes(body))
-                outcome = large.score(decoded) if is_quick else None
-                if isinstance(outcome, Exception):
-                    raise outcome
-                answer = None if outcome is None else plan.encode(decoded, outcome)
-            except Exception as problem:  # noqa: BLE001
-                loop.call_soon_threadsafe(self._fail, request, problem)
-            else:
-                loop.call_soon_threadsafe(self._decoded, request, decoded, answer)
-
-        self._decoders.submit(work)
 
     def _decoded(self, request: Request, decoded: Decoded, answer: bytes | None) -> None:
         """A large body has been decoded, and perhaps answered."""
@@ -269,20 +255,6 @@ class Answering:
         plan: Plan = request.head.plan
         self.slot.count_call(decoded.rows, 1)
         self._respond(request, plan.route, Response(200, answer, plan.answer_type))
-
-    def _encode_beside(self, request: Request, plan: Plan, predictions: list[Any]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def work() -> None:
-            try:
-                body = plan.encode(request.part, predictions)
-            except Exception as problem:  # noqa: BLE001
-                loop.call_soon_threadsafe(self._fail, request, problem)
-            else:
-                response = Response(200, body, plan.answer_type)
-                loop.call_soon_threadsafe(self._respond, request, plan.route, response)
-
-        self._decoders.submit(work)
 
     # --- responses
 
@@ -332,6 +304,13 @@ class Answering:
         if given and len(given) <= MAX_ID and given.isascii() and given.isprintable():
             return given
         return f"{self.id_prefix.decode()}{next(self.ids):08x}"
+
+
+def _wrapped(predictions: list[Any]) -> bytes:
+    try:
+        return dumps({"predictions": predictions})
+    except TypeError:  # whole numbers beyond 64 bits
+        return codecs.encode(codecs.JSON, predictions)
 
 
 def _trace(problem: BaseException) -> str:

@@ -12,7 +12,7 @@ from inference.signature import Signature, is_null
 
 MAX_REASON = 500
 # A search that would take longer names what it has found so far.
-SEARCH_SECONDS = 1.0
+SEARCH_SECONDS = 0.5
 SEARCH_CALLS = 256
 
 Call = Callable[[Decoded], list[Any]]

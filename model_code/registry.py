@@ -25,7 +25,8 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 MLFLOW_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # Types whose code comes with the libraries that every server carries; nothing of a user's own.
-TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
+# What a partial calls is a type of its own to skops, and looked at by itself.
+TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.", "functools.partial")
 
 
 @dataclass(frozen=True)

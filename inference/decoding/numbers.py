@@ -56,11 +56,11 @@ class NumberReader:
             if c.kind == "number" and c.form in FLOAT_LIMITS
         ]
         self.is_bounded = bool(self._integers or self._limits)
-        self._parser = simdjson.Parser()
+        self._parser: Any = simdjson.Parser()
 
     @staticmethod
     def reads(signature: Signature) -> bool:
-        """Whether every column holds numbers, or true and false (and none has a NUL in its name)."""
+        """Whether every column holds numbers, or true and false; and no name holds a NUL."""
         return bool(signature.columns) and all(
             column.kind in ("number", "integer", "boolean") and "\0" not in column.name
             for column in signature.columns

@@ -60,7 +60,7 @@ def _engine(folder: Path, signature: Signature, file: EngineFile, merges: bool) 
         return Forest(signature, file, _arrays(folder), graph, merges=merges)
     from inference.engines.onnx import Onnx
 
-    return Onnx(signature, file, graph, merges=merges)
+    return Onnx(signature, file, _arrays(folder), graph, merges=merges)
 
 
 def _arrays(folder: Path) -> dict[str, Any]:

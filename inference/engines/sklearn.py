@@ -13,7 +13,8 @@ from inference.signature import Signature
 SKOPS_FILE = "model.skops"
 TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
 # Libraries that the server itself carries: their types are trusted, never by the artifact's word.
-TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.")
+# What a partial calls is a type of its own to skops, and looked at by itself.
+TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.", "functools.partial")
 
 
 def load_skops(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from model_code.conversion.plan import Frame, Looked, NotConvertibleError, Number, Text
+from model_code.conversion.plan import Feature, Frame, Looked, NotConvertibleError, Number, Text
 
 UNKNOWN_TEXT = "\x00 never seen"
 UNKNOWN_NUMBER = -987_654_321.5
@@ -33,34 +33,48 @@ def _keys(categories: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _outputs(encoder: Any, keys: list[tuple[Any, ...]], place: int, feature: Any) -> list[Looked]:
-    if not isinstance(feature, Text | Number):
-        raise NotConvertibleError(f"{type(encoder).__name__} on values that were encoded before")
-    if isinstance(feature, Number) and any(
-        name not in {"fill", "float32"} for name, _ in feature.steps
-    ):
-        raise NotConvertibleError(f"{type(encoder).__name__} on scaled numbers")
+def _outputs(
+    encoder: Any, keys: list[tuple[Any, ...]], place: int, feature: Feature
+) -> list[Looked]:
     mine = keys[place]
     if not mine:
         raise NotConvertibleError("a column of categories that had none in training")
+    known, null, other = _inputs(encoder, mine, feature)
     span = _span(encoder, keys, place)
-    known = _ask(encoder, keys, place, list(mine), span)
-    if known is None:
+    rows = _ask(encoder, keys, place, list(known.values()), span)
+    if rows is None:
         raise NotConvertibleError(f"{type(encoder).__name__} refuses what it was trained with")
-    null = None if isinstance(feature, Text) else np.nan
-    if isinstance(feature, Text) and feature.fill is not None:
-        null = feature.fill
-    if isinstance(feature, Number):
-        null = next((value for name, value in feature.steps if name == "fill"), null)
-    unknown_value = UNKNOWN_TEXT if isinstance(feature, Text) else UNKNOWN_NUMBER
-    missing = _ask(encoder, keys, place, [null], span)
-    unknown = _ask(encoder, keys, place, [unknown_value], span)
-    rows = [part for part in (known, missing, unknown) if part is not None]
-    table = np.concatenate(rows).astype(np.float64)
+    missing = None if null is _REFUSED else _ask(encoder, keys, place, [null], span)
+    unknown = None if other is _REFUSED else _ask(encoder, keys, place, [other], span)
+    parts = [part for part in (rows, missing, unknown) if part is not None]
+    table = np.concatenate(parts).astype(np.float64)
     return [
-        Looked(feature.column, mine, table[:, i], missing is not None, unknown is not None)
-        for i in range(table.shape[1])
+        Looked(feature.column, tuple(known), column, missing is not None, unknown is not None)
+        for column in table.T
     ]
+
+
+_REFUSED = object()
+
+
+def _inputs(
+    encoder: Any, mine: tuple[Any, ...], feature: Feature
+) -> tuple[dict[Any, Any], Any, Any]:
+    """What reaches the encoder: for each value of the column, for a null, and for any other."""
+    match feature:
+        case Looked():
+            values = feature.values.tolist()
+            count = len(feature.keys)
+            null = values[count] if feature.takes_missing else _REFUSED
+            other = values[-1] if feature.takes_unknown else _REFUSED
+            return dict(zip(feature.keys, values, strict=False)), null, other
+        case Text():
+            return {value: value for value in mine}, feature.fill, UNKNOWN_TEXT
+        case Number():
+            if any(name not in {"fill", "float32"} for name, _ in feature.steps):
+                raise NotConvertibleError(f"{type(encoder).__name__} on scaled numbers")
+            fill = next((value for name, value in feature.steps if name == "fill"), np.nan)
+            return {value: value for value in mine}, fill, UNKNOWN_NUMBER
 
 
 def _span(encoder: Any, keys: list[tuple[Any, ...]], place: int) -> slice:
@@ -83,7 +97,7 @@ def _ask(
     columns[place] = values
     names = getattr(encoder, "feature_names_in_", range(len(columns)))
     data = {
-        name: pd.Series(column, dtype="object" if _is_text(keys[i]) else None)
+        name: pd.Series(column, dtype=_dtype(encoder.categories_[i]))
         for i, (name, column) in enumerate(zip(names, columns, strict=True))
     }
     asked: Any = pd.DataFrame(data)
@@ -99,5 +113,6 @@ def _ask(
     return dense[:, span]
 
 
-def _is_text(known: tuple[Any, ...]) -> bool:
-    return any(isinstance(value, str) for value in known)
+def _dtype(categories: Any) -> str | None:
+    """Text, and numbers that stood beside text, reach the encoder as objects."""
+    return "object" if categories.dtype.kind in "OUT" else None

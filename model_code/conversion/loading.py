@@ -10,7 +10,8 @@ from typing import Any
 from model_code.conversion.plan import Feature, Frame, NotConvertibleError, Number, Text
 
 # Libraries whose types are known here; none of them runs code of a model's own.
-TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.", "lightgbm.", "xgboost.", "collections.")
+TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.", "lightgbm.", "xgboost.")
+TRUSTED_TYPES = ("functools.partial", "collections.OrderedDict", "collections.defaultdict")
 PICKLE_REASON = (
     "it is stored as a pickle, which could run anything; log it with "
     'serialization_format="skops", or package it with --allow-code'
@@ -60,7 +61,8 @@ def _stored(folder: Path, name: str, allows_code: bool) -> Any:
 
         path = folder / name
         needed = skops.io.get_untrusted_types(file=path)
-        foreign = [kind for kind in needed if not kind.startswith(TRUSTED_ROOTS)]
+        trusted = (*TRUSTED_ROOTS, *TRUSTED_TYPES)
+        foreign = [kind for kind in needed if not kind.startswith(trusted)]
         if foreign:
             raise NotConvertibleError(f"it needs the types {', '.join(foreign)[:300]}")
         return skops.io.load(path, trusted=needed)

@@ -91,9 +91,11 @@ def _union(transformer: Any, frame: Frame) -> Frame:
 
 
 def _standard(scaler: Any, frame: Frame) -> Frame:
+    # Of all scalers it alone brings its own numbers to the type of the data first.
+    own = np.float32 if frame.is_float32 else np.float64
     if scaler.with_mean:
-        frame = frame.then("sub", scaler.mean_)
-    return frame.then("div", scaler.scale_) if scaler.with_std else frame
+        frame = frame.then("sub", scaler.mean_.astype(own))
+    return frame.then("div", scaler.scale_.astype(own)) if scaler.with_std else frame
 
 
 def _robust(scaler: Any, frame: Frame) -> Frame:
@@ -134,10 +136,12 @@ def _imputer(imputer: Any, frame: Frame) -> Frame:
 
 
 def _function(transformer: Any, frame: Frame) -> Frame:
+    from sklearn.utils.validation import check_array
+
     function = transformer.func
-    if function is None:
-        return frame
-    name = getattr(function, "__name__", "")
+    if function is None or getattr(function, "func", None) is check_array:
+        return frame  # a check only, as HistGradientBoosting puts it before its trees
+    name: str = getattr(function, "__name__", "")
     if name not in FUNCTIONS or function is not getattr(np, name) or transformer.kw_args:
         raise NotConvertibleError(f"FunctionTransformer({name or function!r})")
     return frame.then(name)

@@ -9,7 +9,6 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from inference.signature import Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.child import VERDICT_FILE, Task
 from model_code.conversion.loading import Opened, open_model, raw_frame
-from model_code.conversion.plan import Frame, NotConvertibleError
+from model_code.conversion.plan import NotConvertibleError
 from scripts.proving.answers import merges
 from scripts.proving.proof import RejectedError, Truth, prove
 from scripts.proving.rows import RowMaker
@@ -63,32 +62,36 @@ def _judge(task: Task) -> tuple[Conversion, Candidate | None]:
         return Conversion(reason=str(problem)), None
     maker = RowMaker(task, signature, truth)
     reasons: list[str] = []
-    for make in _attempts(opened, task):
+    for make in (_own, _exported):
         try:
-            candidate = make()
-            groups = maker.groups(opened.model, candidate.points)
-            return prove(candidate, truth, signature, groups, maker.rows_from), candidate
-        except (NotConvertibleError, RejectedError) as problem:
+            candidates = make(opened, task)
+        except NotConvertibleError as problem:
             reasons.append(str(problem))
-        except MemoryError:
-            reasons.append("the conversion needs too much memory")
+            continue
+        for candidate in candidates:
+            try:
+                groups = maker.groups(opened.model, candidate.points)
+                return prove(candidate, truth, signature, groups, maker.rows_from), candidate
+            except RejectedError as problem:
+                reasons.append(str(problem))
     return _fallback(maker, truth, opened, reasons), None
 
 
-def _attempts(opened: Opened, task: Task) -> Iterator[Callable[[], Candidate]]:
-    """Our own engines first, then skl2onnx in float64, then in float32."""
+def _own(opened: Opened, task: Task) -> list[Candidate]:
+    """By our own engines."""
     from model_code.conversion.estimators import booster_alone, candidate
-    from model_code.conversion.exported import export
-
-    def frame() -> Frame:
-        return raw_frame(task.schema, opened.model)
 
     own = booster_alone if opened.is_booster else candidate
-    yield lambda: own(opened.model, frame(), task.output)
-    if not opened.is_booster:
-        names: list[str] = task.schema["x-columns"]
-        for kind in ("double", "float"):
-            yield lambda kind=kind: export(opened.model, frame(), names, task.output, kind)
+    return [own(opened.model, raw_frame(task.schema, opened.model), task.output)]
+
+
+def _exported(opened: Opened, task: Task) -> list[Candidate]:
+    """By skl2onnx."""
+    from model_code.conversion.exported import exports
+
+    if opened.is_booster:
+        return []
+    return exports(opened.model, raw_frame(task.schema, opened.model), task.output)
 
 
 def _fallback(maker: RowMaker, truth: Truth, opened: Opened, reasons: list[str]) -> Conversion:

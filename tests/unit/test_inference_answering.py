@@ -198,11 +198,23 @@ def test_a_bad_request_among_good_ones_is_refused_alone() -> None:
         )
         assert [answers(c)[0] for c in clients] == [
             (200, [3.0]),
-            (400, "row 0, column 'rooms': 2.5 came; a whole number from -9223372036854775808 to "
-             "9223372036854775807 is needed"),
+            (400, f"row 0, column 'rooms': 2.5 came; {COLUMNS[1].wanted} is needed"),
             (400, "row 0, column 'size': 'x' came; a finite number is needed"),
             (400, "row 1, column 'size': 2000.0 came, and the model says ValueError: too large"),
         ]  # fmt: skip
+
+    run(work)
+
+
+def test_rows_that_came_as_numbers_and_as_columns_are_one_call() -> None:
+    async def work() -> None:
+        columns = (Column("size", "number", "double", nullable=True), COLUMNS[1])
+        engine = Sums(is_quick=False)
+        served = Served(engine, columns)
+        clients = [served.client() for _ in range(3)]
+        await served.turn(post([[1.0, 2]]), post([{"rooms": 4}]), post([[2.0, 2]]))
+        assert [answers(c)[0][1] for c in clients] == [[3.0], [None], [4.0]]
+        assert engine.calls == [3]
 
     run(work)
 
@@ -250,6 +262,18 @@ def test_a_model_that_answers_too_few_rows_is_a_500() -> None:
     run(work)
 
 
+def test_labels_beyond_64_bits_are_answered_whole() -> None:
+    async def work() -> None:
+        engine = Sums()
+        engine.__class__ = type("Long", (Sums,), {"__call__": lambda _self, _decoded: [2**70]})
+        served = Served(engine)
+        client = served.client()
+        await served.turn(post([[1.0, 2]]))
+        assert answers(client) == [(200, [2**70])]
+
+    run(work)
+
+
 def test_zero_rows_give_zero_predictions_without_a_call() -> None:
     async def work() -> None:
         engine = Sums()
@@ -292,6 +316,38 @@ def test_every_answer_has_an_id_of_its_own_and_a_clients_id_comes_back() -> None
         assert all(len(found) == 16 for found in ids[:-1])
         assert ids[-1] == b"a1"
         assert served.board.requests("predict", "2xx") == 1
+
+    run(work)
+
+
+def test_columns_that_the_model_does_not_know_are_counted() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(post([{"size": 1.0, "rooms": 2, "sea": 1}]))
+        assert answers(client) == [(200, [3.0])]
+        assert served.board.ignored() == 1
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick)
+        served = Served(engine)
+        clients = [served.client() for _ in range(3)]
+        rows = [[float(n % 100), 1] for n in range(30_000)]
+        await served.turn(
+            post(rows),
+            post([*rows, [1.0, 2.5]]),
+            post([*rows, [2000.0, 1]]),
+        )
+        assert answers(clients[0]) == [(200, [row[0] + 1 for row in rows])]
+        assert answers(clients[1])[0][1].startswith("row 30000, column 'rooms': 2.5 came; ")
+        want = "row 30000, column 'size': 2000.0 came, and the model says ValueError: too large"
+        assert answers(clients[2]) == [(400, want)]
+        assert engine.threads == ({"large_0"} if is_quick else {"model_0"})
 
     run(work)
 

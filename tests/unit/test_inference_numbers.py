@@ -31,7 +31,7 @@ ONE = Signature((Column("x", "integer", "int64", nullable=False),), None)
 SIGNATURES = [NUMBERS, PLAIN, MIXED, TENSOR, ONE]
 
 
-def quick(signature: Signature, kind: str, body: bytes) -> Any:
+def quick(signature: Signature, kind: str, body: bytes | bytearray) -> Any:
     """The matrix of the quick way, or None where it leaves the body to the careful one."""
     reader = NumberReader(signature)
     part = reader.json(body) if kind == "application/json" else reader.csv(body)
@@ -176,6 +176,7 @@ def test_common_forms_are_read_quickly(document: Any, indent: int | None) -> Non
     body = json.dumps(document, indent=indent).encode()
     found = assert_same(NUMBERS, "application/json", body)
     assert found is not None, "a common form is left to the careful decoder"
+    assert quick(NUMBERS, "application/json", bytearray(body)) is not None
     assert found[0].tolist() == ROW
 
 
