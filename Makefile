@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.slipway-ready
 
-.PHONY: setup rehearse test check bench bench-releases lock clean
+.PHONY: setup rehearse test check bench bench-releases bench-serving lock clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ bench: setup
 # SEED, RELEASES (for each cell) and SCENARIOS (a JSON file) may be set; a run that was stopped goes on.
 bench-releases: setup
 	@$(BIN)/python -m benchmarks.release_quality $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+# PEERS: servers to measure beside ours, or all; DIST: another package. Needs wrk and a C compiler.
+bench-serving: setup
+	@$(BIN)/python -m benchmarks.serving $(if $(PEERS),--peers $(PEERS)) $(if $(DIST),--dist $(DIST))
 
 lock: setup
 	@$(BIN)/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt
