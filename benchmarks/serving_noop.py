@@ -17,13 +17,14 @@ class Constant(Answering):
     """Answers every prediction with :data:`BODY`, whatever was asked."""
 
     def answer(self, requests: list[Request], began: float) -> None:
+        prefix, ids = self.responder.id_prefix, self.responder.ids
         answered: list[Request] = []
         for request in requests:
             request.began = began
             plan = request.head.plan or self._plan(request)
             if plan is None:
                 continue
-            request.answer = plan.template % (self.id_prefix, next(self.ids), len(BODY), BODY)
+            request.answer = plan.template % (prefix, next(ids), len(BODY), BODY)
             answered.append(request)
         if answered:
             self.slot.count_call(len(answered), len(answered))
