@@ -71,13 +71,14 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command of a server, and the variables that it needs beside the environment."""
     match name:
-        case "slipway" | "noop":
+        case "noop":
+            return [sys.executable, "-m", "benchmarks.serving_noop", "--port", str(port)], {}
+        case "slipway":
             model = scratch / f"unpacked-{served.name}"
             if not model.exists():
                 unpack(served.dist / ARCHIVE_FILE, model)
-            module = "inference" if name == OURS else "benchmarks.serving_noop"
             digest = load_package(served.dist).index_sha256
-            words = ["-m", module, "serve", "--port", str(port), "--model-dir", str(model)]
+            words = ["-m", "inference", "serve", "--port", str(port), "--model-dir", str(model)]
             return [sys.executable, *words], {"SLIPWAY_MANIFEST_SHA256": digest}
         case "floor":
             return [str(build_floor(scratch)), str(port)], {}
@@ -126,9 +127,7 @@ def running(name: str, served: Served, scratch: Path, core: int) -> Generator[Ru
         log.close()
 
 
-def _wait(
-    running: Running, served: Served, process: subprocess.Popen[bytes], log: Path
-) -> None:
+def _wait(running: Running, served: Served, process: subprocess.Popen[bytes], log: Path) -> None:
     body = served.body("json", 1, by_name=running.by_name)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

@@ -10,7 +10,6 @@ from inference.frames import LABEL, PROBABILITIES
 __all__ = ["LABEL", "PROBABILITIES", "answer_schema"]
 
 
-
 def answer_schema(index: ArchiveIndex) -> dict[str, Any]:
     """The schema of one row's answer; ``{}`` where nobody declared it."""
     number = {"type": "number", "format": "double"}

@@ -13,6 +13,7 @@ from contracts.package import Conversion
 from inference.engines import Engine
 from inference.engines.loading import load_engine
 from inference.errors import PackageRefusedError
+from inference.frames import LABEL, PROBABILITIES
 from inference.signature import Signature
 from model_code.conversion.candidate import Candidate
 from scripts.proving.answers import Group, Native, ask, merges, part
@@ -138,8 +139,8 @@ def _largest(
     worst = 0.0
     for row, (one, other) in enumerate(zip(native, converted, strict=True)):
         if isinstance(one, dict) and isinstance(other, dict):
-            found = ratio(one["probabilities"], other["probabilities"], scale)
-            label = ratio(one["prediction"], other["prediction"], scale)
+            found = ratio(one[PROBABILITIES], other[PROBABILITIES], scale)
+            label = ratio(one[LABEL], other[LABEL], scale)
             found = max(found, 0.0 if label > 1 and excused(row) else label)
         else:
             found = ratio(one, other, scale)
