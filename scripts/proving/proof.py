@@ -40,7 +40,6 @@ class Truth:
 
     answers: Native
     shares: Native | None
-    output: str
 
 
 def prove(

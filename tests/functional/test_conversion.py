@@ -68,6 +68,9 @@ def test_the_flights_model_is_served_by_one_dot_product(packaged: Path, tmp_path
     conversion = manifest.conversion
     assert conversion is not None
     assert (manifest.engine, manifest.output) == ("linear", "both")
+    described = manifest.signature["outputs"]
+    assert list(described["properties"]) == ["prediction", "probabilities"]
+    assert described["properties"]["probabilities"]["items"]["type"] == "number"
     assert (conversion.engine, conversion.reason, conversion.merges) == ("linear", "", True)
     assert conversion.rows >= 1000
     assert conversion.rows_from.startswith("drawn from the signature")
