@@ -33,7 +33,7 @@ from model_code import registry
 from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
 from model_code.locking import Locked
-from model_code.signature import output_schema, row_schema
+from model_code.signature import answer_schema, row_schema
 
 # Written by MLflow at each download, and no part of the model.
 LEFT_OUT = frozenset({"registered_model_meta"})
@@ -110,8 +110,8 @@ def _build(
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
-    outputs = output_schema(described.outputs)
     chosen = _output(described, output)
+    outputs = answer_schema(described.outputs, described.predict_fn, chosen)
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
     conversion = None
     if converting is not None:

@@ -41,7 +41,6 @@ class Truth:
 
     answers: Native
     shares: Native | None
-    output: str
 
 
 def prove(

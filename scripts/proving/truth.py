@@ -28,10 +28,10 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
             call = method(opened.model, task.output)
         except AttributeError:
             raise NotConvertibleError(f"the model has no {task.output}") from None
-        return Truth(Native(signature, call), shares, task.output)
+        return Truth(Native(signature, call), shares)
     # What it is made of was looked at when it was opened; a pickle only opens where allowed.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
     import mlflow.pyfunc
 
     model: Any = mlflow.pyfunc.load_model(task.model_dir)
-    return Truth(Native(signature, model.predict), shares, task.output)
+    return Truth(Native(signature, model.predict), shares)
