@@ -82,7 +82,7 @@ def _check_file(root: Path, name: str, size: int, sha256: str) -> None:
 
 def _refuse_unlisted(root: Path, listed: set[str]) -> None:
     """A file beside the listed ones could be loaded in place of one of them, or run."""
-    for path in sorted(p for top in ("model", "engine", "code") for p in (root / top).rglob("*")):
+    for path in sorted(p for top in ("model", "engine") for p in (root / top).rglob("*")):
         name = path.relative_to(root).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in listed:
             raise PackageRefusedError(

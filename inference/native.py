@@ -74,6 +74,7 @@ class NativeEngine:
         self._process: NativeProcess | None = None
         self._failure = ""
         self._is_closed = False
+        self._was_ready = False
         threading.Thread(target=self._keep, name="native model", daemon=True).start()
 
     def wait_ready(self) -> None:
@@ -103,7 +104,7 @@ class NativeEngine:
                 said, answer = process.ask(head, body, until)
             except TimeoutError:
                 self._withdraw(process)
-                process.end()
+                process.end(patience_seconds=0)
                 raise ModelGoneError(
                     f"the model did not answer within {self._seconds:g} s; its process is replaced",
                     is_hung=True,
@@ -122,7 +123,7 @@ class NativeEngine:
             self._is_closed = True
             process = self._process
         if process is not None:
-            process.end()
+            process.end(patience_seconds=0)
 
     def _serving(self, until: float) -> NativeProcess:
         def known() -> bool:
@@ -138,30 +139,37 @@ class NativeEngine:
     # --- the thread that keeps a process
 
     def _keep(self) -> None:
+        """A start fails where the process does not load the model, or dies before it is asked."""
         failed: deque[float] = deque()
-        was_ready = False
         while not self._is_closed:
-            began = time.monotonic()
-            try:
-                process = NativeProcess.ready(self._launch, LOAD_SECONDS)
-            except NotReadyError as problem:
-                failed.append(time.monotonic())
-                while failed[-1] - failed[0] > RESTART_WINDOW_SECONDS:
-                    failed.popleft()
-                if not was_ready or len(failed) >= RESTARTS:
-                    self._give_up(str(problem))
-                    return
-                log("native model not restarted", reason=str(problem))
-                time.sleep(PAUSE_SECONDS)
+            reason = self._serve_once()
+            if not reason or self._is_closed:
                 continue
-            was_ready = True
-            log("native model ready", pid=process.pid, seconds=round(time.monotonic() - began, 1))
-            self._publish(process)
-            process.wait()
-            self._withdraw(process)
-            how = process.end()
-            if not self._is_closed:
-                log("native model died", pid=process.pid, how=how)
+            failed.append(time.monotonic())
+            while failed[-1] - failed[0] > RESTART_WINDOW_SECONDS:
+                failed.popleft()
+            if not self._was_ready or len(failed) >= RESTARTS:
+                self._give_up(reason)
+                return
+            log("native model not restarted", reason=reason)
+            time.sleep(PAUSE_SECONDS)
+
+    def _serve_once(self) -> str:
+        """One process from start to end; why that was no start, else nothing."""
+        began = time.monotonic()
+        try:
+            process = NativeProcess.ready(self._launch, LOAD_SECONDS)
+        except NotReadyError as problem:
+            return str(problem)
+        self._was_ready = True
+        log("native model ready", pid=process.pid, seconds=round(time.monotonic() - began, 1))
+        self._publish(process)
+        process.wait()
+        self._withdraw(process)
+        how = process.end()
+        if not self._is_closed:
+            log("native model died", pid=process.pid, how=how)
+        return "" if process.was_asked else f"its process {how} before it was asked anything"
 
     def _publish(self, process: NativeProcess) -> None:
         with self._changed:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ class NativeProcess:
     """
 
     def __init__(self, launch: Launch) -> None:
+        self._ending = threading.Lock()
+        self._how = ""
+        self.was_asked = False
         lifeline, self._held = os.pipe()
         self._socket, theirs = socket.socketpair()
         try:
@@ -94,6 +98,7 @@ class NativeProcess:
             TimeoutError: none came.
             EOFError, OSError, ValueError: the process is gone, or out of its mind.
         """
+        self.was_asked = True
         self._socket.settimeout(max(0.001, until - time.monotonic()))
         native_child.send(self._socket, head, body)
         return native_child.receive(self._socket, MAX_ANSWER_BYTES, until)
@@ -102,11 +107,19 @@ class NativeProcess:
         """Until it has ended by itself."""
         self._process.wait()
 
-    def end(self) -> str:
-        """End it and all that it has started; says how it ended, if it had before."""
+    def end(self, patience_seconds: float = 0.5) -> str:
+        """End it and all that it has started, unless it does so itself; says how it ended.
+
+        One that has just closed its socket may still be on its way out.
+        """
+        with self._ending:
+            if not self._how:
+                self._how = self._end(patience_seconds)
+            return self._how
+
+    def _end(self, patience_seconds: float) -> str:
         try:
-            # One that has just closed its socket may still be on its way out.
-            code = self._process.wait(0.5)
+            code = self._process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             code = None
         # The group outlives its leader as long as one of them does.
@@ -120,9 +133,7 @@ class NativeProcess:
 
     def _close(self) -> None:
         self._socket.close()
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        os.close(self._held)
 
 
 def _signal(number: int) -> str:

@@ -54,4 +54,4 @@ def prepare_local(root: Path) -> None:
 
 
 def _tell(text: str) -> None:
-    stderr.print(text, markup=False)
+    stderr.print(text, markup=False, soft_wrap=True)

@@ -127,6 +127,7 @@ def package(
             f"environment of this model can be built: run `slipway package {reference}` again "
             "where the package index can be reached",
             markup=False,
+            soft_wrap=True,
         )
     if as_json:
         print_json({"folder": str(made.folder), **asdict(made.manifest)})
@@ -139,6 +140,7 @@ def package(
             f"it runs what it brings: {', '.join(made.manifest.runs_code)}; a stack serves it "
             f"where its `environment` has {ALLOW_CODE}: '{made.manifest.index_sha256}'",
             markup=False,
+            soft_wrap=True,
         )
 
 

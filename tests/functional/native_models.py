@@ -34,7 +34,7 @@ class Trouble(mlflow.pyfunc.PythonModel):
             if what == "hang":
                 re.match(r"(a+)+$", "a" * 60 + "b")  # keeps Python's lock for years
             if what == "memory":
-                return bytearray(1 << 42)
+                return bytearray(3 << 30)
             if what == "refuse":
                 raise ValueError("I do not like this")
             if what == "read":

@@ -30,7 +30,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def server(package: tuple[Path, str]) -> Iterator[ModelServer]:
-    with running(*package, **{ALLOW_CODE: package[1], "SLIPWAY_MODEL_SECONDS": "20"}) as found:
+    settings = {"SLIPWAY_MODEL_SECONDS": "20", "SLIPWAY_NATIVE_MEMORY_BYTES": str(2 << 30)}
+    with running(*package, **{ALLOW_CODE: package[1], **settings}) as found:
         yield found
 
 

@@ -11,13 +11,13 @@ import pytest
 
 
 def write_wheel(folder: Path, name: str, version: str, needs: str = "", **files: str) -> Path:
-    """A wheel with the module ``name``; ``files`` come beside it, ``_`` for the last ``.``."""
+    """A wheel with ``files`` (``_`` for a ``.`` in their names), else with the module ``name``."""
     stem = name.replace("-", "_")
     info = f"{stem}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    module = {f"{stem}.py": f"VERSION = {version!r}\n"}
     content = {
-        f"{stem}.py": f"VERSION = {version!r}\n",
-        **{key.replace("_", "."): text for key, text in files.items()},
+        **({key.replace("_", "."): text for key, text in files.items()} or module),
         f"{info}/METADATA": metadata + (f"Requires-Dist: {needs}\n" if needs else ""),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
