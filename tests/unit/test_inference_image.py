@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "inference" / "Dockerfile").read_text()
 # What the server imports by itself; a package whose engine is pyfunc brings an image of its own.
 DIRECT = {"httptools", "uvloop", "orjson", "numpy", "pandas", "scikit-learn", "skops"}
-MODULES = {name.replace("scikit-learn", "sklearn") for name in DIRECT}
+DIRECT |= {"onnxruntime", "pysimdjson"}
+NAMES = {"scikit-learn": "sklearn", "pysimdjson": "simdjson"}
+MODULES = {NAMES.get(name, name) for name in DIRECT}
 
 
 def instructions(word: str) -> list[str]:
