@@ -92,7 +92,7 @@ async def serve(place: Place, model_dir: Path) -> None:
         asyncio.ensure_future(_tell(application, model_dir)),
     ]
     stopped = asyncio.ensure_future(stop.wait())
-    loading = asyncio.ensure_future(_load(application, model_dir))
+    loading = asyncio.ensure_future(load_model(application, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
         loading.result()  # raises what made the loading fail
@@ -138,7 +138,7 @@ def body_limit() -> int:
     return int(text)
 
 
-async def _load(application: Application, model_dir: Path) -> None:
+async def load_model(application: Application, model_dir: Path) -> None:
     """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
     loop = asyncio.get_running_loop()
     predictor = await loop.run_in_executor(application.model_thread, load, model_dir)

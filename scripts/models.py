@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from contracts.errors import SlipwayError
+from scripts.bento import bento_of
 from scripts.console import JsonOption, print_json, progress, project_root, stdout
 
 DIST = Path("dist")
@@ -93,6 +94,12 @@ def package(
     output: Annotated[
         str | None, typer.Option(help="predict or predict_proba; default: as the model was logged.")
     ] = None,
+    bento: Annotated[
+        bool, typer.Option("--bento", help="Make a Bento of it too, for `bentoml serve`.")
+    ] = False,
+    bento_home: Annotated[
+        Path | None, typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the package of a registered model version.
@@ -105,11 +112,15 @@ def package(
     dist = _dist() if output_dir is None else output_dir
     with progress(f"packaging {reference}"):
         made = run(registry.tracking_uri(project_root()), reference, dist, output)
+    built = bento_of(made.folder, bento, bento_home)
     if as_json:
-        print_json({"folder": str(made.folder), **asdict(made.manifest)})
+        extra = {} if built is None else {"bento": asdict(built)}
+        print_json({"folder": str(made.folder), **asdict(made.manifest), **extra})
         return
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
+    if built is not None:
+        stdout.print(f"next: BENTOML_HOME={built.home} bentoml serve {built.tag}", markup=False)
 
 
 def serve(
