@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bentoml
 
+from inference import http
 from inference.application import Application
 from inference.bento_asgi import AsgiApplication
 from inference.board import Board
@@ -24,7 +25,13 @@ TIMEOUT_SECONDS = 3600.0
 limit = body_limit()
 board = Board(1)
 application = Application(board, board.slots[0], limit)
-mounted = AsgiApplication(application, board.slots[0], Limits(body_bytes=limit))
+
+
+async def answer(method: str, path: str, headers: dict[str, str], body: bytearray) -> http.Response:
+    return await application(http.Request(method, path, headers, body))
+
+
+mounted = AsgiApplication(answer, board.slots[0], Limits(body_bytes=limit))
 
 
 @bentoml.service(

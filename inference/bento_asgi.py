@@ -16,6 +16,8 @@ from inference.limits import Budget, Limits, default_budget
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+# Method, path as it came, headers with names in lower case, body.
+Answer = Callable[[str, str, dict[str, str], bytearray], Awaitable[http.Response]]
 
 
 class Refused(Exception):
@@ -27,15 +29,15 @@ class Refused(Exception):
 
 
 class AsgiApplication:
-    """Hands requests to ``handler`` and sends what it answers; heads are read to the letter.
+    """Hands method, path, headers and body to ``answer`` and sends what it answers.
 
     The HTTP server in front decides what a request is; all limits that are left are held here.
     """
 
     def __init__(
-        self, handler: http.Handler, slot: Slot, limits: Limits, budget: Budget | None = None
+        self, answer: Answer, slot: Slot, limits: Limits, budget: Budget | None = None
     ) -> None:
-        self.handler = handler
+        self.answer = answer
         self.slot = slot
         self.limits = limits
         self.budget = default_budget() if budget is None else budget
@@ -46,13 +48,13 @@ class AsgiApplication:
         self.slot.beat = time.monotonic()  # whoever answers is not stuck
         reserved = 0
         try:
-            request = self._head(scope)
+            path, headers = self._head(scope)
+            body = bytearray()
             async with asyncio.timeout(self.limits.body_seconds):
                 async for piece in _body(receive):
-                    wanted = len(request.body) + len(piece)
-                    reserved = self._reserve(reserved, wanted)
-                    request.body += piece
-            await _send(send, await self.handler(request))
+                    reserved = self._reserve(reserved, len(body) + len(piece))
+                    body += piece
+            await _send(send, await self.answer(scope["method"], path, headers, body))
         except Refused as refused:
             if refused.status:
                 await self._refuse(receive, send, http.error(refused.status, str(refused)))
@@ -62,7 +64,8 @@ class AsgiApplication:
         finally:
             self.budget.give_back(reserved)
 
-    def _head(self, scope: Message) -> http.Request:
+    def _head(self, scope: Message) -> tuple[str, dict[str, str]]:
+        """Path and headers to the letter, within the limits."""
         limits, fields = self.limits, scope["headers"]
         target: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope.get("query_string") or b""
@@ -78,7 +81,7 @@ class AsgiApplication:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > limits.body_bytes:
             raise self._too_large()
-        return http.Request(scope["method"], target.decode("latin-1"), headers)
+        return target.decode("latin-1"), headers
 
     def _reserve(self, reserved: int, wanted: int) -> int:
         """Bytes of the budget that the request holds, after asking for those of its body."""

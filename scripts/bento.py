@@ -79,8 +79,8 @@ def _stage(context: Path, package: Path, manifest: PackageManifest) -> None:
     if index.engine not in EXTRAS:
         raise BentoError(
             f"the engine of {manifest.model}/{manifest.version} is {index.engine!r}, which needs "
-            f"an environment of its own; a Bento can be made for {', '.join(EXTRAS)}; serve it with "
-            f"the model server's image: slipway image build --package {package}"
+            f"an environment of its own; a Bento can be made for {', '.join(EXTRAS)}; serve it "
+            f"with the model server's image: slipway image build --package {package}"
         )
     (context / "pin.json").write_text(json.dumps({"manifest_sha256": manifest.index_sha256}))
     files = ["requirements.txt", *(f"requirements-{name}.txt" for name in EXTRAS[index.engine])]
