@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,6 +19,9 @@ from inference.board import Board, Slot
 from inference.errors import ModelFailedError, RequestError, shown
 from inference.log import log
 from inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from inference.desk import Desk
 
 PREDICT_ROUTES = {"/invocations": "invocations", "/predict": "predict"}
 GET_PATHS = ("/ping", "/metrics", "/execution-parameters", "/openapi.json")
@@ -41,6 +44,7 @@ class Application:
 
     def __init__(self, board: Board, slot: Slot, max_body: int) -> None:
         self.predictor: Predictor | None = None
+        self.desk: Desk | None = None
         self.model_thread = ThreadPoolExecutor(1, "model")
         self.board = board
         self.slot = slot
@@ -70,6 +74,10 @@ class Application:
 
     async def _route(self, request: http.Request) -> Answered:
         path = request.path
+        if self.desk is not None:
+            page = self.desk.answer(request.method, path, request.headers.get("host"))
+            if page is not None:
+                return Answered("other", page)
         if path in PREDICT_ROUTES:
             return await self._only("POST", PREDICT_ROUTES[path], request, self._predict)
         if path == "/ping":

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 LOADING, READY, GONE = 0.0, 1.0, 2.0
 ROUTES = ("invocations", "predict", "v2", "ping", "other")
+PREDICTIONS = frozenset(ROUTES[:3])
 CLASSES = ("2xx", "4xx", "5xx")
 SECONDS_BUCKETS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -62,10 +63,12 @@ class Slot:
         self._words[_BEAT] = value
 
     def count(self, route: str, status: int, seconds: float) -> None:
-        """One answered request."""
+        """One answered request; the seconds count for predictions alone."""
         place = ROUTES.index(route) * len(CLASSES) + max(0, min(2, status // 100 - 3))
         words = self._words
         words[_REQUESTS + place] += 1
+        if route not in PREDICTIONS:
+            return  # probes and scrapes would make the model look fast
         words[_SECONDS + bisect_left(SECONDS_BUCKETS, seconds)] += 1
         words[_SECONDS + len(SECONDS_BUCKETS) + 1] += seconds
 

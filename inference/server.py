@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import http, telemetry
 from inference.application import Application
@@ -24,6 +24,10 @@ from inference.limits import MAX_BODY_BYTES, Limits
 from inference.log import log, write
 from inference.predictor import load
 
+if TYPE_CHECKING:
+    from inference.desk import Desk
+
+DESK = "SLIPWAY_DESK"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
@@ -74,6 +78,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     limit = body_limit()
     application = Application(place.board, place.slot, limit)
+    application.desk = _desk(place.listener)
     site = http.Site(application, Limits(body_bytes=limit))
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
     stop = asyncio.Event()
@@ -101,6 +106,23 @@ async def serve(place: Place, model_dir: Path) -> None:
     for task in beside:
         task.cancel()
     await http.drain(site.connections, DRAIN_SECONDS)
+
+
+def _desk(listener: socket.socket) -> Desk | None:
+    """The page at ``/`` where ``SLIPWAY_DESK`` asks for it, for nobody but this machine."""
+    if os.environ.get(DESK, "0") != "1":
+        return None
+    try:
+        from inference.desk import LOOPBACK, Desk
+    except ImportError:
+        raise ServerError(f"{DESK} is set, and an image has no page; unset it") from None
+    address = str(listener.getsockname()[0])
+    if address not in LOOPBACK:
+        raise ServerError(
+            f"{DESK} is set and the server listens on {address}; the page is for 127.0.0.1 alone: "
+            f"unset {DESK}, or listen there"
+        )
+    return Desk()
 
 
 async def _beat(slot: Slot) -> None:
@@ -144,6 +166,8 @@ async def load_model(application: Application, model_dir: Path) -> None:
     predictor = await loop.run_in_executor(application.model_thread, load, model_dir)
     await loop.run_in_executor(application.model_thread, predictor.probe)
     application.predictor = predictor
+    if application.desk is not None:
+        application.desk.show(predictor.index, model_dir)
     application.slot.beat = time.monotonic()
     application.slot.state = READY
     index = predictor.index

@@ -28,7 +28,7 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
             lines.append(f"slipway_requests_total{{{labels}}} {board.requests(route, kind):.0f}")
     seconds, rows = board.seconds(), board.rows()
     lines += _histogram(
-        "slipway_request_seconds", "Time to answer a request.", SECONDS_BUCKETS, *seconds
+        "slipway_request_seconds", "Time to answer a prediction.", SECONDS_BUCKETS, *seconds
     )
     lines += _histogram("slipway_batch_rows", "Rows of a call of the model.", ROWS_BUCKETS, *rows)
     ready = sum(slot.state == READY for slot in board.slots)

@@ -129,7 +129,7 @@ def serve(
         int, typer.Option(help="0 takes a free one.", min=0, max=MAX_PORT, metavar="PORT")
     ] = 8080,
 ) -> None:
-    """Run the model server alone on 127.0.0.1, until Ctrl-C."""
+    """Run the model server alone on 127.0.0.1, with a page to try it at `/`, until Ctrl-C."""
     from contracts.package import ARCHIVE_FILE, load_package
     from inference.integrity import unpack
 
@@ -142,6 +142,7 @@ def serve(
             **os.environ,
             "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
             "SLIPWAY_WATCH_STDIN": "1",
+            "SLIPWAY_DESK": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         }
         child = subprocess.Popen(
