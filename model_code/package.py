@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,17 @@ class Package:
     manifest: PackageManifest
 
 
-def package(uri: str, reference: str, dist: Path, output: str | None = None) -> Package:
+def package(
+    uri: str,
+    reference: str,
+    dist: Path,
+    output: str | None = None,
+    beside: Callable[[str], Path] | None = None,
+) -> Package:
     """Package ``MODEL/VERSION`` or ``MODEL@ALIAS`` into ``dist/<model>/<version>``.
 
     The folder is complete when it appears. ``output`` overrides which method answers a request.
+    ``beside`` makes, for an engine, a folder of files that go into the archive, too.
     """
     version = registry.resolve(uri, reference)
     folder = dist / version.model / version.version
@@ -54,18 +62,24 @@ def package(uri: str, reference: str, dist: Path, output: str | None = None) -> 
         model_dir = registry.download(uri, version, Path(scratch) / "model")
         built = Path(scratch) / "package"
         built.mkdir()
-        manifest = _build(version, model_dir, built, output)
+        manifest = _build(version, model_dir, built, output, beside)
         _put_in_place(built, folder)
     return Package(folder, manifest)
 
 
 def _build(
-    version: registry.ModelVersion, model_dir: Path, built: Path, output: str | None
+    version: registry.ModelVersion,
+    model_dir: Path,
+    built: Path,
+    output: str | None,
+    beside: Callable[[str], Path] | None,
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
     outputs = output_schema(described.outputs)
-    files = _files(model_dir)
+    files = [(f"model/{name}", path) for name, path in _files(model_dir)]
+    if beside is not None:
+        files += _files(beside(described.engine))
     index = ArchiveIndex(
         model=version.model,
         version=version.version,
@@ -74,13 +88,13 @@ def _build(
         inputs=inputs,
         outputs=outputs,
         files=tuple(
-            FileEntry(f"model/{name}", path.stat().st_size, sha256_file(path))
-            for name, path in files
+            FileEntry(name, path.stat().st_size, sha256_file(path)) for name, path in files
         ),
         trusted_types=described.trusted_types,
     )
     archive = built / ARCHIVE_FILE
-    write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *_contents(files)])
+    contents = [(name, path.read_bytes()) for name, path in files]
+    write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *contents])
     manifest = PackageManifest(
         model=version.model,
         version=version.version,
@@ -165,10 +179,6 @@ def _files(model_dir: Path) -> list[tuple[str, Path]]:
         if path.is_file() and name not in LEFT_OUT and "__pycache__" not in path.parts:
             found.append((name, path))
     return found
-
-
-def _contents(files: list[tuple[str, Path]]) -> list[tuple[str, bytes]]:
-    return [(f"model/{name}", path.read_bytes()) for name, path in files]
 
 
 def write_archive(path: Path, entries: list[tuple[str, bytes]]) -> None:

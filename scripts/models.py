@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from contracts.errors import SlipwayError
+from scripts.aws_code import code_for_aws
 from scripts.bento import bento_of
 from scripts.console import JsonOption, print_json, progress, project_root, stdout
 
@@ -100,6 +101,10 @@ def package(
     bento_home: Annotated[
         Path | None, typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.")
     ] = None,
+    aws_code: Annotated[
+        bool,
+        typer.Option("--aws-code", help="Carry code for AWS's own serving containers, too."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the package of a registered model version.
@@ -110,8 +115,8 @@ def package(
     from model_code.package import package as run
 
     dist = _dist() if output_dir is None else output_dir
-    with progress(f"packaging {reference}"):
-        made = run(registry.tracking_uri(project_root()), reference, dist, output)
+    with progress(f"packaging {reference}"), code_for_aws(wanted=aws_code) as beside:
+        made = run(registry.tracking_uri(project_root()), reference, dist, output, beside)
     built = bento_of(made.folder, bento, bento_home)
     if as_json:
         extra = {} if built is None else {"bento": asdict(built)}
