@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -121,7 +122,8 @@ def started(made: Bento, scratch: Path) -> Generator[tuple[subprocess.Popen[byte
     try:
         yield process, Front(port)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
@@ -308,3 +310,31 @@ def test_a_model_that_needs_an_environment_of_its_own_is_refused(tmp_path: Path)
         refused.value
     )
     assert "slipway image build --package" in str(refused.value)
+
+
+def test_version_2_takes_over_from_version_1_as_the_guide_says(
+    package: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """docs/bentoml.md: both serve side by side, traffic moves, the first one is stopped."""
+    home = tmp_path / "home"
+    first = make_bento(package[0], home)
+    (tmp_path / "v2").mkdir()
+    second = make_bento(write_dist(tmp_path / "v2", version="2")[0], home)
+    assert (home / "bentos" / "by-hand" / "latest").read_text() == second.tag.partition(":")[2]
+    folders = [tmp_path / "serve-1", tmp_path / "serve-2"]
+    for folder in folders:
+        folder.mkdir()
+    document = json.dumps({"dataframe_split": split(flats().head(1))}).encode()
+    with (
+        started(first, folders[0]) as (old, live),
+        started(second, folders[1]) as (new, candidate),
+    ):
+        for process, front, folder in ((old, live, folders[0]), (new, candidate, folders[1])):
+            until_it_serves(process, front, folder / "bentoml.log")
+        assert candidate.ask("GET", "/readyz")[0] == 200
+        answers = [front.ask("POST", "/predict", document) for front in (live, candidate)]
+        assert [headers["x-model-version"] for _, headers, _ in answers] == ["1", "2"]
+        old.terminate()
+        assert old.wait(30) == 0
+        status, headers, body = candidate.ask("POST", "/predict", document)
+        assert (status, headers["x-model-version"], body) == (200, "2", answers[1][2])
