@@ -17,7 +17,6 @@ UNUSED = (
     "numpy/_core/include",
     "numpy/_core/lib",
     "numpy/distutils",
-    "numpy/f2py",
     "numpy/random/lib",
     "onnxruntime/backend",
     "onnxruntime/capi/libonnxruntime.so.*",

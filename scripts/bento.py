@@ -21,7 +21,7 @@ from scripts.console import progress, project_root
 SOURCE = Path(__file__).resolve().parents[1]
 FOLDERS = ("contracts", "inference")
 NOT_COPIED = shutil.ignore_patterns(
-    "__pycache__", "*.pyc", ".*", "Dockerfile", "desk*", "slim.py", "bentofile.yaml"
+    "__pycache__", "*.pyc", ".*", "Dockerfile", "desk*", "slim.py", "aws_code.py", "bentofile.yaml"
 )
 # Engines that need no environment of their own: which requirements each of them adds.
 EXTRAS = {"linear": (), "forest": (), "onnx": (), "sklearn": ("sklearn",)}
@@ -117,7 +117,12 @@ def _build(context: Path, home: Path, made: Bento, manifest: PackageManifest) ->
     command += ["--name", name, "--version", version]
     for key, value in labels.items():
         command += ["--label", f"{key}={value}"]
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BentoError(
+            f"--bento-home is {home}, which cannot be written to ({error}); name another folder"
+        ) from None
     environment = {
         **os.environ,
         "BENTOML_HOME": str(home.resolve()),

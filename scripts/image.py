@@ -93,7 +93,7 @@ def build(
     if as_json:
         print_json(asdict(built))
         return
-    stdout.print(f"{built.tag}  {built.id[:19]}…, by {built.engine}", markup=False)
+    stdout.print(f"{built.tag}  {built.id[:19]}…, by {built.engine}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -136,9 +136,11 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
         print_json(asdict(pushed))
         return
     verb = "pushed" if is_built else "already there:"
-    stdout.print(f"{verb} {image}", markup=False)
+    stdout.print(f"{verb} {image}", markup=False, soft_wrap=True)
     written = "written to" if pushed.changed else "stands in"
-    stdout.print(f"{written} {file.name}; next: slipway up --stack {name}", markup=False)
+    stdout.print(
+        f"{written} {file.name}; next: slipway up --stack {name}", markup=False, soft_wrap=True
+    )
 
 
 def _recipe(base: str, parquet: bool, sklearn: bool, package: Path | None) -> Recipe:

@@ -125,7 +125,8 @@ def package(
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
     if built is not None:
-        stdout.print(f"next: BENTOML_HOME={built.home} bentoml serve {built.tag}", markup=False)
+        line = f"next: BENTOML_HOME={built.home} bentoml serve {built.tag}"
+        stdout.print(line, markup=False, soft_wrap=True)
 
 
 def serve(

@@ -24,9 +24,12 @@ import yaml
 from contracts.canonical import sha256_file
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE, PackageManifest, Runtime
 from model_code.package import write_archive
+from model_code.registry import tracking_uri
 from scripts.bento import Bento, BentoError, make_bento
 from tests.functional.inference_server import START_SECONDS, running, write_package
+from tests.functional.model_store import register
 from tests.functional.test_inference_server import COLUMNS, fitted, flats, split
+from tests.functional.test_model_code_any_model import iris_with_text_labels
 
 # What a server says of itself and not of the request; names are in lower case.
 OF_THE_SERVER = {"date", "server", "x-request-id"}
@@ -338,3 +341,60 @@ def test_version_2_takes_over_from_version_1_as_the_guide_says(
         assert old.wait(30) == 0
         status, headers, body = candidate.ask("POST", "/predict", document)
         assert (status, headers["x-model-version"], body) == (200, "2", answers[1][2])
+
+
+def test_the_command_packages_and_builds_in_one_go(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: slipway\n")
+    case = iris_with_text_labels()
+    register(tracking_uri(tmp_path), "Iris", case.model, case.rows)
+    command = [sys.executable, "-c", "from scripts.cli import main; main()", "package", "Iris/1"]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    ran = run("--bento", "--aws-code", "--json")
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["bento"]["manifest_sha256"] == told["index_sha256"]
+    name, _, version = told["bento"]["tag"].partition(":")
+    assert name == "iris"
+    place = tmp_path / ".slipway" / "bentoml" / "bentos" / name / version
+    assert (place / "bento.yaml").is_file()
+    assert (place / "src" / "package" / "code" / "inference.py").is_file()
+
+    ran = run("--bento-home", str(tmp_path / "elsewhere"))
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(
+        r"next: BENTOML_HOME=\S+elsewhere bentoml serve iris:1-[0-9a-f]{12}", ran.stdout
+    )
+    assert list((tmp_path / "elsewhere" / "bentos" / "iris").glob("1-*"))
+
+
+def test_a_name_that_bentoml_does_not_take_is_told(tmp_path: Path) -> None:
+    dist, _ = write_dist(tmp_path)
+    told = json.loads((dist / MANIFEST_FILE).read_text()) | {"model": "wine & beer"}
+    (dist / MANIFEST_FILE).write_text(json.dumps(told))
+    with pytest.raises(
+        BentoError, match=r"the model is named 'wine & beer'; BentoML takes up to 63"
+    ):
+        make_bento(dist, tmp_path / "home")
+
+
+def test_a_store_that_cannot_be_written_is_told(package: tuple[Path, Path], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    with pytest.raises(BentoError, match=r"--bento-home is .*home, which cannot be written to"):
+        make_bento(package[0], home)
+
+
+def test_a_build_that_fails_is_quoted(
+    package: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no disk left >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(BentoError, match="bentoml build ended with 3, it said last: no disk left"):
+        make_bento(package[0], tmp_path / "home")

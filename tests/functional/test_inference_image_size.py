@@ -43,23 +43,22 @@ def converted(path: Path) -> Path:
     return path
 
 
-def install(site: Path) -> None:
+def install(site: Path, *names: str) -> None:
     """By uv, as pip does it in the Dockerfile; skips where neither cache nor index has them."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     assert uv, "uv is pinned in requirements.txt"
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
     command += ["--python", sys.executable, "--link-mode", "copy", "--target", str(site)]
-    requirements = ROOT / "inference" / "requirements.txt"
-    ran = subprocess.run(
-        [*command, "--requirement", str(requirements)], capture_output=True, text=True, check=False
-    )
+    for name in names:
+        command += ["--requirement", str(ROOT / "inference" / name)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         pytest.skip(f"the packages cannot be installed here: {ran.stderr.strip()[-300:]}")
 
 
 def test_what_is_installed_is_small_and_answers(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    install(site)
+    install(site, "requirements.txt")
     freed = slim(site)
     quiet = ["-q", "--invalidation-mode", "unchecked-hash"]
     subprocess.run([sys.executable, "-m", "compileall", *quiet, str(site)], check=True)
@@ -80,3 +79,39 @@ def test_what_is_installed_is_small_and_answers(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False
     )
     assert ran.stdout == "answered\n", ran.stderr
+
+
+# What the extras are for, on what slimming leaves of them.
+EXTRAS_USED = """
+import sys
+sys.path[:0] = [{site!r}]
+import pyarrow, pyarrow.parquet, skops.io
+assert pyarrow.__file__.startswith({site!r})
+model = skops.io.load({model!r}, trusted=skops.io.get_untrusted_types(file={model!r}))
+import pandas
+print(model.predict(pandas.DataFrame({{"x": [5.0, -5.0]}})).tolist())
+"""
+
+
+def test_the_extras_work_slimmed_too(tmp_path: Path) -> None:
+    import pandas as pd
+    import skops.io
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    site, path = tmp_path / "site", tmp_path / "model.skops"
+    install(site, "requirements.txt", "requirements-parquet.txt", "requirements-sklearn.txt")
+    slim(site)
+    rows = pd.DataFrame({"x": [float(x) for x in range(-30, 30)]})
+    boosted = HistGradientBoostingClassifier(max_iter=2).fit(rows, rows["x"] > 0)
+    skops.io.dump(boosted, tmp_path / "boosted.skops")
+    skops.io.dump(make_pipeline(SimpleImputer(), LogisticRegression()).fit(rows, rows.x > 0), path)
+
+    for model in (path, tmp_path / "boosted.skops"):
+        text = EXTRAS_USED.format(site=str(site), model=str(model))
+        ran = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False
+        )
+        assert ran.stdout == "[True, False]\n", ran.stderr
