@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, progress, project_root, stdout
-from scripts.image_context import PYTHON, ImageError, Recipe, lock_of, staged
+from scripts.image_context import PYTHON, ImageError, Recipe, native_of, staged
 from scripts.image_engine import find_engine
 from scripts.image_registry import RegistryError, Repository
 
@@ -22,7 +22,11 @@ EngineOption = Annotated[
     typer.Option("--engine", help="docker, podman or buildah; default: the first that works."),
 ]
 BaseOption = Annotated[
-    str, typer.Option("--base", help="A Debian with Python 3.11 or newer as python3.")
+    str | None,
+    typer.Option(
+        "--base",
+        help="A Debian with Python 3.11 or newer as python3; default: Python's own, slim.",
+    ),
 ]
 ParquetOption = Annotated[
     bool, typer.Option("--with-parquet", help="Let requests be Parquet (pyarrow).")
@@ -80,7 +84,7 @@ def register(root: typer.Typer) -> None:
 @app.command()
 def build(
     engine: EngineOption = None,
-    base: BaseOption = PYTHON,
+    base: BaseOption = None,
     with_parquet: ParquetOption = False,
     with_sklearn: SklearnOption = False,
     package: PackageOption = None,
@@ -102,7 +106,7 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
     stack: StackOption = None,
     model: ModelOption = None,
     engine: EngineOption = None,
-    base: BaseOption = PYTHON,
+    base: BaseOption = None,
     with_parquet: ParquetOption = False,
     with_sklearn: SklearnOption = False,
     package: PackageOption = None,
@@ -143,9 +147,10 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
     )
 
 
-def _recipe(base: str, parquet: bool, sklearn: bool, package: Path | None) -> Recipe:
+def _recipe(base: str | None, parquet: bool, sklearn: bool, package: Path | None) -> Recipe:
     extras = [name for name, wanted in (("parquet", parquet), ("sklearn", sklearn)) if wanted]
-    return Recipe(base, tuple(extras), lock_of(package))
+    lock, python = (None, PYTHON) if package is None else native_of(package)
+    return Recipe(base or f"python:{python}-slim", tuple(extras), lock)
 
 
 def _build(recipe: Recipe, engine: str | None, pip_config: Path | None) -> Built:

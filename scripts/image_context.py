@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 FOLDERS = ("contracts", "inference")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 LOCK = "requirements.lock"
-PYTHON = "python:3.11-slim"
+PYTHON = "3.11"
 REPOSITORY = "slipway-inference"
 HASH_CHARACTERS = 12
 
@@ -33,7 +33,7 @@ class Recipe:
     ``lock``: pinned requirements of a model that was not converted, for an environment of its own.
     """
 
-    base: str = PYTHON
+    base: str = f"python:{PYTHON}-slim"
     extras: tuple[str, ...] = ()
     lock: Path | None = None
 
@@ -42,14 +42,12 @@ class Recipe:
         return {"BASE": self.base, "EXTRAS": " ".join(self.extras)}
 
 
-def lock_of(package: Path | None) -> Path | None:
-    """The locked requirements beside the package in ``package``.
+def native_of(package: Path) -> tuple[Path, str]:
+    """The locked requirements beside the package in ``package``, and the Python they are for.
 
     Raises:
         ImageError: it has none, since the server runs that model by itself.
     """
-    if package is None:
-        return None
     manifest = load_package(package)
     lock = package / LOCK
     if not lock.is_file():
@@ -57,7 +55,7 @@ def lock_of(package: Path | None) -> Path | None:
             f"{package} has no {LOCK}: {manifest.model}/{manifest.version} needs no environment of "
             "its own; leave --package out"
         )
-    return lock
+    return lock, ".".join(manifest.runtime.python.split(".")[:2]) or PYTHON
 
 
 @contextmanager

@@ -16,6 +16,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.functional.test_bento import write_dist
+
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 DIGEST = "sha256:" + "d" * 64
 COMMAND = "from scripts.cli import main; main()"
@@ -269,3 +271,26 @@ def test_a_push_without_a_digest_leaves_the_file(bench: Bench) -> None:
     assert ran.returncode == 1
     assert "docker pushed the image and told no digest" in ran.stderr
     assert bench.stack_file.read_text() == STACK_FILE
+
+
+def test_a_models_own_environment_is_built_from_the_lock_beside_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.install("buildah")
+    dist, _ = write_dist(tmp_path)
+
+    ran = bench.run("build", "--package", str(dist))
+    assert ran.returncode == 1
+    assert (
+        "has no requirements.lock: by-hand/1 needs no environment of its own; leave" in ran.stderr
+    )
+
+    (dist / "requirements.lock").write_text("six==1.17.0 --hash=sha256:0\n")
+    manifest = json.loads((dist / "manifest.json").read_text())
+    manifest["runtime"]["python"] = "3.12.4"
+    (dist / "manifest.json").write_text(json.dumps(manifest))
+    ran = bench.run("build", "--package", str(dist))
+    assert ran.returncode == 0, ran.stderr
+    [told] = bench.told()
+    assert "inference/native/requirements.lock" in told["files"]
+    assert after(told["args"], "--build-arg")[0] == "BASE=python:3.12-slim"
