@@ -16,7 +16,7 @@ from rich.table import Table
 from contracts.errors import SlipwayError
 from scripts.aws_code import code_for_aws
 from scripts.bento import bento_of
-from scripts.console import JsonOption, print_json, progress, project_root, stdout
+from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
 
 DIST = Path("dist")
 MAX_PORT = 65535
@@ -151,6 +151,8 @@ def serve(
             "SLIPWAY_DESK": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         }
+        if port:
+            stderr.print(f"a page to try it: http://127.0.0.1:{port}/ (Ctrl-C ends the server)")
         child = subprocess.Popen(
             [*command, "--model-dir", scratch], env=environment, stdin=subprocess.PIPE
         )

@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.functional.inference_server import ROOT, ModelServer, listening, write_package
-from tests.functional.test_bento import write_dist
+from tests.functional.test_bento import free_port, write_dist
 from tests.functional.test_inference_server import COLUMNS, GOOD, fitted, flats
 
 
@@ -23,7 +24,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     dist, _ = write_dist(tmp_path_factory.mktemp("package"))
     command = "from scripts.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", command, "serve", str(dist), "--port", "0"],
+        [sys.executable, "-c", command, "serve", str(dist), "--port", str(free_port())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -34,6 +35,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
         server = listening(process)
         server.wait_until_ready()
         yield server
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        assert f"a page to try it: http://127.0.0.1:{server.port}/" in told
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=40)
@@ -98,10 +102,13 @@ def test_an_image_has_no_page(tmp_path: Path) -> None:
                 place = tmp_path / "code" / path.relative_to(ROOT)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(path.read_bytes())
-    command = [sys.executable, "-m", "inference", "serve", "--port", "0"]
+    # -S: what is installed to be edited would stand in for the file that is missing.
+    command = [sys.executable, "-S", "-m", "inference", "serve", "--port", "0"]
+    packages = sysconfig.get_path("purelib")
+    told = {"SLIPWAY_DESK": "1", "SLIPWAY_MANIFEST_SHA256": digest, "PYTHONPATH": packages}
     ran = subprocess.run(
         [*command, "--model-dir", str(tmp_path / "model")],
-        env={**os.environ, "SLIPWAY_DESK": "1", "SLIPWAY_MANIFEST_SHA256": digest},
+        env={**os.environ, **told},
         cwd=tmp_path / "code",
         capture_output=True,
         text=True,
