@@ -135,7 +135,10 @@ def serve(
         int, typer.Option(help="0 takes a free one.", min=0, max=MAX_PORT, metavar="PORT")
     ] = 8080,
 ) -> None:
-    """Run the model server alone on 127.0.0.1, with a page to try it at `/`, until Ctrl-C."""
+    """Run the model server alone on 127.0.0.1, with a page to try it.
+
+    The page is at `/`; Ctrl-C ends the server.
+    """
     from contracts.package import ARCHIVE_FILE, load_package
     from inference.integrity import unpack
 
