@@ -103,8 +103,13 @@ class Answering:
 
     def _plan(self, request: Request) -> Plan | None:
         """How to answer it; None where that is done already."""
-        head = request.head
-        if not is_prediction(head):
+        head, desk = request.head, self.application.desk
+        page = None
+        if desk is not None:
+            page = desk.answer(head.method, head.path, head.headers.get("host"))
+        if page is not None:
+            self.responder.respond(request, route_of(head), page)
+        elif not is_prediction(head):
             self.responder.respond(request, route_of(head), self.application.respond(head))
         elif self.planner is None:
             self.responder.respond(request, route_of(head), error(503, LOADING))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import http, telemetry
 from inference.answering import Answering
@@ -27,6 +27,10 @@ from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
 
+if TYPE_CHECKING:
+    from inference.desk import Desk
+
+DESK = "SLIPWAY_DESK"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
@@ -79,6 +83,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     limit = body_limit()
     application = Application(place.board, place.slot, limit)
+    application.desk = _desk(place.listener)
     answering = Answering(application)
     limits = Limits(body_bytes=limit)
     site = http.Site(answering.answer, limits, refused=answering.refused)
@@ -99,7 +104,7 @@ async def serve(place: Place, model_dir: Path) -> None:
         asyncio.ensure_future(_tell(application, model_dir)),
     ]
     stopped = asyncio.ensure_future(stop.wait())
-    loading = asyncio.ensure_future(_load(answering, model_dir))
+    loading = asyncio.ensure_future(load_model(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
         loading.result()  # raises what made the loading fail
@@ -108,6 +113,23 @@ async def serve(place: Place, model_dir: Path) -> None:
     for task in beside:
         task.cancel()
     await http.drain(site, DRAIN_SECONDS)
+
+
+def _desk(listener: socket.socket) -> Desk | None:
+    """The page at ``/`` where ``SLIPWAY_DESK`` asks for it, for nobody but this machine."""
+    if os.environ.get(DESK, "0") != "1":
+        return None
+    try:
+        from inference.desk import LOOPBACK, Desk
+    except ImportError:
+        raise ServerError(f"{DESK} is set, and an image has no page; unset it") from None
+    address = str(listener.getsockname()[0])
+    if address not in LOOPBACK:
+        raise ServerError(
+            f"{DESK} is set and the server listens on {address}; the page is for 127.0.0.1 alone: "
+            f"unset {DESK}, or listen there"
+        )
+    return Desk()
 
 
 async def _beat(slot: Slot) -> None:
@@ -152,12 +174,14 @@ def body_limit() -> int:
     return megabytes << 20
 
 
-async def _load(answering: Answering, model_dir: Path) -> None:
+async def load_model(answering: Answering, model_dir: Path) -> None:
     """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
     loop = asyncio.get_running_loop()
     predictor = await loop.run_in_executor(answering.model_thread, load, model_dir)
     await loop.run_in_executor(answering.model_thread, predictor.probe)
     answering.open(predictor)
+    if (desk := answering.application.desk) is not None:
+        desk.show(predictor.index, model_dir)
     answering.slot.beat = time.monotonic()
     answering.slot.state = READY
     if isinstance(predictor.engine, NativeEngine):

@@ -70,12 +70,14 @@ def package(
     output: str | None = None,
     converting: Converting | None = None,
     lock: Lock | None = None,
+    beside: Callable[[str], Path] | None = None,
 ) -> Package:
     """Package ``MODEL/VERSION`` or ``MODEL@ALIAS`` into ``dist/<model>/<version>``.
 
     The folder is complete when it appears. ``output`` overrides what answers a request. Without
     ``converting`` no conversion is tried. ``lock`` locks a native model's requirements, into a file
-    beside the archive: that one is the same on any day, and without a network.
+    beside the archive: that one is the same on any day, and without a network. ``beside`` makes,
+    for the engine that answers, a folder of files that go into the archive, too.
     """
     version = registry.resolve(uri, reference)
     folder = dist / version.model / version.version
@@ -84,7 +86,7 @@ def package(
         model_dir = registry.download(uri, version, Path(scratch) / "model")
         built = Path(scratch) / "package"
         built.mkdir()
-        manifest = _build(version, model_dir, built, output, converting)
+        manifest = _build(version, model_dir, built, output, converting, beside)
         unlocked = ""
         if lock is not None and manifest.is_native:
             locked = lock(model_dir, _read_mlmodel(model_dir))
@@ -107,6 +109,7 @@ def _build(
     built: Path,
     output: str | None,
     converting: Converting | None,
+    beside: Callable[[str], Path] | None,
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
@@ -121,6 +124,9 @@ def _build(
         conversion = converted.verdict
         if converted.folder is not None:
             files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted.folder)]
+    if beside is not None:
+        converted_to = "" if conversion is None else conversion.engine
+        files += _files(beside(converted_to or described.engine))
     is_native = not (conversion is not None and conversion.engine) and not _is_skops(
         described, model_dir
     )

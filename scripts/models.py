@@ -17,6 +17,8 @@ from rich.table import Table
 from contracts.errors import SlipwayError
 from contracts.package import LOCK_FILE, PackageManifest
 from contracts.variables import ALLOW_CODE
+from scripts.aws_code import code_for_aws
+from scripts.bento import bento_of
 from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
 
 DIST = Path("dist")
@@ -106,6 +108,16 @@ def package(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Load a pickle here, in order to convert it.")
     ] = False,
+    bento: Annotated[
+        bool, typer.Option("--bento", help="Make a Bento of it too, for `bentoml serve`.")
+    ] = False,
+    bento_home: Annotated[
+        Path | None, typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.")
+    ] = None,
+    aws_code: Annotated[
+        bool,
+        typer.Option("--aws-code", help="Carry code for AWS's own serving containers, too."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the package of a registered model version.
@@ -119,8 +131,12 @@ def package(
     dist = _dist() if output_dir is None else output_dir
     converting = Converting(PROVER, allow_code)
     lock = partial(locking.lock, allows_code=allow_code)
-    with progress(f"packaging {reference}: conversion, proof, archive"):
-        made = run(registry.tracking_uri(project_root()), reference, dist, output, converting, lock)
+    with (
+        progress(f"packaging {reference}: conversion, proof, archive"),
+        code_for_aws(wanted=aws_code) as beside,
+    ):
+        uri = registry.tracking_uri(project_root())
+        made = run(uri, reference, dist, output, converting, lock, beside)
     if made.unlocked:
         stderr.print(
             f"warning: {LOCK_FILE} is missing ({made.unlocked}); without it no image and no "
@@ -129,8 +145,10 @@ def package(
             markup=False,
             soft_wrap=True,
         )
+    built = bento_of(made.folder, bento, bento_home)
     if as_json:
-        print_json({"folder": str(made.folder), **asdict(made.manifest)})
+        extra = {} if built is None else {"bento": asdict(built)}
+        print_json({"folder": str(made.folder), **asdict(made.manifest), **extra})
         return
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
@@ -142,6 +160,9 @@ def package(
             markup=False,
             soft_wrap=True,
         )
+    if built is not None:
+        line = f"next: BENTOML_HOME={built.home} bentoml serve {built.tag}"
+        stdout.print(line, markup=False, soft_wrap=True)
 
 
 def _served(manifest: PackageManifest) -> str:
@@ -166,7 +187,10 @@ def serve(
         bool, typer.Option("--allow-code", help="Run the code and pickles that the package brings.")
     ] = False,
 ) -> None:
-    """Run the model server alone on 127.0.0.1, until Ctrl-C."""
+    """Run the model server alone on 127.0.0.1, with a page to try it.
+
+    The page is at `/`; Ctrl-C ends the server.
+    """
     from contracts.package import ARCHIVE_FILE, load_package
     from inference.integrity import unpack
 
@@ -181,8 +205,11 @@ def serve(
             **native,
             "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
             "SLIPWAY_WATCH_STDIN": "1",
+            "SLIPWAY_DESK": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         }
+        if port:
+            stderr.print(f"a page to try it: http://127.0.0.1:{port}/ (Ctrl-C ends the server)")
         child = subprocess.Popen(
             [*command, "--model-dir", scratch], env=environment, stdin=subprocess.PIPE
         )
