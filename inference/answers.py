@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.package import ArchiveIndex
-
-# The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
-LABEL, PROBABILITIES = "predicted_label", "probabilities"
+from inference.frames import LABEL, PROBABILITIES
 
 
 def answer_schema(index: ArchiveIndex) -> dict[str, Any]:
@@ -15,8 +13,11 @@ def answer_schema(index: ArchiveIndex) -> dict[str, Any]:
     number = {"type": "number", "format": "double"}
     match index.output:
         case "predict_proba":
-            is_declared = index.outputs.get("type") == "array"
-            return index.outputs if is_declared else {"type": "array", "items": number}
+            if index.outputs.get("type") != "array":
+                return {"type": "array", "items": number}
+            # Several labels a row have a list of probabilities each.
+            is_declared = index.outputs["items"].get("type") == "number"
+            return index.outputs if is_declared else {"type": "array"}
         case "both":
             if index.outputs.get("type") == "object":
                 return index.outputs

@@ -77,8 +77,11 @@ class Application:
                 return _json(openapi.document(index))
 
     def _v2(self, head: Head) -> Response:
-        if head.method != "GET":
-            return error(405, "a method of V2 is GET or POST …/infer")
+        is_infer = head.path.endswith("/infer")
+        if head.method != "GET" or is_infer:
+            allow = "POST" if is_infer else "GET"
+            problem = f"method is {shown(head.method)}; {shown(head.path)} takes {allow}"
+            return replace(error(405, problem), headers=(("Allow", allow),))
         predictor = self.predictor
         match head.path.strip("/").split("/")[1:]:
             case []:

@@ -12,7 +12,7 @@ from inference.signature import Signature, is_null
 
 MAX_REASON = 500
 # A search that would take longer names what it has found so far.
-SEARCH_SECONDS = 1.0
+SEARCH_SECONDS = 0.5
 SEARCH_CALLS = 256
 
 Call = Callable[[Decoded], list[Any]]
@@ -103,7 +103,9 @@ class _Budget:
 
 
 def reason(problem: BaseException) -> str:
-    """What a model raised, in one line."""
+    """What a model raised, or is said of its answer, in one line."""
+    if isinstance(problem, ModelFailedError):
+        return str(problem)
     return f"{type(problem).__name__}: {' '.join(str(problem).split())[:MAX_REASON]}"
 
 

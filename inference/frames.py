@@ -5,6 +5,7 @@ Also read, as a file, by the process of a native model: any Python from 3.9 on m
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,6 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inference.codecs import Decoded
     from inference.signature import Signature
+
+# The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
+LABEL, PROBABILITIES = "predicted_label", "probabilities"
+# numpy's kinds whose values are JSON's own: booleans and whole numbers.
+PLAIN_KINDS = frozenset("biu")
+# What pandas has in the place of null, beside NaN.
+NULLS = frozenset({"NaTType", "NAType"})
 
 
 def model_input(signature: Signature, decoded: Decoded) -> Any:
@@ -66,8 +74,26 @@ def to_json_values(answer: Any) -> list[Any]:
     if hasattr(answer, "to_dict") and hasattr(answer, "columns"):
         records: list[dict[str, Any]] = answer.to_dict(orient="records")
         return [{str(k): _plain(v) for k, v in record.items()} for record in records]
-    values = answer.tolist() if hasattr(answer, "tolist") else list(answer)
-    return [_plain(value) for value in values]
+    values = _listed(answer)
+    return values if _is_plain(answer) else [_plain(value) for value in values]
+
+
+def _is_plain(answer: Any) -> bool:
+    """Whether every value of an array is JSON's own as it is."""
+    import numpy as np
+
+    if not isinstance(answer, np.ndarray):
+        return False
+    kind = answer.dtype.kind
+    return kind in PLAIN_KINDS or (kind == "f" and bool(np.isfinite(answer).all()))
+
+
+def _listed(answer: Any) -> list[Any]:
+    import numpy as np
+
+    if isinstance(answer, np.ndarray) and answer.dtype.kind == "M":
+        answer = answer.astype("datetime64[us]")  # of nanoseconds a list would hold numbers
+    return answer.tolist() if hasattr(answer, "tolist") else list(answer)
 
 
 def outputs_as_rows(answer: Any) -> Any:
@@ -96,13 +122,24 @@ def method(model: Any, output: str) -> Callable[[Any], Any]:
     return call if output == "predict" else lambda rows: outputs_as_rows(call(rows))
 
 
+def both_as_rows(labels: Any, probabilities: Any) -> list[dict[str, Any]]:
+    """``predict`` and ``predict_proba`` of the same rows as one object a row."""
+    rows = to_json_values(outputs_as_rows(probabilities))
+    pairs = zip(to_json_values(labels), rows)  # noqa: B905 both are as long as the rows
+    return [{LABEL: label, PROBABILITIES: scores} for label, scores in pairs]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if hasattr(value, "item"):
-        value = value.item()
+        return {str(k): _plain(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())  # a scalar or an array of numpy
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if type(value).__name__ in NULLS:
+        return None
+    if isinstance(value, dt.date):
+        return value.isoformat()
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -1,35 +1,80 @@
-"""Large bodies: decoded, and where the engine is quick scored and encoded, in a thread of their own."""
+"""Large bodies and answers: decoded, scored by a quick engine, and encoded beside the loop."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 from inference.codecs import Decoded
 from inference.decoding.numbers import NumberReader
+from inference.messages import Request, Response
 from inference.plans import Plan
 from inference.predictor import Predictor
-from inference.scoring import Outcome, Scorer
+from inference.scoring import Scorer
 
 
-class LargeBodies:
-    """The work of that thread; it has a reader of its own."""
+class LargeWork:
+    """A thread with a reader of its own; what it made comes back on the loop.
 
-    def __init__(self, predictor: Predictor, scorer: Scorer) -> None:
-        signature, engine = predictor.signature, predictor.engine
-        is_read = engine.takes_matrix and NumberReader.reads(signature)
+    ``decoded`` gets a request with its rows, and its answer's body where that is made already;
+    ``respond`` a response, ``fail`` a request that got an error.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        scorer: Scorer,
+        *,
+        decoded: Callable[[Request, Decoded, bytes | None], None],
+        respond: Callable[[Request, str, Response], None],
+        fail: Callable[[Request, BaseException], None],
+    ) -> None:
+        signature, self._engine = predictor.signature, predictor.engine
+        is_read = self._engine.takes_matrix and NumberReader.reads(signature)
         self._reader = NumberReader(signature) if is_read else None
         self._scorer = scorer
+        self._decoded, self._respond, self._fail = decoded, respond, fail
+        self._thread = ThreadPoolExecutor(1, "large")
+        self._loop = asyncio.get_running_loop()
 
-    def decode(self, plan: Plan, body: bytes) -> Decoded:
-        """As on the loop: the quick way, and the careful one where that leaves it.
+    def decode(self, request: Request, plan: Plan) -> None:
+        """Decode its body; where the engine is quick, score and encode it, too."""
+        body = request.body
 
-        Raises:
-            RequestError: the body is not what is needed.
-        """
+        def work() -> None:
+            decoded = self._decode(plan, bytes(body))
+            answer = None
+            if self._engine.is_quick:
+                outcome = self._scorer.score([decoded])[0]
+                if isinstance(outcome, Exception):
+                    raise outcome
+                answer = plan.encode(decoded, outcome)
+            self._loop.call_soon_threadsafe(self._decoded, request, decoded, answer)
+
+        self._thread.submit(self._guarded, work, request)
+
+    def encode(self, request: Request, plan: Plan, predictions: list[Any]) -> None:
+        """Make a long answer's body, and send it."""
+
+        def work() -> None:
+            response = Response(200, plan.encode(request.part, predictions), plan.answer_type)
+            self._loop.call_soon_threadsafe(self._respond, request, plan.route, response)
+
+        self._thread.submit(self._guarded, work, request)
+
+    def _guarded(self, work: Callable[[], None], request: Request) -> None:
+        try:
+            work()
+        except Exception as problem:  # noqa: BLE001 it is told on the loop
+            self._loop.call_soon_threadsafe(self._fail, request, problem)
+
+    def _decode(self, plan: Plan, body: bytes) -> Decoded:
+        """As on the loop: the quick way, and the careful one where that leaves it."""
         reader = self._reader
         if reader is not None and plan.reader is not None:
             part = getattr(reader, plan.reader)(body)
             if part is not None and reader.fits(matrix := reader.matrix([part[1]])):
                 return Decoded({}, part[0], matrix)
         return plan.decode(body)
-
-    def score(self, decoded: Decoded) -> Outcome:
-        return self._scorer.score([decoded])[0]

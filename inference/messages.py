@@ -45,10 +45,12 @@ class Request:
 
     ``reserved``: bytes of the budget that are its own. ``answer``: the response's bytes once they
     are there. ``began``: when it was taken up, in seconds of ``time.perf_counter``. What scoring
-    notes about it: ``rows``, ``part`` (their values), ``tag`` (what its protocol wants back).
+    notes about it: ``rows``, and ``part``, their values.
     """
 
-    __slots__ = ("answer", "began", "body", "connection", "head", "part", "reserved", "rows", "tag")
+    part: Any
+    began: float
+    __slots__ = ("answer", "began", "body", "connection", "head", "part", "reserved", "rows")
 
     def __init__(
         self, head: Head, body: bytes | bytearray, connection: Connection | None, reserved: int
@@ -57,9 +59,8 @@ class Request:
         self.body = body
         self.connection = connection
         self.reserved = reserved
-        self.answer: bytes | None = None
+        self.answer = b""
         self.rows = 0
-        self.part: Any = None
 
     def finish(self, answer: bytes) -> None:
         """The answer is there; it leaves once those before it on the connection have left."""

@@ -14,7 +14,7 @@ MERGED_ROWS = 4096
 
 
 class ModelThread:
-    """What comes while a call is under way is scored by the next one, together where that is proven.
+    """What comes while a call is under way is scored next, in one call where that is proven.
 
     ``conclude`` gets the requests of each call with their outcomes. A request whose client has
     gone is not scored.
@@ -60,7 +60,10 @@ class ModelThread:
         return chosen
 
     def _work(self, requests: list[Request]) -> None:
-        outcomes = self._scorer.score([request.part for request in requests])
+        try:
+            outcomes = self._scorer.score([request.part for request in requests])
+        except Exception as problem:  # noqa: BLE001 a defect of ours must not stop the thread
+            outcomes: list[Outcome] = [problem] * len(requests)
         self._loop.call_soon_threadsafe(self._done, requests, outcomes)
 
     def _done(self, requests: list[Request], outcomes: list[Outcome]) -> None:

@@ -5,41 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.package import ArchiveIndex
+from inference.decoding.media import ARROW, CSV, JSON, LINES, PARQUET
+from inference.openapi_schemas import (
+    answers_schema,
+    body_schema,
+    infer_answer_schema,
+    tensors_schema,
+)
+from inference.signature import Signature
 
-JSON, CSV = "application/json", "text/csv"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+# What any request may get, before its path is looked at or its body is read.
+ALWAYS = {
+    "400": "The request is no HTTP/1.1, or does not fit the model; the error says where.",
+    "405": "The path takes another method; Allow names it.",
+    "408": "The request came too slowly.",
+    "413": "The body is too large.",
+    "414": "The target is too long.",
+    "431": "The head is too large.",
+    "501": "A transfer encoding other than chunked, or one in HTTP/1.0.",
+    "503": "The model is being loaded, or too much is under way.",
+}
+SCORING = {
+    "406": "No type that Accept allows can be answered.",
+    "415": "The body's type, charset or encoding is not understood.",
+    "500": "The model failed on rows that fit its signature.",
+}
 
 
 def document(index: ArchiveIndex) -> dict[str, Any]:
     """What ``GET /openapi.json`` answers."""
-    row = {k: v for k, v in index.inputs.items() if not k.startswith("x-")} | {"type": "object"}
-    rows = {"type": "array", "items": row}
-    values = {"type": "array", "items": {"type": "array"}}
-    names: list[str] = list(index.inputs["x-columns"])
-    split = {
-        "type": "object",
-        "properties": {
-            "columns": {"type": "array", "items": {"enum": names}},
-            "data": values,
-        },
-        "required": ["data"],
-    }
-    forms = {
-        "dataframe_split": split,
-        "dataframe_records": rows,
-        "instances": {"anyOf": [rows, values]},
-    }
-    body = {
-        "oneOf": [
-            {"type": "object", "properties": {form: schema}, "required": [form]}
-            for form, schema in forms.items()
-        ]
-    }
-    answer = {
-        "type": "object",
-        "properties": {"predictions": {"type": "array", "items": index.outputs}},
-        "required": ["predictions"],
-    }
-    predict = _predict(body, answer)
+    signature = Signature.from_schema(index.inputs)
+    predict = _predict(signature, index)
+    model = f"/v2/models/{index.model}"
+    version = f"{model}/versions/{index.version}"
+    unlike = {"404": "There is another model, or another version."}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -48,51 +53,81 @@ def document(index: ArchiveIndex) -> dict[str, Any]:
             "description": f"Model {index.model}, version {index.version}, served by Slipway.",
         },
         "paths": {
-            "/predict": {"post": predict | {"operationId": "predict"}},
             "/invocations": {"post": predict | {"operationId": "invocations"}},
-            "/ping": {"get": _get("ping", "Whether the model is loaded.", ("200", "503"))},
-            "/metrics": {"get": _get("metrics", "Prometheus metrics.", ("200",))},
+            "/predict": {"post": predict | {"operationId": "predict"}},
+            "/ping": {"get": _get("ping", "Whether the model is loaded.")},
+            "/metrics": {"get": _get("metrics", "Prometheus metrics.", METRICS)},
             "/execution-parameters": {
-                "get": _get("executionParameters", "What batch transform may send.", ("200",))
+                "get": _get("executionParameters", "What batch transform may send.", JSON)
             },
-        },
-    }
-
-
-def _predict(body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    problem = {
-        "type": "object",
-        "properties": {"error": {"type": "string"}},
-        "required": ["error"],
-    }
-    errors = {
-        "400": "The body does not fit the signature; the error names row, column and value.",
-        "406": "No type that Accept allows can be answered.",
-        "413": "The body is too large.",
-        "415": "The body's type or encoding is not understood.",
-        "503": "The model is being loaded, or too much is under way.",
-    }
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": body}, CSV: {"schema": {"type": "string"}}},
-        },
-        "responses": {
-            "200": {
-                "description": "One prediction a row, in the order of the rows.",
-                "content": {JSON: {"schema": answer}, CSV: {"schema": {"type": "string"}}},
-            },
+            "/openapi.json": {"get": _get("openapi", "This document.", JSON)},
+            "/v2": {"get": _get("v2Server", "The server's name.", JSON)},
+            "/v2/health/live": {"get": _get("v2Live", "Whether the server lives.", JSON)},
+            "/v2/health/ready": {"get": _get("v2Ready", "Whether the model is loaded.", JSON)},
             **{
-                code: {"description": text, "content": {JSON: {"schema": problem}}}
-                for code, text in errors.items()
+                path: {"get": _get(name, text, JSON, unlike)}
+                for path, name, text in (
+                    (model, "v2Model", "The model's tensors."),
+                    (f"{model}/ready", "v2ModelReady", "Whether it is loaded."),
+                    (version, "v2Version", "The version's tensors."),
+                    (f"{version}/ready", "v2VersionReady", "Whether it is loaded."),
+                )
             },
+            f"{model}/infer": {"post": _infer(signature) | {"operationId": "v2Infer"}},
+            f"{version}/infer": {"post": _infer(signature) | {"operationId": "v2VersionInfer"}},
         },
     }
 
 
-def _get(name: str, text: str, codes: tuple[str, ...]) -> dict[str, Any]:
+def _predict(signature: Signature, index: ArchiveIndex) -> dict[str, Any]:
+    text = {"schema": {"type": "string"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    body = {
+        JSON: {"schema": body_schema(signature)},
+        CSV: text,
+        **dict.fromkeys(sorted(LINES), text),
+        **dict.fromkeys(sorted(ARROW | PARQUET), binary),
+    }
+    answers = {JSON: {"schema": answers_schema(index)}, CSV: text}
+    return _scoring(body, answers | dict.fromkeys(sorted(LINES), text), SCORING)
+
+
+def _infer(signature: Signature) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "inputs": tensors_schema()},
+        "required": ["inputs"],
+        "description": f"A tensor each for {signature.listed}, or one of them all.",
+    }
+    unlike = {"404": "There is another model, or another version."}
+    return _scoring(
+        {JSON: {"schema": body}}, {JSON: {"schema": infer_answer_schema()}}, SCORING | unlike
+    )
+
+
+def _scoring(
+    body: dict[str, Any], answers: dict[str, Any], errors: dict[str, str]
+) -> dict[str, Any]:
+    done = {"description": "One answer a row, in the order of the rows.", "content": answers}
+    return {
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": done, **_problems(ALWAYS | errors)},
+    }
+
+
+def _problems(errors: dict[str, str]) -> dict[str, Any]:
+    content = {JSON: {"schema": PROBLEM}}
+    return {code: {"description": text, "content": content} for code, text in errors.items()}
+
+
+def _get(
+    name: str, text: str, kind: str | None = None, errors: dict[str, str] | None = None
+) -> dict[str, Any]:
+    done: dict[str, Any] = {"description": text}
+    if kind is not None:
+        done["content"] = {kind: {"schema": {"type": "object"} if kind == JSON else {}}}
     return {
         "operationId": name,
         "summary": text,
-        "responses": {code: {"description": text} for code in codes},
+        "responses": {"200": done, **_problems(ALWAYS | (errors or {}))},
     }

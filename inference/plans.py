@@ -7,8 +7,8 @@ from typing import Any
 
 from inference import codecs, v2
 from inference.codecs import Decoded
-from inference.decoding.numbers import NumberReader, Part
 from inference.decoding.media import CHARSETS, media_type
+from inference.decoding.numbers import NumberReader, Part
 from inference.errors import RequestError
 from inference.messages import Head
 from inference.predictor import Predictor
@@ -20,7 +20,7 @@ Decode = Callable[[bytes], Decoded]
 Encode = Callable[[Decoded, list[Any]], bytes]
 
 
-def _reads_nothing(_body: bytes) -> Part | None:
+def _reads_nothing(_body: bytes | bytearray) -> Part | None:
     return None
 
 
@@ -28,8 +28,8 @@ class Plan:
     """Decoders, encoder and the response's head for one kind of request.
 
     ``read`` is the quick decoder, which leaves what it does not understand to ``decode``, the
-    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's bytes from the request id's two halves,
-    and the body's length and bytes.
+    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's
+    bytes from the request id's two halves, and the body's length and bytes.
     """
 
     __slots__ = (
@@ -42,7 +42,7 @@ class Plan:
         self.decode = decode
         self.encode = encode
         self.is_json = answer_type == codecs.JSON
-        self.read: Callable[[bytes], Part | None] = _reads_nothing
+        self.read: Callable[[bytes | bytearray], Part | None] = _reads_nothing
         self.reader: str | None = None
         self.template = b""
 

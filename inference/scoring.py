@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from inference.blame import Blame
 from inference.codecs import Decoded
@@ -48,9 +51,7 @@ class Scorer:
         """The engine's own answers; raises what it raises."""
         predictions = self.engine(decoded)
         if len(predictions) != decoded.rows:
-            raise ModelFailedError(
-                f"the model failed: {len(predictions)} predictions for {decoded.rows} rows"
-            )
+            raise ModelFailedError(f"{len(predictions)} predictions for {decoded.rows} rows")
         self._blame.note_good(decoded)
         return predictions
 
@@ -58,17 +59,23 @@ class Scorer:
 def merged(requests: list[Decoded]) -> Decoded:
     """The rows of all requests below one another."""
     rows = sum(request.rows for request in requests)
+    if any(request.matrix is not None for request in requests):
+        return Decoded({}, rows, np.concatenate([_matrix(request) for request in requests]))
     columns = {
         name: list(chain.from_iterable(request.columns[name] for request in requests))
         for name in requests[0].columns
-        if all(name in request.columns for request in requests)
     }
-    matrices = [request.matrix for request in requests]
-    if any(matrix is None for matrix in matrices):
-        return Decoded(columns, rows)
-    import numpy as np
+    return Decoded(columns, rows)
 
-    return Decoded(columns, rows, np.concatenate(matrices))
+
+def _matrix(decoded: Decoded) -> Any:
+    """Columns of numbers as one array of float64; null is NaN."""
+    if decoded.matrix is not None:
+        return decoded.matrix
+    matrix = np.empty((decoded.rows, len(decoded.columns)))
+    for position, values in enumerate(decoded.columns.values()):
+        matrix[:, position] = [math.nan if value is None else value for value in values]
+    return matrix
 
 
 def _split(predictions: list[Any], requests: list[Decoded]) -> list[Outcome]:

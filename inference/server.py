@@ -30,6 +30,8 @@ from inference.predictor import load
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
+BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 BEAT_SECONDS = 1.0
 BACKLOG = 1024
@@ -132,15 +134,22 @@ async def _tell(application: Application, model_dir: Path) -> None:
 
 
 def body_limit() -> int:
-    """Bytes of a body, from the environment.
+    """Bytes of a body: the operator's limit, else what a batch transform job says it sends.
 
     Raises:
-        ServerError: what is set is no number of bytes.
+        ServerError: what is set is no number of bytes, or of megabytes.
     """
-    text = os.environ.get(MAX_BODY, str(MAX_BODY_BYTES))
-    if not text.isdigit() or int(text) == 0:
-        raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
-    return int(text)
+    text = os.environ.get(MAX_BODY)
+    if text is not None:
+        if not text.isdigit() or int(text) == 0:
+            raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
+        return int(text)
+    text = os.environ.get(BATCH_PAYLOAD, "")
+    if text and not text.isdigit():
+        raise ServerError(f"{BATCH_PAYLOAD} is {shown(text)}; a whole number of MB is needed")
+    # 0 stands for no limit of the platform's; ours is then what a batch transform sends at most.
+    megabytes = int(text or MAX_BODY_BYTES >> 20) or BATCH_LARGEST_MB
+    return megabytes << 20
 
 
 async def _load(answering: Answering, model_dir: Path) -> None:

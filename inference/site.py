@@ -42,7 +42,7 @@ class Site:
     pending: list[Request] = field(default_factory=list[Request])
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _began: float = 0.0
-    _is_due: bool = False
+    is_due: bool = False
 
     def wake(self) -> None:
         """Have what is pending answered: at once for a lone client, else when the turn ends."""
@@ -51,13 +51,13 @@ class Site:
         if len(self.connections) == 1:
             self._began = perf_counter()
             self.flush()
-        elif not self._is_due:
-            self._is_due = True
+        elif not self.is_due:
+            self.is_due = True
             self._began = perf_counter()
             self.loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        self._is_due = False
+        self.is_due = False
         if self.pending:
             requests, self.pending = self.pending, []
             self.answer(requests, self._began)

@@ -84,6 +84,9 @@ def output_schema(outputs: str | None) -> dict[str, Any]:
         return item if len(shape) < 2 else {"type": "array", "items": item}
     if len(specs) == 1:
         return dict(COLUMN_TYPES.get(str(specs[0].get("type")), {}))
+    if specs and all("name" in spec for spec in specs):
+        columns = {str(s["name"]): COLUMN_TYPES.get(str(s.get("type")), {}) for s in specs}
+        return {"type": "object", "properties": columns, "required": list(columns)}
     return {}
 
 

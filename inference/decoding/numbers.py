@@ -13,15 +13,17 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any, cast
 
+import numpy as np
 import orjson
 import simdjson
 
-from inference.signature import FLOAT_LIMITS, INT_RANGES, Signature
+from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
 
 EXACT = 2.0**53
 ROW_FORMS = ("instances", "dataframe_records", "inputs")
-# Whatever simdjson, orjson and struct say of what they do not take.
-PROBLEMS = (ValueError, TypeError, KeyError, StructError, OverflowError, AttributeError)
+# What simdjson, orjson and struct say of what they do not take.
+PROBLEMS = (ValueError, TypeError, KeyError, RuntimeError, StructError, AttributeError)
+INSTANCES, SPACE = b'{"instances":', ord(" ")
 # A parser keeps the memory of its largest document.
 KEPT_BYTES = 1 << 20
 
@@ -46,24 +48,22 @@ class NumberReader:
         self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
             itemgetter(*self.names) if self.width > 1 else lambda row: (row[self.names[0]],)
         )
-        self._integers = [
-            (i, *INT_RANGES[c.form or "int64"])
-            for i, c in enumerate(columns)
-            if c.kind == "integer"
-        ]
+        integers = [(i, *_exact(c)) for i, c in enumerate(columns) if c.kind == "integer"]
+        self._integers = [list(values) for values in zip(*integers, strict=True)]
         self._limits = [
             (i, FLOAT_LIMITS[c.form])
             for i, c in enumerate(columns)
             if c.kind == "number" and c.form in FLOAT_LIMITS
         ]
         self.is_bounded = bool(self._integers or self._limits)
-        self._parser = simdjson.Parser()
+        self._parser: Any = simdjson.Parser()
 
     @staticmethod
     def reads(signature: Signature) -> bool:
-        """Whether every column holds numbers, or true and false."""
+        """Whether every column holds numbers, or true and false; and no name holds a NUL."""
         return bool(signature.columns) and all(
-            column.kind in ("number", "integer", "boolean") for column in signature.columns
+            column.kind in ("number", "integer", "boolean") and "\0" not in column.name
+            for column in signature.columns
         )
 
     # --- JSON
@@ -75,23 +75,17 @@ class NumberReader:
         try:
             if self._booleans:
                 return self._objects(body)
-            if body[:12] == b'{"instances"':
-                rows = self._document(body)["instances"]
-                if len(rows) == 1 and (values := self._row(body, rows)) is not None:
-                    return 1, values
-                del rows
+            if body[:13] == INSTANCES and body.rfind(b":") == 12:
+                last = body.rfind(b"[")
+                if last == 14 or (last == 15 and body[13] == SPACE):
+                    # One list in a list, and no other name or list: a single row.
+                    rows = self._parser.parse(body)["instances"]
+                    if len(rows) == 1 and len(rows[0]) == self.width:
+                        return 1, rows.as_buffer(of_type="d")
+                    return None
             return self._any_form(body)
         except PROBLEMS:
             return None
-
-    def _row(self, body: bytes, rows: Any) -> Any:
-        """The only row of a body without other names or lists; counted the fastest way."""
-        first = body.find(b"[")
-        is_plain = (
-            body.find(b"[", body.find(b"[", first + 1) + 1) < 0
-            and body.find(b":", body.find(b":") + 1) < 0
-        )
-        return rows.as_buffer(of_type="d") if is_plain and len(rows[0]) == self.width else None
 
     def _any_form(self, body: bytes) -> Part | None:
         document = self._document(body)
@@ -128,22 +122,21 @@ class NumberReader:
         if len(split) == 1:
             return self._array(body, rows) if body.count(b":") == 2 else None
         given = tuple(split["columns"].as_list())
-        if len(split) != 2 or body.count(b":") != 3 or len(given) != self.width:
+        lists = len(split) - 1
+        if lists > 2 or (lists == 2 and not isinstance(split["index"], simdjson.Array)):
             return None
-        part = self._array(body, rows, 1)
+        if body.count(b":") != lists + 2 or len(given) != self.width:
+            return None
+        part = self._array(body, rows, lists)
         if part is None or given == self.names:
             return part
         if frozenset(given) != self._known:
             return None
-        import numpy as np
-
         order = [given.index(name) for name in self.names]
         return part[0], np.ascontiguousarray(self._rows(part[1])[:, order])
 
     def _columns(self, body: bytes, columns: Any) -> Part | None:
         """An object of flat lists of one length, one for every column."""
-        import numpy as np
-
         width = self.width
         if len(columns) != width or body.count(b":") != width + 1 or body.count(b"[") != width:
             return None
@@ -224,8 +217,6 @@ class NumberReader:
     # --- parts
 
     def _rows(self, values: Any) -> Any:
-        import numpy as np
-
         return np.frombuffer(values).reshape(-1, self.width)
 
     def matrix(self, parts: list[Any]) -> Any:
@@ -234,9 +225,16 @@ class NumberReader:
 
     def fits(self, matrix: Any) -> bool:
         """Whether all values lie in their columns' ranges, and integers are whole and exact."""
-        for column, low, above in self._integers:
-            values = matrix[:, column]
-            low, above = max(float(low), -EXACT + 1), min(float(above), EXACT)
-            if not ((values >= low) & (values < above) & (values % 1.0 == 0.0)).all():
-                return False
+        if self._integers:
+            columns, low, above = self._integers
+            values = matrix[:, columns]
+            is_whole = (values >= low) & (values < above) & (values % 1.0 == 0.0)
+            if not is_whole.all() or (np.signbit(values) & (values == 0.0)).any():
+                return False  # -0.0 is no integer
         return all((abs(matrix[:, column]) <= limit).all() for column, limit in self._limits)
+
+
+def _exact(column: Column) -> tuple[float, float]:
+    """The column's range, as far as float64 holds every integer of it."""
+    low, above = INT_RANGES[column.form or "int64"]
+    return max(float(low), 1.0 - EXACT), min(float(above), EXACT)

@@ -1,78 +1,99 @@
-"""Parquet by pyarrow, an extra: only read where the operator asked for it and it is installed."""
+"""Parquet, an extra: pyarrow reads it in a child process, and its Arrow is checked like any."""
 
 from __future__ import annotations
 
-import io
+import importlib.util
+import json
 import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from inference.decoding.decoded import Decoded, from_columns, refuse_bomb, refuse_repeated
-from inference.errors import RequestError, shown
+from inference.decoding import arrow
+from inference.decoding.decoded import Decoded, refuse_repeated
+from inference.decoding.parquet_child import HEAD
+from inference.errors import RequestError
 from inference.signature import Signature
 
 ALLOWED = "SLIPWAY_PARQUET"
-# Others could blow up a few bytes a thousandfold; Snappy does so at most 21-fold.
-CODECS = frozenset({"UNCOMPRESSED", "SNAPPY"})
+READ_SECONDS = 30.0
+CHILD = Path(__file__).with_name("parquet_child.py")
 REMEDY = (
     f"build the image with --with-parquet, which installs pyarrow and sets {ALLOWED}=1, or send "
     "Arrow IPC"
 )
 
 
+class Reader:
+    """The child process, started at the first body and again where one ended it."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def read(self, names: list[str], body: bytes) -> tuple[dict[str, Any], bytes]:
+        """What the child tells of the body, and its Arrow IPC stream."""
+        with self._lock:
+            child = self._running()
+            timer = threading.Timer(READ_SECONDS, child.kill)
+            timer.start()
+            try:
+                return _ask(child, json.dumps(names).encode(), body)
+            except (OSError, EOFError):
+                self._child = None
+                child.kill()
+                child.wait()
+                raise RequestError(400, "the body is not Parquet: its reader ended") from None
+            finally:
+                timer.cancel()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
+            self._owner = os.getpid()  # a child of before a fork is another process's
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", str(CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+            )
+        return self._child
+
+
+_READER = Reader()
+
+
 def decode(signature: Signature, body: bytes) -> Decoded:
-    """Columns by name, of all row groups."""
+    """Columns by name, of all row groups. Blocks until the child has answered."""
     if os.environ.get(ALLOWED) != "1":
         raise RequestError(415, f"this server was not built to read Parquet; {REMEDY}")
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise RequestError(415, f"pyarrow, which reads Parquet, is missing; {REMEDY}") from None
-    try:
-        return _decode(signature, body, pa, pq)
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        raise RequestError(400, f"the body is not Parquet: {shown(str(error))}") from None
+    if importlib.util.find_spec("pyarrow") is None:
+        raise RequestError(415, f"pyarrow, which reads Parquet, is missing; {REMEDY}")
+    told, stream = _READER.read(signature.names, body)
+    if "error" in told:
+        raise RequestError(400, told["error"])
+    unknown: list[str] = told["unknown"]
+    refuse_repeated(unknown)
+    decoded = arrow.decode(signature, stream)
+    return replace(decoded, ignored=len(unknown))
 
 
-def _decode(signature: Signature, body: bytes, pa: Any, pq: Any) -> Decoded:
-    metadata = pq.read_metadata(io.BytesIO(body))
-    refuse_bomb(signature, metadata.num_rows, len(body))
-    _refuse_codecs(metadata)
-    schema = metadata.schema.to_arrow_schema()
-    refuse_repeated(schema.names)
-    wanted = [name for name in schema.names if name in signature]
-    texts = [name for name in wanted if pa.types.is_string(schema.field(name).type)]
-    for name in wanted:
-        if pa.types.is_nested(schema.field(name).type):
-            kind = shown(str(schema.field(name).type))
-            raise RequestError(400, f"column {shown(name)} is of type {kind}; plain values")
-    # As dictionaries, so that text which is stored once is held once.
-    file = pq.ParquetFile(io.BytesIO(body), read_dictionary=texts)
-    table = file.read(columns=wanted, use_threads=False)
-    given = {name: _values(table.column(name), pa) for name in wanted}
-    strange = set(schema.names) - set(wanted)
-    return from_columns(signature, given, table.num_rows, len(body), unknown=strange)
+def _ask(child: subprocess.Popen[bytes], names: bytes, body: bytes) -> tuple[dict[str, Any], bytes]:
+    assert child.stdin is not None
+    child.stdin.write(HEAD.pack(len(names), len(body)) + names)
+    child.stdin.write(body)
+    child.stdin.flush()
+    text_size, stream_size = HEAD.unpack(_exactly(child, HEAD.size))
+    return json.loads(_exactly(child, text_size)), _exactly(child, stream_size)
 
 
-def _refuse_codecs(metadata: Any) -> None:
-    for group in range(metadata.num_row_groups):
-        for column in range(metadata.num_columns):
-            codec = metadata.row_group(group).column(column).compression
-            if codec not in CODECS:
-                raise RequestError(
-                    400, f"the Parquet body is compressed by {shown(codec)}; none or SNAPPY is "
-                    "needed, since others may stand for any number of bytes",
-                )  # fmt: skip
-
-
-def _values(column: Any, pa: Any) -> list[Any]:
-    found: list[Any] = []
-    for chunk in column.chunks:
-        if pa.types.is_dictionary(chunk.type):
-            words = chunk.dictionary.to_pylist()
-            found += [None if i is None else words[i] for i in chunk.indices.to_pylist()]
-        elif pa.types.is_timestamp(chunk.type) or pa.types.is_date(chunk.type):
-            found += chunk.cast(pa.timestamp("us"), safe=False).to_pylist()  # in UTC, as read
-        else:
-            found += chunk.to_pylist()
-    return found
+def _exactly(child: subprocess.Popen[bytes], size: int) -> bytes:
+    assert child.stdout is not None
+    data = child.stdout.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data

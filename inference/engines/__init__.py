@@ -13,7 +13,8 @@ class Engine(Protocol):
     ``name``: linear, forest, onnx, sklearn, pyfunc or native. ``is_quick``: a call with few rows
     takes microseconds, so it is made on the event loop. ``merges``: packaging proved that rows
     answer the same whatever comes beside them, so rows of several requests may come in one call.
-    ``takes_matrix``: it needs ``Decoded.matrix`` alone, and not its columns.
+    ``takes_matrix``: it needs ``Decoded.matrix`` alone, and not its columns. A quick engine may be
+    called by two threads at once: the loop, and the one of large bodies.
     """
 
     name: str

@@ -141,11 +141,15 @@ def turns(columns: list[Column], points: dict[int, Array], bases: Values) -> Val
     for place, column in enumerate(columns):
         values = np.asarray(points.get(place, ()), dtype=np.float64)
         values = values[np.abs(values) < min(column.largest, 3e38)]
-        if len(values):
+        if len(values) and column.kind in {"number", "integer"}:
             values = values[
                 np.linspace(0, len(values) - 1, min(len(values), MAX_TURNS)).astype(int)
             ]
-            series[column.name] = [column.fit(float(v)) for v in _with_neighbours(values)]
+            if column.kind == "integer":
+                around = np.unique(np.concatenate([np.floor(values), np.ceil(values)]))
+            else:
+                around = _with_neighbours(values)
+            series[column.name] = [column.fit(float(value)) for value in around]
     count = max((len(values) for values in series.values()), default=0)
     source = random.Random(7)
     result: Values = {}

@@ -115,6 +115,8 @@ def write_package(
     columns: list[ColumnSpec],
     output: str = "predict",
     tensor: str | None = None,
+    model: str = "by-hand",
+    version: str = "1",
 ) -> str:
     """An unpacked package of a scikit-learn model; returns what SLIPWAY_MANIFEST_SHA256 is."""
     import skops.io
@@ -127,8 +129,8 @@ def write_package(
     if tensor is not None:
         inputs["x-tensor"] = tensor
     index = ArchiveIndex(
-        model="by-hand",
-        version="1",
+        model=model,
+        version=version,
         engine="sklearn",
         output=output,
         inputs=inputs,

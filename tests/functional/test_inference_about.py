@@ -39,6 +39,9 @@ def test_metrics_count_requests_by_route_and_status(server: ModelServer) -> None
     assert metric(server, good) == before[0] + 1
     assert metric(server, bad) == before[1] + 1
     assert metric(server, "slipway_batch_rows_sum") == before[2] + 2
+    assert metric(server, "slipway_batch_requests_count") > 0
+    assert metric(server, "process_cpu_seconds_total") > 0
+    assert metric(server, "process_open_fds") > 3
     assert metric(server, 'slipway_model_info{model="by-hand",version="1",engine="sklearn"}') == 1
     assert metric(server, "slipway_workers_ready") == 1
     assert metric(server, "process_resident_memory_bytes") > 1 << 20
@@ -68,8 +71,15 @@ def test_the_interface_describes_what_is_answered(server: ModelServer) -> None:
 
     told = server.request("GET", "/openapi.json").json
     assert told["openapi"] == "3.1.0"
+    model = "/v2/models/by-hand"
     assert set(told["paths"]) == {
         *("/predict", "/invocations", "/ping", "/metrics", "/execution-parameters"),
+        *("/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"),
+        *(
+            f"{at}{end}"
+            for at in (model, f"{model}/versions/1")
+            for end in ("", "/ready", "/infer")
+        ),
     }
     post = told["paths"]["/predict"]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
@@ -131,7 +141,7 @@ def test_on_sagemaker_a_line_of_embedded_metrics_tells_what_was_added() -> None:
     board = Board(2)
     board.slots[0].count("invocations", 200, 0.002)
     board.slots[1].count("invocations", 500, 0.004)
-    board.slots[1].count_rows(3)
+    board.slots[1].count_call(3, 2)
     line, before = embedded(board, None, 1_700_000_000_000, None)
     told = json.loads(line)
     assert told["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Slipway/ModelServer"

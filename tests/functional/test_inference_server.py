@@ -118,7 +118,7 @@ def test_accept_is_honoured(served: Served) -> None:
     assert got == served.model.predict_proba(rows).tolist()
     refused = served.server.request("POST", "/invocations", body, accept="image/png")
     assert refused.status == 406
-    assert "application/json or text/csv can be answered" in refused.error
+    assert "application/json, text/csv or application/jsonlines can be answered" in refused.error
 
 
 def test_ping_is_200_with_an_empty_body(served: Served) -> None:
@@ -151,7 +151,10 @@ GOOD: dict[str, Any] = {"town": "Bonn", "size": 80.0, "rooms": 3, "furnished": T
     ("row", "message"),
     [
         ({k: v for k, v in GOOD.items() if k != "rooms"}, "column 'rooms' is missing; needed are"),
-        ({**GOOD, "garden": 1}, "column 'garden' came, which the model does not know; it takes"),
+        (
+            {**{k: v for k, v in GOOD.items() if k != "town"}, "twon": 1},
+            "column 'town' is missing; needed are town, size, rooms, furnished; 'twon' came, which",
+        ),
         ({**GOOD, "size": "large"}, "column 'size': 'large' came; a finite number is needed"),
         ({**GOOD, "rooms": 2**63}, "column 'rooms': 9223372036854775808 came; a whole number"),
         ({**GOOD, "rooms": None}, "column 'rooms': null came; a whole number"),
@@ -205,11 +208,13 @@ def test_a_body_above_six_mebibytes_is_413(served: Served) -> None:
     assert "more than 6291456 bytes" in reply.error
 
 
-def test_a_model_that_raises_is_a_500_that_says_why(served: Served) -> None:
-    body = json.dumps({"instances": [{**GOOD, "town": "Atlantis"}]}).encode()
+def test_a_value_that_the_model_refuses_is_a_400_that_names_it(served: Served) -> None:
+    served.server.predictions({"instances": [GOOD]})
+    body = json.dumps({"instances": [GOOD, {**GOOD, "town": "Atlantis"}]}).encode()
     reply = served.server.request("POST", "/invocations", body)
-    assert reply.status == 500
-    assert reply.error.startswith("the model failed: ValueError: Found unknown categories")
+    assert reply.status == 400
+    want = "row 1, column 'town': 'Atlantis' came, and the model says ValueError: Found unknown cat"
+    assert reply.error.startswith(want)
     assert served.server.request("GET", "/ping").status == 200, "the failure took the server along"
 
 

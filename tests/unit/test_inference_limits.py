@@ -11,6 +11,7 @@ import pytest
 
 from inference.http import Connection, Request, Response, Site
 from inference.limits import Budget, Limits, memory_limit
+from inference.messages import render
 
 
 class Client(asyncio.Transport):
@@ -53,8 +54,9 @@ class Client(asyncio.Transport):
         return json.loads(bytes(self.sent).rpartition(b"\r\n\r\n")[2])["error"]
 
 
-async def echo(request: Request) -> Response:
-    return Response(200, bytes(request.body))
+def echo(requests: list[Request], _began: float) -> None:
+    for request in requests:
+        request.finish(render(Response(200, bytes(request.body))))
 
 
 def talk(
@@ -75,7 +77,7 @@ def talk(
         if wait:
             connection.check(asyncio.get_running_loop().time() + wait)
         then(connection, client)
-        while connection.worker is not None:
+        while connection.transport is not None and connection.queue:
             await asyncio.sleep(0)
         if connection.transport is not None and wait:
             connection.check(asyncio.get_running_loop().time() + wait)

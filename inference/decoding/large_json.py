@@ -1,0 +1,66 @@
+"""JSON of any size, parsed so that other threads get their turn meanwhile.
+
+simdjson walks 100 MB in a fraction of a second; the values are then made a row at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from json.decoder import JSONArray, JSONObject  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+from json.scanner import py_make_scanner  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+from typing import Any, cast
+
+import simdjson
+
+# Of the values that a request has, the deepest are a row's, in dataframe_split's data.
+ROW_DEPTH = 3
+
+
+class UnusualError(ValueError):
+    """An object has a name twice, or one with a NUL, at which simdjson's Python part ends it."""
+
+
+def parse(body: bytes) -> Any:
+    """The document in ``body``.
+
+    Raises:
+        ValueError: it is no JSON, or simdjson does not take it (NaN, integers above 64 bits).
+        UnusualError: it may be JSON, but a name in it is out of the ordinary.
+    """
+    try:
+        return _made(simdjson.Parser().parse(body), 0)
+    except RuntimeError as error:  # integers above 64 bits
+        raise ValueError(str(error)) from None
+
+
+def _made(value: Any, depth: int) -> Any:
+    if isinstance(value, simdjson.Object):
+        if depth >= ROW_DEPTH:
+            made = value.as_dict()
+        else:
+            names = list(value.keys())  # what ``items`` gives is made whole
+            if any("\0" in name for name in names):
+                raise UnusualError
+            made = {name: _made(value[name], depth + 1) for name in names}
+        if len(made) != len(value):
+            raise UnusualError
+        return made
+    if not isinstance(value, simdjson.Array):
+        return value
+    if depth >= ROW_DEPTH or not len(value) or not _is_nested(value[0]):
+        return cast("list[Any]", value.as_list())
+    return [_made(item, ROW_DEPTH) for item in value]
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, simdjson.Array | simdjson.Object)
+
+
+class SlowDecoder(json.JSONDecoder):
+    """The standard library's decoder, all of it in Python: slow, and never in the way."""
+
+    def __init__(self, **hooks: Any) -> None:
+        super().__init__(**hooks)
+        self.parse_object = JSONObject
+        self.parse_array = JSONArray
+        self.scan_once = py_make_scanner(self)

@@ -1,0 +1,162 @@
+"""Framing of HTTP/1.1 by httptools, with limits on what is fed to it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+
+import httptools
+
+from inference.limits import Limits
+from inference.messages import Head
+
+PIECE = 16 * 1024
+
+
+class Framing(asyncio.Protocol):
+    """Makes requests of one connection's bytes; httptools calls its ``on_…`` methods.
+
+    httptools itself has no limits, so heads and chunks are fed to it in pieces, and what each
+    brought is counted.
+    """
+
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits = limits
+        self.loop = loop
+        self.parser = httptools.HttpRequestParser(self)
+        self.in_request = False
+        self.in_head = True
+        self.is_chunked = False
+        self.is_lingering = False
+        self.is_refused = False
+        self.is_active = False
+        self.since = 0.0
+        self.begun = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.begun += 1
+        self.head = Head()
+        self.body = bytearray()
+        self.reserved = 0
+        self.fields = self.received = 0
+        self.head_bytes = self.overhead_bytes = 0
+        self.url = b""
+
+    @abstractmethod
+    def refuse(self, status: int, message: str) -> None:
+        """End the connection with this answer."""
+
+    @abstractmethod
+    def reserve(self, body_bytes: int) -> bool:
+        """Take so many bytes of the budget; refuses where there are none."""
+
+    @abstractmethod
+    def go_on(self) -> None:
+        """The client waits for a word before it sends the body."""
+
+    @abstractmethod
+    def complete(self, head: Head, body: bytearray, reserved: int) -> None:
+        """A request is there in whole."""
+
+    def feed_head(self, raw: bytes) -> bool:
+        """Parse a whole head; whether it may be known from now on.
+
+        That is where it was accepted, is in no way special, and nothing else was in it.
+        """
+        before = self.begun
+        self.feed(raw)
+        head = self.head
+        is_one = self.begun == before + 1 and bool(head.method) and not self.received
+        is_plain = not (self.is_chunked or self.is_refused) and "expect" not in head.headers
+        return is_one and is_plain and head.keep_alive
+
+    def feed(self, piece: bytes) -> None:
+        was_in_head, began = self.in_head, self.in_request
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self.refuse(501, "the connection cannot be upgraded")
+        except httptools.HttpParserError as problem:
+            self.refuse(400, f"the request is not HTTP/1.1: {problem}")
+        else:
+            self._count(len(piece), still_in_head=was_in_head and began and self.in_head)
+
+    def _count(self, fed: int, *, still_in_head: bool) -> None:
+        """Count what was fed without bringing anything: of a head, or around a body's chunks."""
+        if self.in_head:
+            if still_in_head:
+                self.head_bytes += fed
+            if len(self.url) > self.limits.line_bytes:
+                self.refuse(414, f"the target has more than {self.limits.line_bytes} bytes")
+            elif self.head_bytes > self.limits.head_bytes:
+                self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
+        elif self.is_chunked:
+            self.overhead_bytes += fed
+            if self.overhead_bytes > self.limits.overhead_bytes + PIECE:
+                limit = self.limits.overhead_bytes
+                self.refuse(431, f"a chunk's size or the trailers have more than {limit} bytes")
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self.in_request, self.in_head, self.is_chunked = True, True, False
+        self.since, self.is_active = self.loop.time(), False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields += 1
+        if self.fields > self.limits.fields:
+            self.refuse(431, f"the head has more than {self.limits.fields} fields")
+            return
+        if self.in_head:  # what comes after the body is a trailer: counted, never believed
+            self.head.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        head, limits = self.head, self.limits
+        self.in_head = False
+        self.since = self.loop.time()
+        head.method = self.parser.get_method().decode("latin-1")
+        head.path = self.url.split(b"?", 1)[0].decode("latin-1")
+        head.keep_alive = self.parser.should_keep_alive()
+        encoding = head.headers.get("transfer-encoding")
+        length = head.headers.get("content-length", "0")
+        if len(self.url) > limits.line_bytes:
+            self.refuse(414, f"the target has more than {limits.line_bytes} bytes")
+        elif encoding is not None:
+            self.is_chunked = True
+            if self.parser.get_http_version() == "1.0" or encoding.strip().lower() != "chunked":
+                self.refuse(501, "only HTTP/1.1's transfer encoding chunked is understood")
+        elif length.isdigit():
+            head.length = int(length)
+            self._announce(head.length)
+        is_asked = head.headers.get("expect", "").lower() == "100-continue"
+        if is_asked and not self.is_refused:
+            self.go_on()
+
+    def _announce(self, length: int) -> None:
+        if length > self.limits.body_bytes:
+            self.refuse(*self._too_large())
+        elif length:
+            self.reserve(length)
+
+    def on_body(self, body: bytes) -> None:
+        self.overhead_bytes = 0
+        if self.is_refused:
+            return
+        total = self.received = self.received + len(body)
+        if total > self.limits.body_bytes:
+            self.refuse(*self._too_large())
+        elif total <= self.reserved or self.reserve(total - self.reserved):
+            self.body += body
+
+    def on_message_complete(self) -> None:
+        self.in_request, self.in_head = False, True
+        self.since = self.loop.time()
+        body, reserved = self.body, self.reserved
+        self.body, self.reserved = bytearray(), 0
+        self.complete(self.head, body, reserved)
+
+    def _too_large(self) -> tuple[int, str]:
+        return 413, f"the body has more than {self.limits.body_bytes} bytes"

@@ -1,0 +1,377 @@
+"""Requests of one turn: one call of the model where that is proven, each its own answer always."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.package import ArchiveIndex
+from inference.answering import Answering
+from inference.application import Application
+from inference.board import Board
+from inference.codecs import Decoded
+from inference.http import Connection, Site
+from inference.limits import Budget, Limits
+from inference.messages import Head
+from inference.predictor import Predictor
+from inference.signature import Column, Signature
+from tests.unit.test_inference_limits import Client
+
+COLUMNS = (
+    Column("size", "number", "double", nullable=False),
+    Column("rooms", "integer", "int64", nullable=False),
+)
+TEXT = (*COLUMNS, Column("town", "string", "", nullable=False))
+
+
+class Sums:
+    """Adds up a row's numbers; refuses a size above 1000, and towns that it does not know."""
+
+    name = "linear"
+
+    def __init__(
+        self, *, is_quick: bool = True, merges: bool = True, takes_matrix: bool = True
+    ) -> None:
+        self.is_quick = is_quick
+        self.merges = merges
+        self.takes_matrix = takes_matrix
+        self.calls: list[int] = []
+        self.threads: set[str] = set()
+        self.is_broken = False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, decoded: Decoded) -> list[Any]:
+        self.gate.wait(30)
+        self.calls.append(decoded.rows)
+        self.threads.add(threading.current_thread().name)
+        if decoded.matrix is not None:
+            rows = decoded.matrix
+        else:
+            names = [name for name in decoded.columns if name != "town"]
+            rows = np.array([decoded.columns[name] for name in names], dtype=float).T
+        if self.is_broken:
+            raise OSError("the disk is gone")
+        if (rows[:, 0] > 1000).any():
+            raise ValueError("too large")
+        if set(decoded.columns.get("town", [])) - {"Bonn", ""}:
+            raise KeyError("town")
+        return rows.sum(axis=1).tolist()
+
+
+class Served:
+    """A server in memory; each client is a connection of its own."""
+
+    def __init__(self, engine: Sums, columns: tuple[Column, ...] = COLUMNS) -> None:
+        names = [column.name for column in columns]
+        properties = {c.name: {"type": c.kind, "format": c.form} for c in columns}
+        schema = {"properties": properties, "x-columns": names}
+        index = ArchiveIndex("sums", "3", "sklearn", "predict", schema, {}, ())
+        self.board = Board(1)
+        self.answering = Answering(Application(self.board, self.board.slots[0], 6 << 20))
+        self.answering.open(Predictor(index, Signature(columns, None), engine))
+        self.site = Site(
+            self.answering.answer, Limits(), Budget(1 << 40), refused=self.answering.refused
+        )
+        self.connections: list[Connection] = []
+
+    def client(self) -> Client:
+        client = Client()
+        self.connections.append(Connection(self.site))
+        self.connections[-1].connection_made(client)
+        return client
+
+    async def turn(self, *sent: bytes) -> None:
+        """Each connection's bytes, all in one turn; returns when everything is answered."""
+        for connection, data in zip(self.connections, sent, strict=True):
+            connection.data_received(data)
+        while any(connection.queue for connection in self.connections):
+            await asyncio.sleep(0)
+
+
+def run(work: Callable[[], Any]) -> Any:
+    async def main() -> Any:
+        return await work()
+
+    return asyncio.run(main())
+
+
+def post(rows: Any, path: str = "/invocations", *extra: str) -> bytes:
+    body = json.dumps({"instances": rows}).encode()
+    head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *extra]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def answers(client: Client) -> list[Any]:
+    """Status, and predictions or the error, of each response."""
+    found: list[Any] = []
+    for part in bytes(client.sent).split(b"HTTP/1.1 ")[1:]:
+        document = json.loads(part.partition(b"\r\n\r\n")[2])
+        found.append((int(part[:3]), document.get("predictions", document.get("error"))))
+    return found
+
+
+def test_what_arrives_in_one_turn_is_one_call_and_each_gets_its_own_rows() -> None:
+    async def work() -> None:
+        engine = Sums()
+        served = Served(engine)
+        clients = [served.client() for _ in range(4)]
+        await served.turn(*(post([[float(n), 1]] * (n + 1)) for n in range(4)))
+        assert engine.calls == [10]
+        assert [answers(c) for c in clients] == [[(200, [n + 1.0] * (n + 1))] for n in range(4)]
+        assert served.board.merged() == ([0, 0, 1, 1, 1, 1, 1, 1, 1, 1], 1, 4)
+        assert served.board.rows()[1:] == (1, 10)
+        assert served.board.requests("invocations", "2xx") == 4
+
+    run(work)
+
+
+def test_a_lone_client_is_answered_before_the_turn_ends() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        served.connections[0].data_received(post([[1.0, 2]]))
+        assert answers(client) == [(200, [3.0])]
+
+    run(work)
+
+
+def test_an_engine_that_was_not_proven_gets_each_request_by_itself() -> None:
+    async def work() -> None:
+        engine = Sums(merges=False)
+        served = Served(engine)
+        clients = [served.client() for _ in range(3)]
+        await served.turn(*(post([[1.0, n]]) for n in range(3)))
+        assert engine.calls == [1, 1, 1]
+        assert [answers(c)[0][1] for c in clients] == [[1.0], [2.0], [3.0]]
+
+    run(work)
+
+
+@pytest.mark.parametrize("merges", [True, False])
+@pytest.mark.parametrize("takes_matrix", [True, False])
+def test_an_engine_that_takes_its_time_works_beside_the_loop(
+    merges: bool, takes_matrix: bool
+) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=False, merges=merges, takes_matrix=takes_matrix)
+        served = Served(engine)
+        clients = [served.client() for _ in range(3)]
+        await served.turn(*(post([[1.0, n]]) for n in range(3)))
+        assert engine.threads == {"model_0"}
+        assert sorted(engine.calls) == ([1, 1, 1] if not merges else sorted(engine.calls))
+        assert [answers(c)[0][1] for c in clients] == [[1.0], [2.0], [3.0]]
+
+    run(work)
+
+
+def test_pipelined_requests_keep_their_order_though_some_go_to_a_thread() -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=False)
+        served = Served(engine)
+        client = served.client()
+        engine.gate.clear()
+        ping = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        served.connections[0].data_received(post([[1.0, 1]]) + ping + post([[2.0, 2]]) + ping)
+        await asyncio.sleep(0)
+        assert client.sent == b"", "an answer overtook one before it"
+        engine.gate.set()
+        await served.turn(b"")
+        assert [part[0] for part in answers(client)] == [200] * 4
+        assert [part[1] for part in answers(client)] == [[2.0], None, [4.0], None]
+
+    run(work)
+
+
+def test_a_bad_request_among_good_ones_is_refused_alone() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        clients = [served.client() for _ in range(4)]
+        await served.turn(
+            post([[1.0, 2]]), post([[1.0, 2.5]]), post([["x", 2]]), post([[1e3, 1], [2e3, 7]])
+        )
+        assert [answers(c)[0] for c in clients] == [
+            (200, [3.0]),
+            (400, f"row 0, column 'rooms': 2.5 came; {COLUMNS[1].wanted} is needed"),
+            (400, "row 0, column 'size': 'x' came; a finite number is needed"),
+            (400, "row 1, column 'size': 2000.0 came, and the model says ValueError: too large"),
+        ]  # fmt: skip
+
+    run(work)
+
+
+def test_rows_that_came_as_numbers_and_as_columns_are_one_call() -> None:
+    async def work() -> None:
+        columns = (Column("size", "number", "double", nullable=True), COLUMNS[1])
+        engine = Sums(is_quick=False)
+        served = Served(engine, columns)
+        clients = [served.client() for _ in range(3)]
+        await served.turn(post([[1.0, 2]]), post([{"rooms": 4}]), post([[2.0, 2]]))
+        assert [answers(c)[0][1] for c in clients] == [[3.0], [None], [4.0]]
+        assert engine.calls == [3]
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_value_that_the_model_refuses_is_named_where_columns_are_text(is_quick: bool) -> None:
+    async def work() -> None:
+        served = Served(Sums(is_quick=is_quick, takes_matrix=False), TEXT)
+        client = served.client()
+        await served.turn(post([[1.0, 2, "Bonn"], [1.0, 2, "Atlantis"], [1.0, 2, "Bonn"]]))
+        assert answers(client) == [
+            (400, "row 1, column 'town': 'Atlantis' came, and the model says KeyError: 'town'")
+        ]
+        assert served.board.requests("invocations", "4xx") == 1
+
+    run(work)
+
+
+def test_a_model_that_fails_on_its_own_rows_too_is_a_500() -> None:
+    async def work() -> None:
+        engine = Sums()
+        served = Served(engine)
+        client, other = served.client(), served.client()
+        await served.turn(post([[1.0, 2]]), b"")
+        engine.is_broken = True
+        await served.turn(post([[1.0, 2]]), post([[3.0, 2]]))
+        want = (500, "the model failed: OSError: the disk is gone")
+        assert answers(client)[1] == answers(other)[0] == want
+        engine.is_broken = False
+        await served.turn(post([[1.0, 2]]), b"")
+        assert answers(client)[2] == (200, [3.0])
+
+    run(work)
+
+
+def test_a_model_that_answers_too_few_rows_is_a_500() -> None:
+    async def work() -> None:
+        engine = Sums(takes_matrix=False)
+        engine.__class__ = type("Short", (Sums,), {"__call__": lambda _self, _decoded: []})
+        served = Served(engine)
+        client = served.client()
+        await served.turn(post([[1.0, 2]]))
+        assert answers(client) == [(500, "the model failed: 0 predictions for 1 rows")]
+
+    run(work)
+
+
+def test_labels_beyond_64_bits_are_answered_whole() -> None:
+    async def work() -> None:
+        engine = Sums()
+        engine.__class__ = type("Long", (Sums,), {"__call__": lambda _self, _decoded: [2**70]})
+        served = Served(engine)
+        client = served.client()
+        await served.turn(post([[1.0, 2]]))
+        assert answers(client) == [(200, [2**70])]
+
+    run(work)
+
+
+def test_zero_rows_give_zero_predictions_without_a_call() -> None:
+    async def work() -> None:
+        engine = Sums()
+        served = Served(engine)
+        client, other = served.client(), served.client()
+        await served.turn(post([]), post([[1.0, 2]]))
+        assert answers(client) == [(200, [])]
+        assert answers(other) == [(200, [3.0])]
+        assert engine.calls == [1]
+
+    run(work)
+
+
+def test_a_lost_client_is_not_scored() -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=False, merges=False)
+        served = Served(engine)
+        first, _ = served.client(), served.client()
+        engine.gate.clear()
+        for connection in served.connections:
+            connection.data_received(post([[1.0, 2]]))
+        await asyncio.sleep(0)
+        served.connections[1].connection_lost(None)
+        engine.gate.set()
+        await served.turn(b"", b"")
+        assert answers(first) == [(200, [3.0])]
+        assert engine.calls == [1]
+
+    run(work)
+
+
+def test_every_answer_has_an_id_of_its_own_and_a_clients_id_comes_back() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(post([[1.0, 2]]) * 100 + post([[1.0, 2]], "/predict", "X-Request-Id: a1"))
+        lines = bytes(client.sent).split(b"\r\n")
+        ids = [line[14:] for line in lines if line.startswith(b"X-Request-Id: ")]
+        assert len(set(ids)) == len(ids) == 101
+        assert all(len(found) == 16 for found in ids[:-1])
+        assert ids[-1] == b"a1"
+        assert served.board.requests("predict", "2xx") == 1
+
+    run(work)
+
+
+def test_columns_that_the_model_does_not_know_are_counted() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(post([{"size": 1.0, "rooms": 2, "sea": 1}]))
+        assert answers(client) == [(200, [3.0])]
+        assert served.board.ignored() == 1
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick)
+        served = Served(engine)
+        clients = [served.client() for _ in range(3)]
+        rows = [[float(n % 100), 1] for n in range(30_000)]
+        await served.turn(
+            post(rows),
+            post([*rows, [1.0, 2.5]]),
+            post([*rows, [2000.0, 1]]),
+        )
+        assert answers(clients[0]) == [(200, [row[0] + 1 for row in rows])]
+        assert answers(clients[1])[0][1].startswith("row 30000, column 'rooms': 2.5 came; ")
+        want = "row 30000, column 'size': 2000.0 came, and the model says ValueError: too large"
+        assert answers(clients[2]) == [(400, want)]
+        assert engine.threads == ({"large_0"} if is_quick else {"model_0"})
+
+    run(work)
+
+
+def test_refusals_of_limits_are_counted() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        served.client()
+        await served.turn(b"POST /invocations HTTP/1.1\r\nContent-Length: 7000000\r\n\r\n")
+        assert served.board.requests("other", "4xx") == 1
+
+    run(work)
+
+
+def test_another_front_end_gets_the_same_answers() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        head = Head("POST", "/invocations", {"x-request-id": "mine"})
+        response = await served.answering.respond(head, b'{"instances": [[1, 2]]}')
+        assert (response.status, response.body) == (200, b'{"predictions":[3.0]}')
+        assert dict(response.headers) == {
+            "X-Request-Id": "mine", "X-Model-Name": "sums", "X-Model-Version": "3"
+        }  # fmt: skip
+        refused = await served.answering.respond(Head("POST", "/predict"), b"{")
+        assert refused.status == 400
+
+    run(work)

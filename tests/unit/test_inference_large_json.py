@@ -1,0 +1,84 @@
+"""Large JSON is parsed otherwise than small JSON, to the same document."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference import strict_json
+from inference.errors import RequestError
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(codec="utf-8")),
+)
+DOCUMENTS = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_is_large() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "LARGE_BYTES", 0)
+        yield
+
+
+def refused(body: bytes) -> str:
+    with pytest.raises(RequestError) as info:
+        strict_json.parse(body)
+    assert info.value.status == 400
+    return str(info.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(DOCUMENTS)
+def test_every_document_is_what_was_sent(document: Any) -> None:
+    assert strict_json.parse(json.dumps(document).encode()) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"instances": [[1, 2], [3, 4]]},
+        {"instances": [{"a": 1}, {"a": [1, {"b": 2}]}]},
+        {"dataframe_split": {"columns": ["a"], "data": [[1], [None]], "index": [0, 1]}},
+        {"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [1.5]}]},
+        {"instances": [2**70, 1.5]},
+    ],
+)
+def test_the_forms_of_requests_are_what_was_sent(document: Any) -> None:
+    assert strict_json.parse(json.dumps(document).encode()) == document
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"instances": [[1, 2]', "the body is not JSON"),
+        (b'{"a": 1, "a": 2}', "'a' came more than once; once is allowed"),
+        (b'{"instances": [{"b": 1, "b": 2}]}', "'b' came more than once"),
+        (b'{"instances": [{"b": 1}, {"c": 1, "c": 2}]}', "'c' came more than once"),
+        (b'{"instances": [[Infinity]]}', "the body holds Infinity"),
+        (b'{"instances": ["\\ud800", NaN]}', "the body is not JSON"),
+        (b"[NaN" + b",[" * 40, "the body is not JSON"),
+        (b"[" * 40 + b"]" * 40, "nested more than 32 deep"),
+        (b'{"a": "\xff"}', "the body is not JSON"),
+    ],
+)
+def test_what_is_refused_says_the_same(body: bytes, message: str) -> None:
+    assert message in refused(body)
+
+
+def test_a_bare_nan_is_null() -> None:
+    (value,) = strict_json.parse(b'{"instances": [NaN]}')["instances"]
+    assert math.isnan(value)
