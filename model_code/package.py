@@ -33,7 +33,7 @@ from model_code import registry
 from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
 from model_code.locking import Locked
-from model_code.signature import output_schema, row_schema
+from model_code.signature import answer_schema, row_schema
 
 # Written by MLflow at each download, and no part of the model.
 LEFT_OUT = frozenset({"registered_model_meta"})
@@ -110,8 +110,8 @@ def _build(
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
-    outputs = output_schema(described.outputs)
     chosen = _output(described, output)
+    outputs = answer_schema(described.outputs, described.predict_fn, chosen)
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
     conversion = None
     if converting is not None:
@@ -220,6 +220,11 @@ def _mlmodel(model_dir: Path, where: str) -> _Described:
             requirements=tuple(line.strip() for line in lines if line.strip()),
         ),
     )
+
+
+def inputs_of(model_dir: Path) -> dict[str, Any]:
+    """JSON schema of one row, from a model's folder."""
+    return row_schema(_mlmodel(model_dir, str(model_dir)).inputs, str(model_dir))
 
 
 def _output(described: _Described, wanted: str | None) -> str:
