@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from inference.codecs import Decoded
     from inference.signature import Signature
 
+
 # The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
 LABEL, PROBABILITIES = "predicted_label", "probabilities"
-
 # numpy's kinds whose values are JSON's own: booleans and whole numbers.
 PLAIN_KINDS = frozenset("biu")
 # What pandas has in the place of null, beside NaN.

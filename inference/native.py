@@ -177,23 +177,25 @@ class NativeEngine:
             if self._is_closed:
                 process.end()
             self._changed.notify_all()
-        self._tell(Health.SERVES)
+            self._tell(Health.SERVES)
 
     def _withdraw(self, process: NativeProcess) -> None:
         with self._changed:
             if self._process is not process:
                 return
             self._process = None
-        self._tell(Health.RESTARTS)
+            self._tell(Health.RESTARTS)
 
     def _give_up(self, reason: str) -> None:
         with self._changed:
             self._failure = reason
             self._changed.notify_all()
-        log("native model given up", reason=reason)
-        self._tell(Health.GIVEN_UP)
+            self._tell(Health.GIVEN_UP)
+        if self._was_ready:
+            log("native model given up", reason=reason)
 
     def _tell(self, health: Health) -> None:
+        """Under the lock, so that the last that is told is what is."""
         if self.watch is not None and not self._is_closed:
             self.watch(health)
 

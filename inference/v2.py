@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from contracts.package import ArchiveIndex
 from inference import strict_json
-from inference.answers import LABEL, PROBABILITIES, answer_schema
+from inference.answers import answer_schema
 from inference.decoding import tensors
 from inference.decoding.decoded import Decoded
 from inference.errors import RequestError, shown
+from inference.frames import LABEL, PROBABILITIES
 from inference.signature import Column, Signature
 
 PLATFORM = "slipway"

@@ -86,8 +86,8 @@ def answer_schema(outputs: str | None, logged: str, chosen: str) -> dict[str, An
         return label
     return {
         "type": "object",
-        "properties": {"prediction": label, "probabilities": shares},
-        "required": ["prediction", "probabilities"],
+        "properties": {"predicted_label": label, "probabilities": shares},
+        "required": ["predicted_label", "probabilities"],
     }
 
 

@@ -69,7 +69,7 @@ def test_the_flights_model_is_served_by_one_dot_product(packaged: Path, tmp_path
     assert conversion is not None
     assert (manifest.engine, manifest.output) == ("linear", "both")
     described = manifest.signature["outputs"]
-    assert list(described["properties"]) == ["prediction", "probabilities"]
+    assert list(described["properties"]) == ["predicted_label", "probabilities"]
     assert described["properties"]["probabilities"]["items"]["type"] == "number"
     assert (conversion.engine, conversion.reason, conversion.merges) == ("linear", "", True)
     assert conversion.rows >= 1000
@@ -100,7 +100,7 @@ def test_it_answers_as_the_model_itself(flights_store: str, packaged: Path, tmp_
     assert sum(row is not None for row in native) > 40
     for one, other in zip(converted, native, strict=True):
         if one is not None:
-            assert one["prediction"] == other["prediction"]
+            assert one["predicted_label"] == other["predicted_label"]
             assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-12)
 
 

@@ -16,6 +16,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from contracts.canonical import sha256_file
 from tests.functional.test_bento import write_dist
 
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -282,12 +283,14 @@ def test_a_models_own_environment_is_built_from_the_lock_beside_it(
     ran = bench.run("build", "--package", str(dist))
     assert ran.returncode == 1
     assert (
-        "has no requirements.lock: by-hand/1 needs no environment of its own; leave" in ran.stderr
+        "is not native: by-hand/1 needs no environment of its own; leave --package out"
+        in ran.stderr
     )
 
     (dist / "requirements.lock").write_text("six==1.17.0 --hash=sha256:0\n")
     manifest = json.loads((dist / "manifest.json").read_text())
     manifest["runtime"]["python"] = "3.12.4"
+    manifest |= {"is_native": True, "lock_sha256": sha256_file(dist / "requirements.lock")}
     (dist / "manifest.json").write_text(json.dumps(manifest))
     ran = bench.run("build", "--package", str(dist))
     assert ran.returncode == 0, ran.stderr

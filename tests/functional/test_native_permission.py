@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 
 from contracts.canonical import sha256_text
-from contracts.package import LOCK_FILE
+from contracts.package import ARCHIVE_FILE, LOCK_FILE, PackageManifest
 from inference.codecs import Decoded
 from inference.errors import PackageRefusedError, ServerError
+from inference.integrity import unpack
 from inference.native import NativeEngine
 from inference.predictor import ALLOW_CODE, Predictor, load
-from tests.functional.native_models import package_of, save_trouble
+from model_code import registry
+from model_code.package import package
+from tests.functional.model_store import store_uri
+from tests.functional.native_models import Offset, package_of, save_trouble
 
 REMEDY = "`slipway image build`: they make the model an environment of its own"
 
@@ -108,7 +112,7 @@ def test_a_pickled_scikit_learn_model_answers_by_its_own_methods(
     digest = package_of(tmp_path / "saved", tmp_path / "package", engine="sklearn", output=output)
     labels, shares = model.predict(rows).tolist(), model.predict_proba(rows).tolist()
     both = [
-        {"prediction": label, "probabilities": share}
+        {"predicted_label": label, "probabilities": share}
         for label, share in zip(labels, shares, strict=True)
     ]
     want = {"predict": labels, "predict_proba": shares, "both": both}[output]
@@ -195,3 +199,39 @@ def test_a_setting_that_is_no_number_is_refused(trouble: Path, tmp_path: Path, v
         ServerError, match=rf"SLIPWAY_MODEL_SECONDS is '{value}'; a number above 0 is needed"
     ):
         load(tmp_path / "package", {ALLOW_CODE: digest, "SLIPWAY_MODEL_SECONDS": value})
+
+
+def test_types_of_a_user_s_own_are_told_by_the_package_and_trusted_by_the_operator(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import mlflow.sklearn
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    store = store_uri(tmp_path_factory)
+    rows = pd.DataFrame({"a": [0.0, 1.0]})
+    model = Offset().fit(rows, rows["a"])
+    kind = "tests.functional.native_models.Offset"
+    with registry.connected(store) as client:
+        artifacts = (tmp_path / "artifacts").as_uri()
+        experiment = client.create_experiment("offset", artifact_location=artifacts)
+        with mlflow.start_run(experiment_id=experiment):
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=infer_signature(rows, model.predict(rows)),
+                skops_trusted_types=[kind],
+                registered_model_name="offset",
+            )
+    made = package(store, "offset/1", tmp_path / "dist")
+    assert (made.manifest.is_native, made.manifest.runs_code) == (False, ())
+    assert made.manifest.needs_types == (kind,)
+    assert PackageManifest.from_json(made.manifest.to_json()) == made.manifest
+    unpack(made.folder / ARCHIVE_FILE, tmp_path / "model")
+    with pytest.raises(
+        PackageRefusedError,
+        match=rf"needs the types {kind}, which nobody allowed; .*SLIPWAY_TRUSTED_TYPES",
+    ):
+        load(tmp_path / "model", {})
+    predictor = load(tmp_path / "model", {"SLIPWAY_TRUSTED_TYPES": f"x.Y, {kind}"})
+    assert predictor.predict(Decoded({"a": [2.0]}, 1)) == [2.5]

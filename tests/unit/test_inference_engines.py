@@ -104,7 +104,7 @@ def test_labels_keep_their_type_and_the_threshold_is_theirs(
 
 def test_both_answers_the_label_beside_its_probabilities() -> None:
     answers = answering(Answer("both", "softmax", ("a", "b", "c")))(np.array([[0.0, 2.0, 1.0]]))
-    assert answers[0]["prediction"] == "b"
+    assert answers[0]["predicted_label"] == "b"
     assert sum(answers[0]["probabilities"]) == pytest.approx(1)
     assert answers[0]["probabilities"][1] == pytest.approx(0.6652409557748219)
 

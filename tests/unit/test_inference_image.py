@@ -25,7 +25,7 @@ NOT_NEEDED = {"flatbuffers", "protobuf"}
 MODULES = {"httptools", "uvloop", "orjson", "numpy", "onnxruntime", "simdjson"}
 EXTRA_MODULES = {"pyarrow", "sklearn", "skops", "pandas"}
 # mlflow is imported for engines that this image refuses with a reason; the rest stays out of it.
-NOT_IN_THE_IMAGE = {"mlflow"}
+NOT_IN_THE_IMAGE = {"mlflow", "yaml"}
 LEFT_OUT = ("bento*", "desk*", "slim.py", "aws_code.py")
 
 

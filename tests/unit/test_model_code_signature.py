@@ -94,4 +94,4 @@ def test_the_answer_follows_the_method_that_was_chosen() -> None:
     assert answer_schema(labels, "predict", "predict_proba") == shares
     assert answer_schema(labels, "predict_proba", "predict") == {}
     both = answer_schema(labels, "predict", "both")
-    assert both["properties"] == {"prediction": {"type": "string"}, "probabilities": shares}
+    assert both["properties"] == {"predicted_label": {"type": "string"}, "probabilities": shares}
