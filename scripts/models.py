@@ -187,7 +187,7 @@ def serve(
         bool, typer.Option("--allow-code", help="Run the code and pickles that the package brings.")
     ] = False,
 ) -> None:
-    """Run the model server alone on 127.0.0.1, with a page to try it.
+    """Run the model server alone on 127.0.0.1, and show a page.
 
     The page is at `/`; Ctrl-C ends the server.
     """
