@@ -17,7 +17,7 @@ MOST_BYTES = 160_000_000
 USED = """
 import sys
 sys.path[:0] = [{site!r}, {root!r}]
-import httptools, nanoarrow.ipc, numpy, onnxruntime, orjson, simdjson, uvloop
+import httptools, numpy, onnxruntime, orjson, simdjson, uvloop
 assert onnxruntime.__file__.startswith({site!r})
 session = onnxruntime.InferenceSession({model!r}, providers=["CPUExecutionProvider"])
 [labels, scores] = session.run(None, {{"X": numpy.array([[5.0], [-5.0]], numpy.float32)}})
