@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import serving_stats as stats
-from benchmarks.serving import Row, Start, cases
+
 from benchmarks.serving_load import LoadError, parsed, same_answers
 from benchmarks.serving_report import goals
 

@@ -1,0 +1,136 @@
+"""Trains, packages and writes the bodies of what is served; runs in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.serving_models import FEATURES, MANY, TRAINED_ON, Served
+from contracts.package import ARCHIVE_FILE, load_package
+from inference.integrity import unpack
+from model_code import flights, registry
+from model_code.package import Converting, package
+from model_code.train import TrainingOptions
+from model_code.train import train as train_flights
+from scripts.models import PROVER
+
+TEXT = "string"
+
+
+def train(name: str, folder: Path) -> Served:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    if name == "flights":
+        trained = train_flights(TrainingOptions(), uri)
+        reference = f"{trained.model}/{trained.version}"
+        frame = flights.held_out(5, MANY)[list(flights.FEATURES)]
+    else:
+        frame, estimator = _numbers(name)
+        logged = registry.log_sklearn(
+            uri, name, estimator, example=frame, params={}, metrics={}, predict_fn="predict_proba"
+        )
+        reference = f"{name}/{logged.version}"
+    made = package(uri, reference, folder / "dist", None, Converting(PROVER))
+    source = registry.download(uri, registry.resolve(uri, reference), folder / "source")
+    return _served(name, folder, made.folder, source, frame)
+
+
+def of_dist(dist: Path, folder: Path) -> Served:
+    """Any package: its rows are drawn by its signature."""
+    manifest = load_package(dist)
+    unpack(dist / ARCHIVE_FILE, folder / "archive")
+    source = folder / "archive" / "model"
+    return _served(manifest.model, folder, dist, source, drawn(manifest.signature["inputs"], MANY))
+
+
+def drawn(inputs: dict[str, Any], rows: int) -> pd.DataFrame:
+    """Rows of a signature (a JSON schema of one row): numbers vary, texts are all the same."""
+    draw = np.random.default_rng(0)
+    columns: dict[str, Any] = {}
+    for name, column in inputs["properties"].items():
+        match column["type"]:
+            case "number":
+                columns[name] = draw.normal(size=rows).round(6)
+            case "integer":
+                columns[name] = draw.integers(0, 100, size=rows)
+            case "boolean":
+                columns[name] = draw.integers(0, 2, size=rows).astype(bool)
+            case _ if column.get("format") == "date-time":
+                columns[name] = ["2026-01-01T00:00:00"] * rows
+            case _:
+                columns[name] = ["a"] * rows
+    return pd.DataFrame(columns)
+
+
+def _numbers(name: str) -> tuple[pd.DataFrame, Any]:
+    """Thirty numbers of six decimals; two classes, of which five of the thirty decide."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(TRAINED_ON, FEATURES)).round(6)
+    frame = pd.DataFrame(values, columns=[f"f{i}" for i in range(FEATURES)])
+    truth = (values[:, :5].sum(axis=1) + draw.normal(size=TRAINED_ON) > 0).astype(int)
+    estimator: Any = (
+        make_pipeline(StandardScaler(), LogisticRegression())
+        if name == "logreg"
+        else RandomForestClassifier(200, max_depth=10, random_state=0, n_jobs=1)
+    )
+    return frame, estimator.fit(frame, truth)
+
+
+def _served(name: str, folder: Path, dist: Path, source: Path, frame: pd.DataFrame) -> Served:
+    import mlflow.pyfunc
+
+    for rows in (1, MANY):
+        _write(frame.iloc[:rows], folder, rows)
+    model: Any = mlflow.pyfunc.load_model(str(source)) if (source / "MLmodel").exists() else None
+    if model is not None:
+        for rows in (1, MANY):
+            answer = np.asarray(model.predict(frame.iloc[:rows])).tolist()
+            (folder / f"{rows}.expected").write_text(json.dumps(answer))
+    onnx, reason = None, "the MLflow model is not at hand"
+    if model is not None:
+        try:
+            onnx, reason = _onnx(source, frame, folder / "model.onnx"), ""
+        except Exception as error:  # noqa: BLE001 whatever skl2onnx does not know
+            reason = f"skl2onnx cannot convert the model: {str(error).splitlines()[0][:200]}"
+    engine = load_package(dist).engine
+    return Served(name, folder, dist, engine, None if model is None else source, onnx, reason)
+
+
+def _write(frame: pd.DataFrame, folder: Path, rows: int) -> None:
+    """The same rows in each shape that a server takes."""
+    (folder / f"{rows}.csv").write_text(frame.to_csv(index=False))
+    split = json.loads(frame.to_json(orient="split", index=False))
+    document = {"instances": split["data"]}
+    (folder / f"{rows}.instances.json").write_text(json.dumps(document))
+    (folder / f"{rows}.split.json").write_text(json.dumps({"dataframe_split": split}))
+    data = [value for row in split["data"] for value in row]
+    tensor = {"name": "rows", "shape": list(frame.shape), "datatype": "FP64", "data": data}
+    (folder / f"{rows}.v2.json").write_text(json.dumps({"inputs": [tensor]}))
+
+
+def _onnx(source: Path, frame: pd.DataFrame, path: Path) -> Path:
+    """For numbers alone one input, a matrix; else an input for each column."""
+    import mlflow.sklearn
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    model: Any = mlflow.sklearn.load_model(str(source))
+    kinds = {str(name): pd.api.types.is_numeric_dtype(frame[name]) for name in frame}
+    if all(kinds.values()):
+        inputs = [("rows", FloatTensorType([None, len(kinds)]))]
+    else:
+        inputs = [
+            (name, (FloatTensorType if is_number else StringTensorType)([None, 1]))
+            for name, is_number in kinds.items()
+        ]
+    made: Any = to_onnx(model, initial_types=inputs, options={id(model): {"zipmap": False}})
+    path.write_bytes(made.SerializeToString())
+    return path
