@@ -76,7 +76,7 @@ class Bench:
         """About ``seconds`` altogether: what they leave is for rounds that others disturbed."""
         found = Measured()
         takers = self._takers(case, found)
-        began, plan = time.monotonic(), self._plan(takers, case, seconds)
+        began, plan = time.monotonic(), self._plan(takers, seconds)
         left = sum(self.pairs * (plan[a] + plan[b]) for a, b in _pairings(takers))
         for one, other in _pairings(takers):
             for at in range(self.pairs):
@@ -113,7 +113,7 @@ class Bench:
                 found.reasons[name] = str(error)
         return takers
 
-    def _plan(self, takers: dict[str, float], case: Case, seconds: float) -> dict[str, int]:
+    def _plan(self, takers: dict[str, float], seconds: float) -> dict[str, int]:
         """Seconds of a round of each server, fewer where the case's time does not suffice."""
         plan = {name: round_seconds(name, one) for name, one in takers.items()}
         while (

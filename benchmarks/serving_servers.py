@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -60,8 +59,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(peer: Peer, served: Served, folder: Path, core: int) -> Generator[Running]:
-    """The server on ``core`` alone, with ``folder``, new, for its files.
+def running(peer: Peer, served: Served, folder: Path, core: int | None) -> Generator[Running]:
+    """The server on ``core`` alone (None: on all), with ``folder``, new, for its files.
 
     Raises:
         CannotRunError: it cannot run here, or does not answer as the model does.
@@ -80,10 +79,11 @@ def running(peer: Peer, served: Served, folder: Path, core: int) -> Generator[Ru
         _end(process)
 
 
-def _spawn(start: Start, log: Path, core: int) -> subprocess.Popen[bytes]:
+def _spawn(start: Start, log: Path, core: int | None) -> subprocess.Popen[bytes]:
+    pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
     with log.open("wb") as stream:
         return subprocess.Popen(
-            ["taskset", "--cpu-list", str(core), *start.command],
+            [*pinned, *start.command],
             env={**os.environ, **SINGLE, "PYTHONPATH": str(ROOT), **start.variables},
             stdin=subprocess.DEVNULL,
             stdout=stream,
