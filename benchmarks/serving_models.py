@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import SlipwayError
+
 FEATURES, TRAINED_ON = 30, 2000
 MODELS = ("logreg", "forest", "flights")
 MANY = 1000
@@ -78,10 +80,13 @@ def main() -> None:
     parser.add_argument("--dist", type=Path)
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
-    if options.dist:
-        served = serving_training.of_dist(options.dist, folder)
-    else:
-        served = serving_training.train(options.name, folder)
+    try:
+        if options.dist:
+            served = serving_training.of_dist(options.dist, folder)
+        else:
+            served = serving_training.train(options.name, folder)
+    except SlipwayError as error:
+        sys.exit(str(error))
     (folder / "served.json").write_text(json.dumps(asdict(served), default=str))
 
 

@@ -154,7 +154,9 @@ def answers(body: bytes) -> list[Any]:
 
 
 def numbers(value: Any) -> list[Any]:
-    """Nested lists as one flat one."""
+    """Nested lists, and records by column, as one flat list."""
+    if isinstance(value, dict):
+        value = list(value.values())
     if not isinstance(value, list):
         return [value]
     return [one for item in value for one in numbers(item)]

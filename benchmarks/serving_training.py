@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.serving_models import FEATURES, MANY, TRAINED_ON, Served
+from contracts.errors import SlipwayError
 from contracts.package import ARCHIVE_FILE, load_package
 from inference.integrity import unpack
 from model_code import flights, registry
@@ -18,7 +19,9 @@ from model_code.train import TrainingOptions
 from model_code.train import train as train_flights
 from scripts.models import PROVER
 
-TEXT = "string"
+
+class RowsRefusedError(SlipwayError):
+    """The model takes no rows that could be made up for it."""
 
 
 def train(name: str, folder: Path) -> Served:
@@ -50,7 +53,8 @@ def drawn(inputs: dict[str, Any], rows: int) -> pd.DataFrame:
     """Rows of a signature (a JSON schema of one row): numbers vary, texts are all the same."""
     draw = np.random.default_rng(0)
     columns: dict[str, Any] = {}
-    for name, column in inputs["properties"].items():
+    for name in inputs["x-columns"]:
+        column = inputs["properties"][name]
         match column["type"]:
             case "number":
                 columns[name] = draw.normal(size=rows).round(6)
@@ -87,26 +91,46 @@ def _numbers(name: str) -> tuple[pd.DataFrame, Any]:
 def _served(name: str, folder: Path, dist: Path, source: Path, frame: pd.DataFrame) -> Served:
     import mlflow.pyfunc
 
+    manifest = load_package(dist)
     for rows in (1, MANY):
-        _write(frame.iloc[:rows], folder, rows)
+        _write(
+            frame.iloc[:rows], folder, rows, names="x-tensor" not in manifest.signature["inputs"]
+        )
     model: Any = mlflow.pyfunc.load_model(str(source)) if (source / "MLmodel").exists() else None
     if model is not None:
+        typed = _typed(model, frame)
         for rows in (1, MANY):
-            answer = np.asarray(model.predict(frame.iloc[:rows])).tolist()
+            try:
+                answer = np.asarray(model.predict(typed[:rows])).tolist()
+            except Exception as error:  # noqa: BLE001 whatever a model raises
+                raise RowsRefusedError(
+                    f"the model refuses rows that were drawn by its signature: {error}"
+                ) from None
             (folder / f"{rows}.expected").write_text(json.dumps(answer))
     onnx, reason = None, "the MLflow model is not at hand"
     if model is not None:
         try:
-            onnx, reason = _onnx(source, frame, folder / "model.onnx"), ""
+            onnx, reason = _onnx(source, frame, manifest.output, folder / "model.onnx"), ""
         except Exception as error:  # noqa: BLE001 whatever skl2onnx does not know
             reason = f"skl2onnx cannot convert the model: {str(error).splitlines()[0][:200]}"
-    engine = load_package(dist).engine
-    return Served(name, folder, dist, engine, None if model is None else source, onnx, reason)
+    known = None if model is None else source
+    return Served(name, folder, dist, manifest.engine, known, onnx, reason)
 
 
-def _write(frame: pd.DataFrame, folder: Path, rows: int) -> None:
-    """The same rows in each shape that a server takes."""
-    (folder / f"{rows}.csv").write_text(frame.to_csv(index=False))
+def _typed(model: Any, frame: pd.DataFrame) -> Any:
+    """The rows in the types that the signature asks for, as a scoring server parses them."""
+    schema: Any = model.metadata.get_input_schema()
+    if schema is None:
+        return frame
+    if schema.is_tensor_spec():
+        return frame.to_numpy(dtype=schema.numpy_types()[0])
+    kinds = {spec.name: spec.type.to_pandas() for spec in schema.inputs}
+    return frame.astype(kinds)
+
+
+def _write(frame: pd.DataFrame, folder: Path, rows: int, *, names: bool) -> None:
+    """The same rows in each shape that a server takes; ``names``: its columns have some."""
+    (folder / f"{rows}.csv").write_text(frame.to_csv(index=False, header=names))
     split = json.loads(frame.to_json(orient="split", index=False))
     document = {"instances": split["data"]}
     (folder / f"{rows}.instances.json").write_text(json.dumps(document))
@@ -116,11 +140,12 @@ def _write(frame: pd.DataFrame, folder: Path, rows: int) -> None:
     (folder / f"{rows}.v2.json").write_text(json.dumps({"inputs": [tensor]}))
 
 
-def _onnx(source: Path, frame: pd.DataFrame, path: Path) -> Path:
+def _onnx(source: Path, frame: pd.DataFrame, output: str, path: Path) -> Path:
     """For numbers alone one input, a matrix; else an input for each column."""
     import mlflow.sklearn
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from sklearn.base import is_classifier
 
     model: Any = mlflow.sklearn.load_model(str(source))
     kinds = {str(name): pd.api.types.is_numeric_dtype(frame[name]) for name in frame}
@@ -131,6 +156,11 @@ def _onnx(source: Path, frame: pd.DataFrame, path: Path) -> Path:
             (name, (FloatTensorType if is_number else StringTensorType)([None, 1]))
             for name, is_number in kinds.items()
         ]
-    made: Any = to_onnx(model, initial_types=inputs, options={id(model): {"zipmap": False}})
+    options = {id(model): {"zipmap": False}} if is_classifier(model) else None
+    made: Any = to_onnx(model, initial_types=inputs, options=options)
+    # Labels come first, probabilities last; whoever computes both pays for both.
+    wanted = made.graph.output[-1 if output == "predict_proba" else 0]
+    for other in [o for o in made.graph.output if o.name != wanted.name]:
+        made.graph.output.remove(other)
     path.write_bytes(made.SerializeToString())
     return path

@@ -29,7 +29,8 @@ CONNECTIONS = 64
 # What counts as flat: growth from the second quarter of the samples to the last.
 MOST_GROWTH = 0.02
 MOST_GROWTH_BYTES = 2e6
-LEAST_SAMPLES = 8
+# Shorter loads show how memory settles, and not whether it grows.
+SETTLED_SECONDS = 60.0
 STATUSES = re.compile(r"^STATUSES(.*)$", re.MULTILINE)
 LOST = re.compile(r"^LOST (\d+)$", re.MULTILINE)
 
@@ -142,8 +143,8 @@ def wrong_statuses(counts: dict[int, int], lost: int) -> list[str]:
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """Whether memory grew after the load had settled; too few samples say nothing."""
-    if len(samples) < LEAST_SAMPLES:
+    """Whether memory grew after the load had settled; a short load says nothing."""
+    if samples[-1].seconds < SETTLED_SECONDS:
         return []
     quarter = len(samples) // 4
     before = median(s.pss for s in samples[quarter : 2 * quarter])
@@ -162,6 +163,8 @@ def _told(counts: dict[int, int], samples: Sequence[Sample], seconds: float) -> 
     lines += [f"{s.seconds:8.0f}{s.pss / 1e6:9.1f}{s.rss / 1e6:9.1f}" for s in shown]
     later = samples[len(samples) // 4 :]
     slopes = [stats.slope([(s.seconds, v(s)) for s in later]) * 60 / 1e6 for v in (_pss, _rss)]
+    if samples[-1].seconds < SETTLED_SECONDS:
+        lines.append(f"in less than {SETTLED_SECONDS:g} s memory is not judged")
     lines.append(
         "slope after the first quarter: PSS {:+.3f}, RSS {:+.3f} MB a minute".format(*slopes)
     )

@@ -91,6 +91,7 @@ def test_a_soak_of_seconds_and_an_overload_pass(
 ) -> None:
     soak.main(["--minutes", "0.05", "--dist", str(logreg.dist)])
     shown = capsys.readouterr().out
+    assert "in less than 60 s memory is not judged" in shown
     assert "slope after the first quarter" in shown
     assert "with 200" in shown
     for part in ("announced bodies", "connections", "large bodies"):

@@ -125,6 +125,7 @@ def test_requests_of_a_call_are_the_difference_of_two_looks_at_the_metrics() -> 
     [
         (b'{"predictions": [[0.2, 0.8], [0.5, 0.5]]}', [0.2, 0.8, 0.5, 0.5]),
         (b'[["a", null], 1]', ["a", None, 1]),
+        (b'{"predictions": [{"a": 1, "b": "x"}]}', [1, "x"]),
         (b'{"outputs": [{"data": [1]}, {"data": [[2], [3]]}]}', [2, 3]),
     ],
 )

@@ -13,7 +13,7 @@ from benchmarks.soak_overload import Overload
 
 
 def samples(*megabytes: float) -> list[Sample]:
-    return [Sample(float(i), round(mb * 1e6), round(mb * 1e6)) for i, mb in enumerate(megabytes)]
+    return [Sample(i * 20.0, round(mb * 1e6), round(mb * 1e6)) for i, mb in enumerate(megabytes)]
 
 
 def test_statuses_and_lost_requests_are_read() -> None:
@@ -39,7 +39,7 @@ def test_memory_may_grow_until_the_load_has_settled_and_not_after() -> None:
     assert grown(samples(50, 50, 50, 50, 51, 52, 53, 54)) == [
         "memory grew from 50.0 MB to 53.5 MB (52.0 at most)"
     ]
-    assert grown(samples(1, 2, 300)) == [], "too few to tell"
+    assert grown(samples(1, 2, 300)) == [], "too short to tell"
     assert grown(samples(*[500] * 4, *[509] * 4)) == []
     assert len(grown(samples(*[500] * 4, *[511] * 4))) == 1
 
