@@ -45,7 +45,7 @@ class ConstantAnswering(Answering):
     """Answers a prediction before its body is looked at; everything else as ever."""
 
     def answer(self, requests: list[Request], began: float) -> None:
-        prefix, ids = self.id_prefix, self.ids
+        prefix, ids = self.responder.id_prefix, self.responder.ids
         answered: list[Request] = []
         for request in requests:
             head = request.head

@@ -17,6 +17,7 @@ from contracts.fields import Fields
 
 MANIFEST_FILE = "manifest.json"
 ARCHIVE_FILE = "model.tar.gz"
+LOCK_FILE = "requirements.lock"
 INDEX_FILE = "slipway.json"
 SCHEMA_VERSION = 1
 
@@ -81,6 +82,12 @@ def _conversion(fields: Fields) -> Conversion | None:
     return None if given is None else Conversion.from_fields(fields.child("conversion"))
 
 
+def _optional_texts(fields: Fields, key: str) -> tuple[str, ...] | None:
+    if fields.raw.get(key) is None:
+        return None
+    return tuple(str(text) for text in fields.items(key))
+
+
 @dataclass(frozen=True)
 class ArchiveIndex:
     """``slipway.json``: signature, engine, and every other file with size and sha256.
@@ -88,7 +95,8 @@ class ArchiveIndex:
     ``engine`` says how the server loads ``model/``: ``sklearn`` (no MLflow) or ``pyfunc``; a proven
     ``conversion`` is loaded instead. ``output`` is ``predict``, ``predict_proba`` or ``both``: what
     answers a request. ``inputs`` and ``outputs`` are JSON schemas of one row (``properties`` in
-    column order).
+    column order). ``runs_code``: which files run code or a pickle when what is served is loaded;
+    None in packages of earlier versions.
     """
 
     model: str
@@ -100,6 +108,7 @@ class ArchiveIndex:
     files: tuple[FileEntry, ...]
     trusted_types: tuple[str, ...] = ()
     conversion: Conversion | None = None
+    runs_code: tuple[str, ...] | None = None
 
     @property
     def serving_engine(self) -> str:
@@ -127,6 +136,7 @@ class ArchiveIndex:
             ),
             trusted_types=tuple(str(t) for t in fields.items("trusted_types")),
             conversion=_conversion(fields),
+            runs_code=_optional_texts(fields, "runs_code"),
         )
 
 
@@ -135,6 +145,9 @@ class PackageManifest:
     """``manifest.json``: what a stack needs to deploy the archive beside it, without a registry.
 
     ``engine`` is what answers, ``output`` what it answers; empty in packages of earlier versions.
+    ``is_native``: the model itself answers, in an interpreter with its own requirements.
+    ``runs_code`` is the index's; ``needs_types`` are those that skops takes only from an operator.
+    ``lock_sha256`` names ``requirements.lock`` beside the archive; empty where there is none.
     """
 
     model: str
@@ -150,6 +163,10 @@ class PackageManifest:
     engine: str = ""
     output: str = ""
     conversion: Conversion | None = None
+    is_native: bool = False
+    runs_code: tuple[str, ...] | None = None
+    needs_types: tuple[str, ...] = ()
+    lock_sha256: str = ""
 
     def to_json(self) -> str:
         return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
@@ -178,6 +195,10 @@ class PackageManifest:
             engine=fields.optional_text("engine") or "",
             output=fields.optional_text("output") or "",
             conversion=_conversion(fields),
+            is_native=fields.raw.get("is_native") is True,
+            runs_code=_optional_texts(fields, "runs_code"),
+            needs_types=_optional_texts(fields, "needs_types") or (),
+            lock_sha256=fields.optional_text("lock_sha256") or "",
         )
 
 
@@ -200,6 +221,24 @@ def load_package(directory: Path, *, verify_archive: bool = True) -> PackageMani
     if verify_archive:
         _check_archive(directory / ARCHIVE_FILE, manifest)
     return manifest
+
+
+def lock_of(directory: Path, manifest: PackageManifest) -> Path:
+    """The locked requirements beside a native model's archive, complete and unchanged.
+
+    Raises:
+        PackageError: there are none, as when packaged without a network, or they were changed.
+    """
+    path = directory / LOCK_FILE
+    again = f"package it again with `slipway package {manifest.model}/{manifest.version}`"
+    if not manifest.lock_sha256 or not path.is_file():
+        raise PackageError(
+            f"{path} is missing, which says what the model's environment is made of; {again} where "
+            "the package index can be reached"
+        )
+    if sha256_file(path) != manifest.lock_sha256:
+        raise PackageError(f"{path} is not what its manifest says: it was changed; {again}")
+    return path
 
 
 def _check_archive(archive: Path, manifest: PackageManifest) -> None:

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import count
 from time import perf_counter
 from typing import Any
 
@@ -23,35 +19,19 @@ from inference import codecs
 from inference.application import LOADING, Application, route_of
 from inference.codecs import Decoded
 from inference.decoding.numbers import NumberReader
-from inference.errors import ModelFailedError, RequestError, shown
 from inference.large import LargeWork
-from inference.log import log
-from inference.messages import Head, Request, Response, error, render
+from inference.messages import Head, Request, Response, error
 from inference.model_thread import ModelThread
 from inference.plans import Plan, Planner, is_prediction
 from inference.predictor import Predictor
+from inference.responses import REQUEST_ID, Awaited, Responder
 from inference.scoring import Outcome, Scorer
 from inference.strict_json import LARGE_BYTES
 
-REQUEST_ID = "x-request-id"
-MAX_ID = 128
-ACCESS_LOG = "SLIPWAY_ACCESS_LOG"
 BATCH = "SAGEMAKER_BATCH"
 NOTHING = Decoded({}, 0)
 # More rows are not scored or encoded on the loop.
 LARGE_ROWS = 4096
-
-
-class Awaited(Request):
-    """A request of no connection: whoever made it waits for the response."""
-
-    __slots__ = ("response",)
-
-    def __init__(
-        self, head: Head, body: bytes | bytearray, response: asyncio.Future[Response]
-    ) -> None:
-        super().__init__(head, body, None, 0)
-        self.response = response
 
 
 class Answering:
@@ -60,10 +40,9 @@ class Answering:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.slot = application.slot
-        self.logged = os.environ.get(ACCESS_LOG, "errors")
+        self.responder = Responder(application.slot)
         self.planner: Planner | None = None
         self.model_thread = ThreadPoolExecutor(1, "model")
-        self.id_prefix, self.ids = secrets.token_hex(4).encode(), count()
 
     def open(self, predictor: Predictor) -> None:
         """From now on, answer by this model."""
@@ -76,9 +55,10 @@ class Answering:
             predictor,
             self._scorer,
             decoded=self._decoded,
-            respond=self._respond,
-            fail=self._fail,
+            respond=self.responder.respond,
+            fail=self.responder.fail,
         )
+        self.responder.identity = self.planner.identity
         self.application.predictor = predictor
 
     async def respond(self, head: Head, body: bytes | bytearray) -> Response:
@@ -110,7 +90,7 @@ class Answering:
                     self._decode(request, plan)
                     careful.append(request)
             except Exception as problem:  # noqa: BLE001 a defect of ours: one line to the client
-                self._fail(request, problem)
+                self.responder.fail(request, problem)
         try:
             if quick:
                 self._score_quick(quick, careful, began)
@@ -119,18 +99,23 @@ class Answering:
         except Exception as problem:  # noqa: BLE001
             for request in (*quick, *careful):
                 if not request.answer:
-                    self._fail(request, problem)
+                    self.responder.fail(request, problem)
 
     def _plan(self, request: Request) -> Plan | None:
         """How to answer it; None where that is done already."""
-        head = request.head
-        if not is_prediction(head):
-            self._respond(request, route_of(head), self.application.respond(head))
+        head, desk = request.head, self.application.desk
+        page = None
+        if desk is not None:
+            page = desk.answer(head.method, head.path, head.headers.get("host"))
+        if page is not None:
+            self.responder.respond(request, route_of(head), page)
+        elif not is_prediction(head):
+            self.responder.respond(request, route_of(head), self.application.respond(head))
         elif self.planner is None:
-            self._respond(request, route_of(head), error(503, LOADING))
+            self.responder.respond(request, route_of(head), error(503, LOADING))
         else:
             head.plan = plan = self.planner.plan(head)
-            if self.logged == "all" or REQUEST_ID in head.headers:
+            if self.responder.logged == "all" or REQUEST_ID in head.headers:
                 plan.template = b""  # each such response is made by itself
             return plan
         return None
@@ -183,12 +168,12 @@ class Answering:
                 self._decode(request, request.head.plan)
                 careful.append(request)
             except Exception as problem:  # noqa: BLE001
-                self._fail(request, problem)
+                self.responder.fail(request, problem)
         return fitting
 
     def _deliver(self, requests: list[Request], predictions: list[Any], began: float) -> None:
         """Answer requests whose predictions stand below one another."""
-        prefix, ids = self.id_prefix, self.ids
+        prefix, ids = self.responder.id_prefix, self.responder.ids
         plain = 0
         at = 0
         plan: Plan | None = None
@@ -205,7 +190,7 @@ class Answering:
                 request.answer = plan.template % (prefix, next(ids), len(body), body)
                 plain += 1
             else:
-                self._respond(request, plan.route, Response(200, body, plan.answer_type))
+                self.responder.respond(request, plan.route, Response(200, body, plan.answer_type))
         self._count(plan, plain, began)
         for request in requests:
             if request.connection is not None:
@@ -231,7 +216,7 @@ class Answering:
             if not self._engine.merges:
                 self.slot.count_call(request.rows, 1)
             if isinstance(outcome, Exception):
-                self._fail(request, outcome)
+                self.responder.fail(request, outcome)
                 continue
             plan: Plan = request.head.plan
             if len(outcome) > LARGE_ROWS:
@@ -240,9 +225,9 @@ class Answering:
             try:
                 body = plan.encode(request.part, outcome)
             except Exception as problem:  # noqa: BLE001 what the client asks of the answer, perhaps
-                self._fail(request, problem)
+                self.responder.fail(request, problem)
             else:
-                self._respond(request, plan.route, Response(200, body, plan.answer_type))
+                self.responder.respond(request, plan.route, Response(200, body, plan.answer_type))
 
     def _decoded(self, request: Request, decoded: Decoded, answer: bytes | None) -> None:
         """A large body has been decoded, and perhaps answered."""
@@ -254,56 +239,7 @@ class Answering:
             return
         plan: Plan = request.head.plan
         self.slot.count_call(decoded.rows, 1)
-        self._respond(request, plan.route, Response(200, answer, plan.answer_type))
-
-    # --- responses
-
-    def _fail(self, request: Request, problem: BaseException) -> None:
-        route = route_of(request.head)
-        match problem:
-            case RequestError():
-                response = error(problem.status, str(problem))
-            case ModelFailedError():
-                log("model failed", error=str(problem), trace=_trace(problem))
-                response = error(500, str(problem))
-            case _:
-                log("server failed", error=repr(problem), trace=_trace(problem))
-                response = error(500, "the server failed; its log says how")
-        self._respond(request, route, response)
-
-    def _respond(self, request: Request, route: str, response: Response) -> None:
-        """Count, log and send any response."""
-        head = request.head
-        seconds = perf_counter() - request.began
-        self.slot.count(route, response.status, seconds)
-        request_id = self._request_id(head)
-        # A 503 of /ping is how a server says that it loads, and comes every second.
-        is_error = response.status >= 400 and route != "ping"
-        if self.logged == "all" or (self.logged == "errors" and is_error):
-            log(
-                "request",
-                method=shown(head.method),
-                path=shown(head.path),
-                status=response.status,
-                request_id=request_id,
-                microseconds=round(seconds * 1e6),
-            )
-        headers = (("X-Request-Id", request_id),)
-        if self.planner is not None:
-            headers += self.planner.identity
-        if isinstance(request, Awaited):
-            response = replace(response, headers=(*response.headers, *headers))
-            if not request.response.done():
-                request.response.set_result(response)
-        else:
-            request.finish(render(response, headers))
-
-    def _request_id(self, head: Head) -> str:
-        """The client's, where it is printable and short, else a new one."""
-        given = head.headers.get(REQUEST_ID, "")
-        if given and len(given) <= MAX_ID and given.isascii() and given.isprintable():
-            return given
-        return f"{self.id_prefix.decode()}{next(self.ids):08x}"
+        self.responder.respond(request, plan.route, Response(200, answer, plan.answer_type))
 
 
 def _wrapped(predictions: list[Any]) -> bytes:
@@ -311,7 +247,3 @@ def _wrapped(predictions: list[Any]) -> bytes:
         return dumps({"predictions": predictions})
     except TypeError:  # whole numbers beyond 64 bits
         return codecs.encode(codecs.JSON, predictions)
-
-
-def _trace(problem: BaseException) -> str:
-    return "".join(traceback.format_exception(problem))[-4000:]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.package import ArchiveIndex
+from inference.frames import LABEL, PROBABILITIES
 
-# The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
-LABEL, PROBABILITIES = "predicted_label", "probabilities"
+__all__ = ["LABEL", "PROBABILITIES", "answer_schema"]
 
 
 def answer_schema(index: ArchiveIndex) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,6 +14,9 @@ from inference.errors import shown
 from inference.messages import Head, Response, error
 from inference.plans import PREDICT_ROUTES, is_model
 from inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from inference.desk import Desk
 
 GET_PATHS = ("/ping", "/metrics", "/execution-parameters", "/openapi.json")
 LOADING = "the model is being loaded"
@@ -34,6 +37,7 @@ class Application:
 
     def __init__(self, board: Board, slot: Slot, max_body: int) -> None:
         self.predictor: Predictor | None = None
+        self.desk: Desk | None = None
         self.board = board
         self.slot = slot
         self.max_body = max_body

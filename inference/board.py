@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 LOADING, READY, GONE = 0.0, 1.0, 2.0
 ROUTES = ("invocations", "predict", "v2", "ping", "other")
+PREDICTIONS = frozenset(ROUTES[:3])
 CLASSES = ("2xx", "4xx", "5xx")
 SECONDS_BUCKETS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -65,9 +66,14 @@ class Slot:
         self._words[_BEAT] = value
 
     def count(self, route: str, status: int, seconds: float, requests: int = 1) -> None:
-        """Requests that were answered alike, each in so many seconds."""
+        """Requests that were answered alike, each in so many seconds.
+
+        The seconds count for predictions alone: probes and scrapes would make a model look fast.
+        """
         words = self._words
         words[_PLACES[route] + max(0, min(2, status // 100 - 3))] += requests
+        if route not in PREDICTIONS:
+            return
         words[_SECONDS + bisect_left(SECONDS_BUCKETS, seconds)] += requests
         words[_SECONDS + len(SECONDS_BUCKETS) + 1] += seconds * requests
 

@@ -29,6 +29,14 @@ class ModelFailedError(InferenceError):
     """The model itself raised on input that fits its signature: a 500, in one line."""
 
 
+class ModelGoneError(ModelFailedError):
+    """The process of a native model died, or was ended because it did not answer (``is_hung``)."""
+
+    def __init__(self, message: str, *, is_hung: bool = False) -> None:
+        super().__init__(message)
+        self.is_hung = is_hung
+
+
 def shown(value: object) -> str:
     """A value of a client's, cut so that an error never carries more than 64 characters of it."""
     try:

@@ -1,15 +1,22 @@
-"""Columns to what a model takes, and a model's answer to what JSON carries."""
+"""Columns to what a model takes, and a model's answer to what JSON carries.
+
+Also read, as a file, by the process of a native model: any Python from 3.9 on must run it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inference.answers import LABEL, PROBABILITIES
-from inference.codecs import Decoded
-from inference.signature import Signature
+if TYPE_CHECKING:
+    from inference.codecs import Decoded
+    from inference.signature import Signature
+
+# The terms of SageMaker's own algorithms, of Autopilot and of Clarify.
+LABEL, PROBABILITIES = "predicted_label", "probabilities"
 
 # numpy's kinds whose values are JSON's own: booleans and whole numbers.
 PLAIN_KINDS = frozenset("biu")
@@ -51,16 +58,14 @@ def _names(names: tuple[str, ...]) -> Any:
 
 
 def _dtype(kind: str, form: str, values: list[Any]) -> str:
-    match kind:
-        case "number":
-            return "float32" if form == "float" else "float64"
-        case "integer":
-            has_null = any(isinstance(v, float) for v in values)
-            return "float64" if has_null else form or "int64"
-        case "boolean":
-            return "object" if any(v is None for v in values) else "bool"
-        case _:
-            return "datetime64[ns]" if form == "date-time" else "object"
+    if kind == "number":
+        return "float32" if form == "float" else "float64"
+    if kind == "integer":
+        has_null = any(isinstance(v, float) for v in values)
+        return "float64" if has_null else form or "int64"
+    if kind == "boolean":
+        return "object" if any(v is None for v in values) else "bool"
+    return "datetime64[ns]" if form == "date-time" else "object"
 
 
 def to_json_values(answer: Any) -> list[Any]:
@@ -97,18 +102,31 @@ def outputs_as_rows(answer: Any) -> Any:
     if not isinstance(answer, list):
         return answer
     parts: list[list[Any]] = [part.tolist() for part in answer]  # pyright: ignore[reportUnknownVariableType]
-    return [list(row) for row in zip(*parts, strict=True)]
+    return [list(row) for row in zip(*parts)]  # noqa: B905 as long as the rows, each
+
+
+def method(model: Any, output: str) -> Callable[[Any], Any]:
+    """The method of a scikit-learn model that answers ``output``.
+
+    Raises:
+        AttributeError: it has none.
+    """
+    if output == "both":
+        labels, shares = method(model, "predict"), method(model, "predict_proba")
+        return lambda rows: both_as_rows(labels(rows), shares(rows))
+    call: Callable[[Any], Any] = getattr(model, output)
+    return call if output == "predict" else lambda rows: outputs_as_rows(call(rows))
 
 
 def both_as_rows(labels: Any, probabilities: Any) -> list[dict[str, Any]]:
     """``predict`` and ``predict_proba`` of the same rows as one object a row."""
     rows = to_json_values(outputs_as_rows(probabilities))
-    pairs = zip(to_json_values(labels), rows, strict=True)
+    pairs = zip(to_json_values(labels), rows)  # noqa: B905 both are as long as the rows
     return [{LABEL: label, PROBABILITIES: scores} for label, scores in pairs]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
@@ -120,4 +138,4 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dt.date):
         return value.isoformat()
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -6,18 +6,47 @@ import gzip
 import hashlib
 import tarfile
 import zlib
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from contracts.canonical import sha256_file
 from contracts.errors import ContractError
 from contracts.package import INDEX_FILE, ArchiveIndex
+from contracts.variables import MANIFEST_SHA256, REQUIRE_MANIFEST_SHA256
 from inference.errors import PackageRefusedError
+
+SAGEMAKER_MODEL = Path("/opt/ml/model")
+MAX_INDEX_BYTES = 64 << 20
+MAX_ARCHIVE_BYTES = 10 * 1024**3
+MAX_MEMBERS = 100_000
+# tarfile reads a file in small pieces, but a header's text (a long name, PAX fields) in one.
+MAX_PIECE = 1 << 20
+
+
+def expected_digest(model_dir: Path, environment: Mapping[str, str]) -> str | None:
+    """The sha256 that ``slipway.json`` must have, from outside; None where nobody need say it.
+
+    Raises:
+        PackageRefusedError: it must be said, as on SageMaker, and was not.
+    """
+    digest = environment.get(MANIFEST_SHA256) or None
+    must = model_dir == SAGEMAKER_MODEL or environment.get(REQUIRE_MANIFEST_SHA256) == "1"
+    if digest is None and must:
+        raise PackageRefusedError(
+            f"{MANIFEST_SHA256} is not set, so nobody says which package {model_dir} should hold; "
+            f"set it to the sha256 of its {INDEX_FILE} (`slipway up` does, on the Model; it stands "
+            "in manifest.json as index_sha256)"
+        )
+    return digest
 
 
 def read_index(model_dir: Path, expected_sha256: str | None) -> tuple[ArchiveIndex, str]:
     """``slipway.json`` and its sha256, after checking it and every file that it names."""
     path = model_dir / INDEX_FILE
     try:
+        if path.stat().st_size > MAX_INDEX_BYTES:
+            raise PackageRefusedError(f"{path} has more than {MAX_INDEX_BYTES} bytes")
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise PackageRefusedError(
@@ -33,7 +62,7 @@ def read_index(model_dir: Path, expected_sha256: str | None) -> tuple[ArchiveInd
         )
     try:
         index = ArchiveIndex.from_json(data.decode(), str(path))
-    except (ContractError, UnicodeDecodeError) as error:
+    except (ContractError, UnicodeDecodeError, RecursionError) as error:
         raise PackageRefusedError(f"{path} cannot be read: {error}") from None
     for entry in index.files:
         _check_file(model_dir, entry.path, entry.size, entry.sha256)
@@ -61,24 +90,74 @@ def _refuse_unlisted(root: Path, listed: set[str]) -> None:
             )
 
 
-def unpack(archive: Path, folder: Path, max_bytes: int = 10 * 1024**3) -> None:
-    """Unpack a ``model.tar.gz`` of plain files, as SageMaker does; no links, no way out."""
+class _Counted:
+    """A gzip stream that is only read on, up to a limit: what headers say of sizes is not trusted.
+
+    It is what ``tarfile`` needs of a file: positions never go back, however a header lies.
+    """
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self._stream = stream
+        self._most = most
+        self._at = 0
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_PIECE:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        data = self._stream.read(size)
+        self._at += len(data)
+        if self._at > self._most:
+            raise PackageRefusedError(f"it unpacks to more than {self._most} bytes")
+        return data
+
+    def seek(self, position: int) -> int:
+        if position < self._at:
+            raise tarfile.ReadError("a header that leads back")
+        while self._at < position and self.read(min(MAX_PIECE, position - self._at)):
+            pass
+        return self._at
+
+
+def unpack(archive: Path, folder: Path, max_bytes: int = MAX_ARCHIVE_BYTES) -> None:
+    """Unpack a ``model.tar.gz`` of plain files, each once; no links, no way out of ``folder``.
+
+    Raises:
+        PackageRefusedError: the archive is anything else, or more than ``max_bytes`` (headers
+            counted) or ``MAX_MEMBERS`` files.
+    """
     try:
-        with gzip.open(archive) as zipped, tarfile.open(fileobj=zipped, mode="r:") as tar:
-            total = 0
-            for member in tar:
-                if not (member.isfile() or member.isdir()):
-                    raise PackageRefusedError(
-                        f"{archive} holds {member.name!r}, no plain file; links are refused"
-                    )
-                total += member.size
-                if total > max_bytes:
-                    raise PackageRefusedError(f"{archive} unpacks to more than {max_bytes} bytes")
-                tar.extract(member, folder, filter="data")
-            while zipped.read(1 << 20):  # gzip's checksum stands behind the archive's end
+        with gzip.open(archive) as zipped:
+            counted = _Counted(zipped, max_bytes)
+            with tarfile.open(fileobj=cast("IO[bytes]", counted), mode="r:") as tar:
+                seen: set[PurePosixPath] = set()
+                for number, member in enumerate(tar):
+                    if number >= MAX_MEMBERS:
+                        raise PackageRefusedError(f"it holds more than {MAX_MEMBERS} files")
+                    _check_member(member, seen)
+                    tar.extract(member, folder, filter="data")
+            while counted.read(MAX_PIECE):  # gzip's checksum stands behind the archive's end
                 pass
+    except PackageRefusedError as error:
+        raise PackageRefusedError(f"{archive} is refused: {error}") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise PackageRefusedError(
             f"{archive} cannot be unpacked ({error}): it is cut short or was changed; "
             "package the model again"
         ) from error
+
+
+def _check_member(member: tarfile.TarInfo, seen: set[PurePosixPath]) -> None:
+    name = member.name
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        raise PackageRefusedError(f"it holds {name[:200]!r}, no plain file; links are refused")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise PackageRefusedError(f"it holds {name[:200]!r}, which lies outside the package")
+    if member.isdir():
+        return
+    if path in seen:
+        raise PackageRefusedError(f"it holds {name[:200]!r} twice")
+    seen.add(path)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts.engine import ENGINE_FOLDER, OUTPUTS
 from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
+from contracts.variables import ALLOW_CODE, TRUSTED_TYPES
 from inference.codecs import Decoded
 from inference.engines import Engine
-from inference.engines.frames import FrameEngine
-from inference.engines.sklearn import SKOPS_FILE, TRUSTED_TYPES, answering_method, load_skops
+from inference.engines.sklearn import SKOPS_FILE, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
-from inference.integrity import read_index
+from inference.integrity import expected_digest, read_index
 from inference.scoring import Scorer
 from inference.signature import Signature
 
-DIGEST = "SLIPWAY_MANIFEST_SHA256"
-ALLOW_CODE = "SLIPWAY_ALLOW_CODE"
 ENGINES = ("sklearn", "pyfunc")
 
 
@@ -70,7 +67,7 @@ class Predictor:
 def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predictor:
     """Check and load the package unpacked in ``model_dir``, or its proven conversion."""
     env = dict(os.environ) if environment is None else environment
-    index, digest = read_index(model_dir, env.get(DIGEST))
+    index, digest = read_index(model_dir, expected_digest(model_dir, env))
     for name, value, allowed in (
         ("engine", index.engine, ENGINES),
         ("output", index.output, OUTPUTS),
@@ -99,35 +96,22 @@ def load_native(
     is_allowed = _code_allowed(env, digest)
     path = folder / SKOPS_FILE
     if index.engine == "sklearn" and path.is_file():
-        named = {name for name in env.get(TRUSTED_TYPES, "").split(",") if name}
-        trusted = None if is_allowed else named
+        trusted = None if is_allowed else _listed(env.get(TRUSTED_TYPES, ""))
         return load_skops(path, signature, index.output, trusted, merges=merges)
-    if not is_allowed:
+    if index.runs_code != () and not is_allowed:
+        why = ", ".join(index.runs_code or ()) or "as any model that MLflow loads may"
         raise PackageRefusedError(
-            f"{folder} runs code or pickles of its own when it is loaded, which nobody allowed; if "
-            f"you trust this very package, set {ALLOW_CODE}={digest}"
+            f"{folder} runs code or pickles of its own when it is loaded ({why}), which nobody "
+            f"allowed; if you trust this very package, set {ALLOW_CODE}={digest}"
         )
-    call = _load_with_mlflow(index, folder)
-    return FrameEngine(index.engine, signature, call, merges=merges)
+    from inference import native
 
-
-def _load_with_mlflow(index: ArchiveIndex, folder: Path) -> Callable[[Any], Any]:
-    """Any MLflow model, by MLflow; it may run code of its own."""
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
-    try:
-        import mlflow.pyfunc
-        from mlflow.sklearn import (
-            load_model,  # pyright: ignore[reportPrivateImportUsage, reportUnknownVariableType]
-        )
-    except ImportError as error:
-        raise PackageRefusedError(
-            f"{folder} can only be loaded by MLflow, which this image lacks ({error}); build an "
-            "image with the model's own requirements.txt"
-        ) from None
-    if index.engine == "sklearn":
-        return answering_method(load_model(str(folder)), index.output)
-    return mlflow.pyfunc.load_model(str(folder)).predict
+    return native.start(index, folder.parent, env, allows_code=is_allowed)
 
 
 def _code_allowed(env: dict[str, str], digest: str) -> bool:
-    return digest in re.split(r"[\s,]+", env.get(ALLOW_CODE, ""))
+    return digest in _listed(env.get(ALLOW_CODE, ""))
+
+
+def _listed(text: str) -> set[str]:
+    return {entry for entry in re.split(r"[\s,]+", text) if entry}

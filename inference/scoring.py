@@ -11,7 +11,7 @@ import numpy as np
 from inference.blame import Blame
 from inference.codecs import Decoded
 from inference.engines import Engine
-from inference.errors import ModelFailedError
+from inference.errors import ModelFailedError, ModelGoneError
 from inference.signature import Signature
 
 Outcome = list[Any] | Exception
@@ -29,6 +29,10 @@ class Scorer:
         if len(requests) > 1 and self.engine.merges:
             try:
                 return _split(self.call(merged(requests)), requests)
+            except ModelGoneError as gone:
+                # Each alone would wait as long again; one that crashed it may be told from others.
+                if gone.is_hung:
+                    return [gone for _ in requests]
             except Exception:  # noqa: BLE001 whose fault it is shows when each is alone
                 pass
         return [self._alone(request) for request in requests]
@@ -38,6 +42,8 @@ class Scorer:
             return []
         try:
             return self.call(request)
+        except ModelGoneError as gone:
+            return gone
         except Exception as problem:  # noqa: BLE001 a model may raise anything
             return self._blame.find(request, problem)
 

@@ -12,19 +12,25 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import http, telemetry
 from inference.answering import Answering
 from inference.application import Application
-from inference.board import READY, Board, Slot
+from inference.board import LOADING, READY, Board, Slot
 from inference.errors import ServerError, shown
 from inference.limits import MAX_BODY_BYTES, Limits
 from inference.log import log, write
+from inference.native import Health, NativeEngine
 from inference.predictor import load
 
+if TYPE_CHECKING:
+    from inference.desk import Desk
+
+DESK = "SLIPWAY_DESK"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
@@ -77,6 +83,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     limit = body_limit()
     application = Application(place.board, place.slot, limit)
+    application.desk = _desk(place.listener)
     answering = Answering(application)
     limits = Limits(body_bytes=limit)
     site = http.Site(answering.answer, limits, refused=answering.refused)
@@ -97,7 +104,7 @@ async def serve(place: Place, model_dir: Path) -> None:
         asyncio.ensure_future(_tell(application, model_dir)),
     ]
     stopped = asyncio.ensure_future(stop.wait())
-    loading = asyncio.ensure_future(_load(answering, model_dir))
+    loading = asyncio.ensure_future(load_model(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
         loading.result()  # raises what made the loading fail
@@ -106,6 +113,23 @@ async def serve(place: Place, model_dir: Path) -> None:
     for task in beside:
         task.cancel()
     await http.drain(site, DRAIN_SECONDS)
+
+
+def _desk(listener: socket.socket) -> Desk | None:
+    """The page at ``/`` where ``SLIPWAY_DESK`` asks for it, for nobody but this machine."""
+    if os.environ.get(DESK, "0") != "1":
+        return None
+    try:
+        from inference.desk import LOOPBACK, Desk
+    except ImportError:
+        raise ServerError(f"{DESK} is set, and an image has no page; unset it") from None
+    address = str(listener.getsockname()[0])
+    if address not in LOOPBACK:
+        raise ServerError(
+            f"{DESK} is set and the server listens on {address}; the page is for 127.0.0.1 alone: "
+            f"unset {DESK}, or listen there"
+        )
+    return Desk()
 
 
 async def _beat(slot: Slot) -> None:
@@ -150,16 +174,27 @@ def body_limit() -> int:
     return megabytes << 20
 
 
-async def _load(answering: Answering, model_dir: Path) -> None:
+async def load_model(answering: Answering, model_dir: Path) -> None:
     """Load and probe the model in its thread; from then on ``/ping`` answers 200."""
     loop = asyncio.get_running_loop()
     predictor = await loop.run_in_executor(answering.model_thread, load, model_dir)
     await loop.run_in_executor(answering.model_thread, predictor.probe)
     answering.open(predictor)
+    if (desk := answering.application.desk) is not None:
+        desk.show(predictor.index, model_dir)
     answering.slot.beat = time.monotonic()
     answering.slot.state = READY
+    if isinstance(predictor.engine, NativeEngine):
+        predictor.engine.watch = partial(_follow, answering)
     index = predictor.index
     log("ready", model=index.model, version=index.version, engine=index.serving_engine)
+
+
+def _follow(answering: Answering, health: Health) -> None:
+    """A worker whose model's process is gone does not serve until there is another one."""
+    if health is Health.GIVEN_UP:
+        answering.application.board.give_up()
+    answering.slot.state = READY if health is Health.SERVES else LOADING
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, descriptor: int) -> None:

@@ -36,7 +36,7 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
             lines.append(f"slipway_requests_total{{{labels}}} {board.requests(route, kind):.0f}")
     seconds, rows, merged = board.seconds(), board.rows(), board.merged()
     lines += _histogram(
-        "slipway_request_seconds", "Time to answer a request.", SECONDS_BUCKETS, *seconds
+        "slipway_request_seconds", "Time to answer a prediction.", SECONDS_BUCKETS, *seconds
     )
     lines += _histogram("slipway_batch_rows", "Rows of a call of the model.", ROWS_BUCKETS, *rows)
     lines += _histogram(

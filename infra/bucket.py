@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+UPLOAD_DAYS = 7
+
 
 @dataclass(frozen=True)
 class PrivateBucketArgs:
-    """``bucket_name`` None leaves the name to Pulumi. ``adopted``: it exists from before."""
+    """``bucket_name`` None leaves the name to Pulumi. ``adopted``: it exists from before.
+
+    ``deleted_days``: what was deleted or written over can be had back for so long; None: for ever.
+    """
 
     tags: dict[str, str]
     bucket_name: str | None = None
     adopted: bool = False
+    deleted_days: int | None = None
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -37,7 +44,7 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(kept, _adoption(args)),
         )
         self.arn = self.bucket.arn
-        aws.s3.BucketVersioning(
+        versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
             bucket=self.bucket.id,
             versioning_configuration={"status": "Enabled"},
@@ -65,9 +72,31 @@ class PrivateBucket(pulumi.ComponentResource):
             # S3 takes one change of a bucket's access at a time.
             opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=[block])),
         )
+        if args.deleted_days is not None:
+            aws.s3.BucketLifecycleConfiguration(
+                f"{name}-deleted",
+                bucket=self.bucket.id,
+                rules=[deleted_rule(args.deleted_days)],
+                # It is about versions, so there must be some.
+                opts=pulumi.ResourceOptions.merge(
+                    kept, pulumi.ResourceOptions(depends_on=[versioning])
+                ),
+            )
         # Whoever uses the name waits until nothing can be read without TLS.
         self.name = pulumi.Output.all(self.bucket.bucket, policy.id).apply(lambda both: both[0])
         self.register_outputs({"name": self.name, "arn": self.arn})
+
+
+def deleted_rule(days: int) -> Any:
+    """What is current stays for ever: only what was deleted or written over goes."""
+    return {
+        "id": "deleted-or-written-over",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "noncurrent_version_expiration": {"noncurrent_days": days},
+        "expiration": {"expired_object_delete_marker": True},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
+    }
 
 
 def tls_only_policy(bucket_arn: str) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from contracts.functions import LAMBDA_RUNTIME
 from infra import controller_policies as policies
 from infra.controller_code import HANDLER, code_files
 from infra.controller_policies import Place
+from infra.naming import partition_of
 from infra.settings import ModelConfig
 from infra.state_machine import FUNCTION_TIMEOUT_SECONDS, definition
 from release.handler import HISTORY_BUCKET_VARIABLE
@@ -55,7 +57,7 @@ class ReleaseController(pulumi.ComponentResource):
             f"{name}-turn",
             description=f"Drives the releases of the stack {args.stack}, a slice at a time.",
             role=role.arn,
-            runtime="python3.11",
+            runtime=LAMBDA_RUNTIME,
             architectures=["arm64"],
             handler=HANDLER,
             code=pulumi.AssetArchive(
@@ -86,7 +88,7 @@ class ReleaseController(pulumi.ComponentResource):
         self, role_arn: str, history: str, artifact_arn: str, topic_arn: str, log_arn: str
     ) -> str:
         args = self._args
-        partition = role_arn.split(":")[1]
+        partition = partition_of(role_arn)
         place = Place(partition, args.region, args.account_id)
         return policies.function_policy(
             args.models,

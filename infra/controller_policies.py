@@ -53,7 +53,7 @@ def function_policy(
     statements = [
         *_sagemaker(place, stack),
         *_watching(place),
-        *_scaling(place),
+        *_scaling(place, stack),
         *_storage(history_arn, artifact_arn),
         allow("Announce", ["sns:Publish"], [topic_arn]),
         {
@@ -151,7 +151,7 @@ def _watching(place: Place) -> list[dict[str, Any]]:
     ]
 
 
-def _scaling(place: Place) -> list[dict[str, Any]]:
+def _scaling(place: Place, stack: str) -> list[dict[str, Any]]:
     targets = place.arn("application-autoscaling", "scalable-target/*")
     namespace = {"application-autoscaling:service-namespace": "sagemaker"}
     return [
@@ -161,7 +161,12 @@ def _scaling(place: Place) -> list[dict[str, Any]]:
             **allow("MoveScaling", _of_scaling(MOVE_SCALING), [targets]),
             "Condition": {"StringEquals": namespace},
         },
-        allow("TagScaling", _of_scaling(("ListTagsForResource", "TagResource")), [targets]),
+        allow("ReadScalingTags", _of_scaling(("ListTagsForResource",)), [targets]),
+        {
+            # It is asked for where a target is registered with tags: only as the stack's own.
+            **allow("TagScaling", _of_scaling(("TagResource",)), [targets]),
+            "Condition": {"StringEquals": {f"aws:RequestTag/{TAG_STACK}": stack}},
+        },
     ]
 
 

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from contracts.release_manifest import LIVE_VARIANT
-from infra.model_config import MANIFEST_VARIABLE
+from contracts.variables import LOCK_SHA256, MANIFEST_SHA256
 from infra.naming import artifact_key, capture_prefix, hashed
 from infra.settings import ModelConfig
 
@@ -61,10 +61,7 @@ class TargetModel(pulumi.ComponentResource):
             primary_container={
                 "image": args.model.image,
                 "model_data_url": uploaded_uri,
-                "environment": {
-                    **args.model.environment,
-                    MANIFEST_VARIABLE: args.model.package.manifest.index_sha256,
-                },
+                "environment": {**args.model.environment, **own_variables(args.model)},
             },
             tags=args.tags,
             opts=kept,
@@ -97,6 +94,13 @@ class TargetModel(pulumi.ComponentResource):
                 "endpoint_config_name": self.endpoint_config_name,
             }
         )
+
+
+def own_variables(model: ModelConfig) -> dict[str, str]:
+    """What the server holds the archive against, and a native model's environment."""
+    manifest = model.package.manifest
+    lock = {LOCK_SHA256: manifest.lock_sha256} if manifest.lock_sha256 else {}
+    return {MANIFEST_SHA256: manifest.index_sha256, **lock}
 
 
 def _capture_inputs(args: TargetModelArgs) -> Any:

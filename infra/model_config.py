@@ -9,6 +9,8 @@ from pathlib import Path
 from contracts.errors import SlipwayError
 from contracts.package import PackageManifest
 from contracts.release_manifest import ErrorGate, Gate, LatencyGate
+from contracts.variables import LOCK_SHA256, MANIFEST_SHA256
+from infra.code_config import refuse_code
 from infra.reading import Node
 from infra.release_config import read_release
 from infra.settings import DEFAULT_INSTANCE_TYPE, ModelConfig, ModelPackage, Scaling
@@ -16,8 +18,8 @@ from monitoring.alarms import AlarmLimits
 
 LOCAL_STACK = "local"
 LOCAL_IMAGE_VARIABLE = "SLIPWAY_LOCAL_IMAGE"
-# The server checks the archive against it; `infra.model` sets it from the package.
-MANIFEST_VARIABLE = "SLIPWAY_MANIFEST_SHA256"
+# The server checks archive and environment against them; `infra.model` sets them from the package.
+OWN_VARIABLES = (MANIFEST_SHA256, LOCK_SHA256)
 # SageMaker's names (fact 11); a model's name leaves room for a hash and Pulumi's random suffix.
 ENDPOINT_NAME = r"(?=.{1,63}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 MODEL_NAME = r"(?=.{1,45}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*"
@@ -60,6 +62,7 @@ class ModelReader:
         self.endpoint_name = self._endpoint_name(endpoint)
         image, environment = self._image(), self._environment()
         capture = self._capture()
+        refuse_code(self._node, package, environment)
         gates: tuple[Gate, ...] = (ErrorGate(), LatencyGate(alarms.p95_latency_us))
         release = read_release(self._node.child("release"), gates)
         if package is None:
@@ -167,7 +170,7 @@ class ModelReader:
         for layer in reversed(node.layers):
             for key, value in layer.values.items():
                 path = f"{layer.path}.{key}"
-                if key == MANIFEST_VARIABLE:
+                if key in OWN_VARIABLES:
                     allowed = "Slipway sets this variable itself, from the package"
                     self._problems.add(path, value, allowed, "remove it")
                 elif not isinstance(value, str):

@@ -15,11 +15,14 @@ def target_hash(model: ModelConfig, role: str) -> str:
 
     Instance counts are not part of it: they are bounds of the scaling, which take effect at once.
     """
+    manifest = model.package.manifest
+    lock = {"lock": manifest.lock_sha256} if manifest.lock_sha256 else {}
     return content_hash(
         {
-            "version": model.package.manifest.version,
-            "package": model.package.manifest.sha256,
-            "index": model.package.manifest.index_sha256,
+            **lock,
+            "version": manifest.version,
+            "package": manifest.sha256,
+            "index": manifest.index_sha256,
             "image": model.image,
             "environment": model.environment,
             "instance_type": model.instance_type,
@@ -39,6 +42,11 @@ def role_name(endpoint_name: str, region: str) -> str:
     if len(name) <= MAX_ROLE_NAME:
         return name
     return hashed(name[: MAX_ROLE_NAME - HASH_LENGTH - 1], sha256_text(name))
+
+
+def partition_of(arn: str) -> str:
+    """``aws``, or that of China or GovCloud: an ARN of another partition names nothing."""
+    return arn.split(":")[1]
 
 
 def artifact_key(digest: str) -> str:

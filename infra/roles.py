@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.naming import capture_prefix
+from infra.naming import capture_prefix, partition_of
 
 PRIVATE_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^@:]+)"
@@ -74,7 +74,7 @@ TRUST: dict[str, Any] = {
 
 def serving_policy(args: ExecutionRoleArgs, bucket_arn: str) -> str:
     """All artifacts, not one: without an older version's the fleet can neither grow nor go back."""
-    partition = bucket_arn.split(":")[1]
+    partition = partition_of(bucket_arn)
     place = f"{args.region}:{args.account_id}"
     log_group = f"arn:{partition}:logs:{place}:log-group:/aws/sagemaker/Endpoints"
     log_group = f"{log_group}/{args.endpoint_name}"

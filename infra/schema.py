@@ -17,9 +17,9 @@ from infra.config import NAMESPACE, read_driver
 from infra.model_config import (
     ENDPOINT_NAME,
     IMAGE,
-    MANIFEST_VARIABLE,
     MAX_VARIABLE,
     MODEL_NAME,
+    OWN_VARIABLES,
     SHARED_KEYS,
     VARIABLE_NAME,
     ModelReader,
@@ -76,7 +76,7 @@ _BY_HAND: dict[str, Schema] = {
     },
 }
 _VARIABLES: Schema = {
-    "propertyNames": {"pattern": f"^{VARIABLE_NAME}$", "not": {"const": MANIFEST_VARIABLE}},
+    "propertyNames": {"pattern": f"^{VARIABLE_NAME}$", "not": {"enum": list(OWN_VARIABLES)}},
     "additionalProperties": {"type": "string", "maxLength": MAX_VARIABLE},
 }
 _ITEMS = {

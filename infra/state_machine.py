@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from infra.naming import partition_of
+
 FUNCTION_TIMEOUT_SECONDS = 900
 # An execution's history holds 25,000 events. A turn leaves 9: task entered, scheduled, started,
 # succeeded and left, choice and wait entered and left; each retry 3: failed, scheduled, started.
@@ -37,6 +39,7 @@ STARTED_ALREADY = [
 
 def definition(function_arn: str, topic_arn: str) -> str:
     """The state machine; an execution's input is the function's ``release``."""
+    partition = partition_of(function_arn)
     return json.dumps(
         {
             "Comment": "Drives one release of Slipway, from its start to its outcome.",
@@ -47,11 +50,11 @@ def definition(function_arn: str, topic_arn: str) -> str:
                     "Parameters": {"release.$": "$", "turn": {"turns": 0}},
                     "Next": "Turn",
                 },
-                "Turn": _turn(function_arn),
+                "Turn": _turn(function_arn, partition),
                 "Decide": _decide(),
                 "Wait": {"Type": "Wait", "SecondsPath": "$.turn.wait_seconds", "Next": "Turn"},
-                "HandOver": _hand_over(),
-                "Stuck": _stuck(topic_arn),
+                "HandOver": _hand_over(partition),
+                "Stuck": _stuck(topic_arn, partition),
                 "Ended": {"Type": "Succeed", "OutputPath": "$.turn"},
                 "HandedOver": {"Type": "Succeed"},
                 "Refused": {"Type": "Fail", "Error": "Refused", "CausePath": "$.turn.reason"},
@@ -63,11 +66,11 @@ def definition(function_arn: str, topic_arn: str) -> str:
     )
 
 
-def _turn(function_arn: str) -> dict[str, Any]:
+def _turn(function_arn: str, partition: str) -> dict[str, Any]:
     answers = ("done", "outcome", "wait_seconds", "release_id", "turns", "reason")
     return {
         "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
+        "Resource": f"arn:{partition}:states:::lambda:invoke",
         "Parameters": {
             "FunctionName": function_arn,
             "Payload": {"release.$": "$.release", "turns.$": "$.turn.turns"},
@@ -105,12 +108,12 @@ def _decide() -> dict[str, Any]:
     }
 
 
-def _hand_over() -> dict[str, Any]:
+def _hand_over(partition: str) -> dict[str, Any]:
     """A successor with the same input; its name follows from ours: a second start is the first."""
     name = "States.Format('{}-{}', $.release.name, States.Hash($$.Execution.Name, 'MD5'))"
     return {
         "Type": "Task",
-        "Resource": "arn:aws:states:::states:startExecution",
+        "Resource": f"arn:{partition}:states:::states:startExecution",
         "Parameters": {
             "StateMachineArn.$": "$$.StateMachine.Id",
             "Name.$": name,
@@ -136,11 +139,11 @@ def _hand_over() -> dict[str, Any]:
     }
 
 
-def _stuck(topic_arn: str) -> dict[str, Any]:
+def _stuck(topic_arn: str, partition: str) -> dict[str, Any]:
     """What serves now goes on serving; a person has to look."""
     return {
         "Type": "Task",
-        "Resource": "arn:aws:states:::sns:publish",
+        "Resource": f"arn:{partition}:states:::sns:publish",
         "Parameters": {
             "TopicArn": topic_arn,
             "Subject": "Slipway: a release is stuck",

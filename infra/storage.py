@@ -8,6 +8,9 @@ import pulumi
 
 from infra.bucket import PrivateBucket, PrivateBucketArgs
 
+# An artifact is deleted only when no good version needs it; so long a mistake can be undone.
+DELETED_DAYS = 30
+
 
 @dataclass(frozen=True)
 class ArtifactStorageArgs:
@@ -26,7 +29,7 @@ class ArtifactStorage(pulumi.ComponentResource):
         super().__init__("slipway:storage:ArtifactStorage", name, {}, opts)
         private = PrivateBucket(
             f"{name}-artifacts",
-            PrivateBucketArgs(args.tags),
+            PrivateBucketArgs(args.tags, deleted_days=DELETED_DAYS),
             pulumi.ResourceOptions(parent=self),
         )
         self.bucket_name, self.bucket_arn = private.name, private.arn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import SlipwayError
 from contracts.history import history_bucket_name
-from infra.naming import model_tags, role_name
+from infra.naming import model_tags, partition_of, role_name
 from release.observation import MISSING
 from release.state import EndpointState
 
@@ -106,8 +106,8 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
             roles.add(role)
         endpoint = cloud.endpoint(name)
         if endpoint.status not in (MISSING, DELETING):
-            arn = f"arn:aws:sagemaker:{cloud.region}:{account_id}:endpoint/{name.lower()}"
-            if _has_tags(cloud.tags(arn), ours):
+            tags = cloud.tags(_endpoint_arn(cloud, account_id, name))
+            if _has_tags(tags, ours):
                 (failed if endpoint.status == FAILED else endpoints).add(name)
         found = _serving(cloud, endpoint.config_name)
         if found is not None:
@@ -123,6 +123,11 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
         serving,
         states,
     )
+
+
+def _endpoint_arn(cloud: AwsCloud, account_id: str, name: str) -> str:
+    partition = partition_of(cloud.caller())
+    return f"arn:{partition}:sagemaker:{cloud.region}:{account_id}:endpoint/{name.lower()}"
 
 
 def _has_tags(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -25,3 +25,7 @@ class RegistryError(ModelCodeError):
 
 class PackagingError(ModelCodeError):
     """A registered model cannot be made into a package."""
+
+
+class EnvironmentBuildError(ModelCodeError):
+    """The environment of a native model cannot be built."""

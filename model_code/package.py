@@ -11,15 +11,18 @@ import os
 import shutil
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contracts.canonical import sha256_file, sha256_text
 from contracts.engine import ENGINE_FOLDER, OUTPUTS
+from contracts.model_code import code_in_model
 from contracts.package import (
     ARCHIVE_FILE,
     INDEX_FILE,
+    LOCK_FILE,
     MANIFEST_FILE,
     ArchiveIndex,
     FileEntry,
@@ -29,18 +32,23 @@ from contracts.package import (
 from model_code import registry
 from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
-from model_code.signature import output_schema, row_schema
+from model_code.locking import Locked
+from model_code.signature import answer_schema, row_schema
 
 # Written by MLflow at each download, and no part of the model.
 LEFT_OUT = frozenset({"registered_model_meta"})
+SKOPS_FILE = "model.skops"
+# From a model's folder and what its MLmodel says; of native models alone.
+Lock = Callable[[Path, dict[str, Any]], Locked]
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package on disk: its folder and its manifest."""
+    """A package on disk: its folder and its manifest; ``unlocked`` says why it has no lock."""
 
     folder: Path
     manifest: PackageManifest
+    unlocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,15 @@ def package(
     dist: Path,
     output: str | None = None,
     converting: Converting | None = None,
+    lock: Lock | None = None,
+    beside: Callable[[str], Path] | None = None,
 ) -> Package:
     """Package ``MODEL/VERSION`` or ``MODEL@ALIAS`` into ``dist/<model>/<version>``.
 
     The folder is complete when it appears. ``output`` overrides what answers a request. Without
-    ``converting`` no conversion is tried.
+    ``converting`` no conversion is tried. ``lock`` locks a native model's requirements, into a file
+    beside the archive: that one is the same on any day, and without a network. ``beside`` makes,
+    for the engine that answers, a folder of files that go into the archive, too.
     """
     version = registry.resolve(uri, reference)
     folder = dist / version.model / version.version
@@ -74,9 +86,21 @@ def package(
         model_dir = registry.download(uri, version, Path(scratch) / "model")
         built = Path(scratch) / "package"
         built.mkdir()
-        manifest = _build(version, model_dir, built, output, converting)
+        manifest = _build(version, model_dir, built, output, converting, beside)
+        unlocked = ""
+        if lock is not None and manifest.is_native:
+            locked = lock(model_dir, _read_mlmodel(model_dir))
+            manifest, unlocked = _with_lock(manifest, locked, built), locked.reason
+        (built / MANIFEST_FILE).write_text(manifest.to_json())
         _put_in_place(built, folder)
-    return Package(folder, manifest)
+    return Package(folder, manifest, unlocked)
+
+
+def _with_lock(manifest: PackageManifest, locked: Locked, built: Path) -> PackageManifest:
+    if not locked.text:
+        return manifest
+    (built / LOCK_FILE).write_text(locked.text)
+    return replace(manifest, lock_sha256=sha256_text(locked.text))
 
 
 def _build(
@@ -85,11 +109,12 @@ def _build(
     built: Path,
     output: str | None,
     converting: Converting | None,
+    beside: Callable[[str], Path] | None,
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
-    outputs = output_schema(described.outputs)
     chosen = _output(described, output)
+    outputs = answer_schema(described.outputs, described.predict_fn, chosen)
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
     conversion = None
     if converting is not None:
@@ -99,6 +124,12 @@ def _build(
         conversion = converted.verdict
         if converted.folder is not None:
             files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted.folder)]
+    if beside is not None:
+        converted_to = "" if conversion is None else conversion.engine
+        files += _files(beside(converted_to or described.engine))
+    is_native = not (conversion is not None and conversion.engine) and not _is_skops(
+        described, model_dir
+    )
     index = ArchiveIndex(
         model=version.model,
         version=version.version,
@@ -111,11 +142,12 @@ def _build(
         ),
         trusted_types=described.trusted_types,
         conversion=conversion,
+        runs_code=described.runs_code if is_native else (),
     )
     archive = built / ARCHIVE_FILE
     contents = [(name, path.read_bytes()) for name, path in files]
     write_archive(archive, [(INDEX_FILE, index.to_json().encode()), *contents])
-    manifest = PackageManifest(
+    return PackageManifest(
         model=version.model,
         version=version.version,
         registry_uri=version.uri,
@@ -129,9 +161,10 @@ def _build(
         engine=index.serving_engine,
         output=index.output,
         conversion=conversion,
+        is_native=is_native,
+        runs_code=index.runs_code,
+        needs_types=() if is_native or index.serving_engine != "sklearn" else _foreign(model_dir),
     )
-    (built / MANIFEST_FILE).write_text(manifest.to_json())
-    return manifest
 
 
 @dataclass(frozen=True)
@@ -143,13 +176,31 @@ class _Described:
     inputs: str | None
     outputs: str | None
     trusted_types: tuple[str, ...]
+    runs_code: tuple[str, ...]
     runtime: Runtime
 
 
-def _mlmodel(model_dir: Path, where: str) -> _Described:
+def _is_skops(described: _Described, model_dir: Path) -> bool:
+    """Whether the server loads it itself, as the types that it knows."""
+    return described.engine == "sklearn" and (model_dir / SKOPS_FILE).is_file()
+
+
+def _foreign(model_dir: Path) -> tuple[str, ...]:
+    """Types that the model is made of and that no server trusts by itself."""
+    import skops.io
+
+    needed = skops.io.get_untrusted_types(file=model_dir / SKOPS_FILE)
+    return tuple(sorted(name for name in needed if not name.startswith(registry.TRUSTED_ROOTS)))
+
+
+def _read_mlmodel(model_dir: Path) -> dict[str, Any]:
     import yaml
 
-    raw: dict[str, Any] = yaml.safe_load((model_dir / "MLmodel").read_text())
+    return yaml.safe_load((model_dir / "MLmodel").read_text())
+
+
+def _mlmodel(model_dir: Path, where: str) -> _Described:
+    raw = _read_mlmodel(model_dir)
     flavors: dict[str, Any] = raw.get("flavors", {})
     pyfunc: dict[str, Any] | None = flavors.get("python_function")
     if pyfunc is None:
@@ -168,12 +219,18 @@ def _mlmodel(model_dir: Path, where: str) -> _Described:
         inputs=signature.get("inputs"),
         outputs=signature.get("outputs"),
         trusted_types=tuple((sklearn or {}).get("skops_trusted_types") or ()),
+        runs_code=tuple(code_in_model(raw, [name for name, _ in _files(model_dir)])),
         runtime=Runtime(
             python=str(pyfunc.get("python_version", "")),
             framework=str(pyfunc.get("loader_module", "")).removeprefix("mlflow."),
             requirements=tuple(line.strip() for line in lines if line.strip()),
         ),
     )
+
+
+def inputs_of(model_dir: Path) -> dict[str, Any]:
+    """JSON schema of one row, from a model's folder."""
+    return row_schema(_mlmodel(model_dir, str(model_dir)).inputs, str(model_dir))
 
 
 def _output(described: _Described, wanted: str | None) -> str:

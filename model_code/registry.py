@@ -57,6 +57,11 @@ def tracking_uri(root: Path) -> str:
     return given or f"sqlite:///{(root / '.slipway').resolve()}/mlflow.db"
 
 
+def stands(uri: str) -> bool:
+    """Whether there is a store to ask: a file is made by the first training."""
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).is_file()
+
+
 @contextmanager
 def connected(uri: str) -> Generator[MlflowClient]:
     """A client for the store at ``uri``; connection problems become one readable error."""
@@ -249,6 +254,19 @@ def set_version_tags(uri: str, model: str, version: str, tags: Mapping[str, str]
     with connected(uri) as client:
         for key, value in tags.items():
             client.set_model_version_tag(model, version, key, value)
+
+
+def version_tags(uri: str, model: str, version: str) -> dict[str, str] | None:
+    """The tags of a version; None where this store does not know it."""
+    from mlflow.exceptions import MlflowException
+
+    with connected(uri) as client:
+        try:
+            return dict(client.get_model_version(model, version).tags)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
 
 def download(uri: str, version: ModelVersion, folder: Path) -> Path:

@@ -74,6 +74,23 @@ def _tensor_schema(spec: dict[str, Any], where: str) -> dict[str, Any]:
     }
 
 
+def answer_schema(outputs: str | None, logged: str, chosen: str) -> dict[str, Any]:
+    """JSON schema of one answer by ``chosen``; the signature tells of the ``logged`` method."""
+    if chosen == logged:
+        return output_schema(outputs)
+    shares = {"type": "array", "items": dict(COLUMN_TYPES["double"])}
+    if chosen == "predict_proba":
+        return shares
+    label = output_schema(outputs) if logged == "predict" else {}
+    if chosen == "predict":
+        return label
+    return {
+        "type": "object",
+        "properties": {"prediction": label, "probabilities": shares},
+        "required": ["prediction", "probabilities"],
+    }
+
+
 def output_schema(outputs: str | None) -> dict[str, Any]:
     """JSON schema of one prediction, as far as the signature tells."""
     specs: list[dict[str, Any]] = json.loads(outputs) if outputs else []

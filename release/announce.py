@@ -57,6 +57,7 @@ class Announcement:
     strategy: str
     from_version: str
     to_version: str
+    registry_uri: str
     by: str
     reason: str
     step: dict[str, Any] | None
@@ -83,6 +84,7 @@ class Announcement:
             "strategy": self.strategy,
             "from_version": self.from_version,
             "to_version": self.to_version,
+            "registry_uri": self.registry_uri,
             "by": self.by,
             "reason": self.reason,
             "step": self.step,
@@ -116,6 +118,7 @@ def _announcement(release: Release, index: int, entry: Entry) -> Announcement:
         strategy=manifest.release.strategy.kind,
         from_version=release.before.good.version or "unknown",
         to_version=release.destination.version,
+        registry_uri=release.destination.registry_uri,
         by=release.started_by,
         reason=_cut(reason),
         step=step,

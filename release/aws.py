@@ -32,6 +32,7 @@ from release.aws_call import (
     call,
     client,
     date_of,
+    delete,
 )
 from release.aws_describe import describe_endpoint
 from release.aws_metrics import alarm_input, gate_alarm_input, read_series, verdict_input
@@ -129,6 +130,7 @@ class AwsCloud:
                 self["cloudwatch"].describe_alarms,
                 AlarmNames=list(names[start : start + 100]),
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                MaxRecords=100,
             )
             listed = (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
             found |= {a["AlarmName"]: a["StateValue"] for a in listed}
@@ -195,13 +197,11 @@ class AwsCloud:
                 raise
 
     def _delete_config(self, name: str) -> None:
-        if self.config(name) is None:
-            return  # what is gone has no tags by which it may be deleted
-        try:
-            call(self["sagemaker"].delete_endpoint_config, EndpointConfigName=name)
-        except RefusedError as error:
-            if NOT_FOUND not in str(error):
-                raise
+        delete(
+            self["sagemaker"].delete_endpoint_config,
+            lambda: self.config(name) is None,
+            EndpointConfigName=name,
+        )
 
     def _update(self, endpoint_name: str, action: UpdateEndpoint) -> None:
         excluded = [{"VariantPropertyType": "DesiredWeight"}] if action.exclude_weights else []

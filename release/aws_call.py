@@ -13,6 +13,8 @@ MAX_ATTEMPTS = 8
 READ_TIMEOUT_SECONDS = 70  # A model may answer for 60 s (facts 1.2).
 NOT_FOUND = "Could not find"
 EXISTS = "already existing"
+GONE = "ObjectNotFoundException"
+DENIED = "AccessDenied"
 
 
 class RefusedError(AwsError):
@@ -64,6 +66,23 @@ def call(function: Callable[..., Any], **arguments: Any) -> Any:
         raise RefusedError(text, str(details.get("Code", "")), response) from error
     except BotoCoreError as error:
         raise UnavailableError(f"aws could not be reached: {error}") from error
+
+
+def delete(function: Callable[..., Any], is_gone: Callable[[], bool], **arguments: Any) -> None:
+    """Delete; what is gone already is fine.
+
+    A permission that asks for a tag denies what has none, also because it is no more: then
+    ``is_gone`` looks, which asks for no tag.
+
+    Raises:
+        RefusedError: it stands, and AWS does not let it go.
+    """
+    try:
+        call(function, **arguments)
+    except RefusedError as error:
+        is_missing = NOT_FOUND in str(error) or error.code == GONE
+        if not is_missing and not (error.code.startswith(DENIED) and is_gone()):
+            raise
 
 
 def date_of(answer: dict[str, Any]) -> float:

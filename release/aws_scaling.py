@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.release_manifest import LIVE_VARIANT
 from release.actions import RemoveScaling, RestoreScaling, SetScaling
-from release.aws_call import RefusedError, call
+from release.aws_call import RefusedError, UnavailableError, call, delete
 from release.errors import AwsError
 from release.observation import ScalingTarget
 
@@ -33,21 +33,15 @@ SCHEDULED_KEYS = (
     "ScalableTargetAction",
 )
 TIMES = ("StartTime", "EndTime")
-GONE = "ObjectNotFoundException"
 
 
 def read(scaling: Any, endpoint_name: str, variant: str) -> ScalingTarget | None:
     """The variant's scalable target with its policies and schedules; None where it has none."""
     place = _place(endpoint_name, variant)
-    answer = call(
-        scaling.describe_scalable_targets,
-        ServiceNamespace=NAMESPACE,
-        ResourceIds=[place["ResourceId"]],
-        ScalableDimension=DIMENSION,
-    )
-    if not answer["ScalableTargets"]:
+    targets = _targets(scaling, place)
+    if not targets:
         return None
-    target = answer["ScalableTargets"][0]
+    target = targets[0]
     state = target.get("SuspendedState") or {}
     policies = _all(scaling.describe_scaling_policies, "ScalingPolicies", place)
     scheduled = _all(scaling.describe_scheduled_actions, "ScheduledActions", place)
@@ -91,24 +85,47 @@ def execute(
 
 def _set(scaling: Any, endpoint_name: str, suspended: dict[str, bool]) -> None:
     place = _place(endpoint_name, LIVE_VARIANT)
+    if _targets(scaling, place):
+        call(scaling.register_scalable_target, **place, SuspendedState=suspended)
+
+
+def _remove(scaling: Any, place: dict[str, str]) -> None:
+    """Schedules and policies first, then the target: so it is known to leave nothing behind."""
+    for name in _scheduled_names(scaling, place):
+        delete(
+            scaling.delete_scheduled_action,
+            lambda name=name: name not in _scheduled_names(scaling, place),
+            **place,
+            ScheduledActionName=name,
+        )
+    for name in _policy_names(scaling, place):
+        delete(
+            scaling.delete_scaling_policy,
+            lambda name=name: name not in _policy_names(scaling, place),
+            **place,
+            PolicyName=name,
+        )
+    delete(scaling.deregister_scalable_target, lambda: not _targets(scaling, place), **place)
+
+
+def _scheduled_names(scaling: Any, place: dict[str, str]) -> list[str]:
+    listed = _all(scaling.describe_scheduled_actions, "ScheduledActions", place)
+    return [str(action["ScheduledActionName"]) for action in listed]
+
+
+def _policy_names(scaling: Any, place: dict[str, str]) -> list[str]:
+    listed = _all(scaling.describe_scaling_policies, "ScalingPolicies", place)
+    return [str(policy["PolicyName"]) for policy in listed]
+
+
+def _targets(scaling: Any, place: dict[str, str]) -> list[dict[str, Any]]:
     answer = call(
         scaling.describe_scalable_targets,
         ServiceNamespace=NAMESPACE,
         ResourceIds=[place["ResourceId"]],
         ScalableDimension=DIMENSION,
     )
-    if answer["ScalableTargets"]:
-        call(scaling.register_scalable_target, **place, SuspendedState=suspended)
-
-
-def _remove(scaling: Any, place: dict[str, str]) -> None:
-    """Schedules and policies first, then the target: so it is known to leave nothing behind."""
-    for action in _all(scaling.describe_scheduled_actions, "ScheduledActions", place):
-        name = action["ScheduledActionName"]
-        _unless_gone(scaling.delete_scheduled_action, **place, ScheduledActionName=name)
-    for policy in _all(scaling.describe_scaling_policies, "ScalingPolicies", place):
-        _unless_gone(scaling.delete_scaling_policy, **place, PolicyName=policy["PolicyName"])
-    _unless_gone(scaling.deregister_scalable_target, **place)
+    return answer["ScalableTargets"]
 
 
 def _restore(scaling: Any, place: dict[str, str], target: ScalingTarget) -> None:
@@ -124,18 +141,37 @@ def _restore(scaling: Any, place: dict[str, str], target: ScalingTarget) -> None
     except RefusedError:
         # Tags are taken only where the target is new.
         call(scaling.register_scalable_target, **register)
+    problems: list[RefusedError | UnavailableError] = []
     for policy in target.policies:
-        call(scaling.put_scaling_policy, **place, **policy)
+        what = f"policy {policy['PolicyName']}"
+        problems += _problem(what, scaling.put_scaling_policy, **place, **policy)
     for action in target.scheduled:
-        call(scaling.put_scheduled_action, **place, **action)
+        what = f"scheduled action {action['ScheduledActionName']}"
+        problems += _problem(what, scaling.put_scheduled_action, **place, **action)
+    if problems:
+        raise _together(problems)
 
 
-def _unless_gone(function: Any, **arguments: Any) -> None:
+def _problem(
+    what: str, function: Any, **arguments: Any
+) -> tuple[RefusedError | UnavailableError, ...]:
+    """Nothing where it was done; one that is refused must not keep the next from its place."""
     try:
         call(function, **arguments)
     except RefusedError as error:
-        if error.code != GONE:
-            raise
+        return (RefusedError(f"{what}: {error}", error.code, error.response),)
+    except UnavailableError as error:
+        return (UnavailableError(f"{what}: {error}"),)
+    return ()
+
+
+def _together(problems: list[RefusedError | UnavailableError]) -> AwsError:
+    """All of them as one; not answered if any was not, for that is tried again."""
+    text = "; ".join(str(p) for p in problems)
+    refused = [p for p in problems if isinstance(p, RefusedError)]
+    if len(refused) < len(problems):
+        return UnavailableError(text)
+    return RefusedError(text, refused[0].code, refused[0].response)
 
 
 def _place(endpoint_name: str, variant: str) -> dict[str, str]:

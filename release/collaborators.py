@@ -18,6 +18,7 @@ from contracts.release_manifest import (
 from release.announce import Announcer
 from release.aws import AwsCloud
 from release.captures import CaptureQuery, CaptureReader
+from release.capturing import capture_of
 from release.histograms import Bins
 from release.hooks import HookQuestion, Hooks, hooks_of
 from release.observation import Captured, HookAnswer
@@ -62,6 +63,10 @@ def captured(
     if place is None:
         return None
     sources, bins = wanted.sources, None
+    if len(set(sources.values())) < len(sources):
+        # Answers are kept by variant, and guardrails give both fleets the same one: held against
+        # each other they would be held against themselves.
+        return Captured({}, notes=("captured answers of both fleets cannot be told apart",))
     if wanted.bins is not None:
         bins = Bins(tuple(wanted.bins["edges"]), tuple(wanted.bins["labels"]))
     elif edges := _configured(release):
@@ -85,11 +90,8 @@ def captured(
 
 def destination(release: Release) -> str | None:
     """Where answers are captured: as the new version has it, else as live had it before."""
-    target = release.manifest.target.data_capture
-    for config in (target, release.before.config.body.get("DataCaptureConfig")):
-        if config and config.get("EnableCapture", True) and config.get("DestinationS3Uri"):
-            return str(config["DestinationS3Uri"])
-    return None
+    config = capture_of(release)
+    return None if config is None else str(config["DestinationS3Uri"])
 
 
 def _configured(release: Release) -> tuple[float, ...]:

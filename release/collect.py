@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 from contracts.release_manifest import TAG_MODEL, TAG_STACK, ReleaseManifest
 from release.aws import NOT_FOUND, AwsCloud, RefusedError, call
+from release.aws_call import delete
 from release.observation import Config
 from release.state import EndpointState
 from release.store import read_manifest
@@ -113,33 +114,45 @@ def _leftover(cloud: AwsCloud, config: Config, created_at: float) -> Leftover:
     models = tuple(sorted({str(v["ModelName"]) for v in config.production()}))
     artifacts: list[str] = []
     for model in models:
-        try:
-            answer: dict[str, Any] = call(cloud["sagemaker"].describe_model, ModelName=model)
-        except RefusedError as error:
-            if NOT_FOUND not in str(error):
-                raise
-            continue
-        uri = answer.get("PrimaryContainer", {}).get("ModelDataUrl")
+        uri = ((_model(cloud, model) or {}).get("PrimaryContainer") or {}).get("ModelDataUrl")
         if uri:
             artifacts.append(uri)
     return Leftover(config.name, created_at, config.content_hash, models, tuple(artifacts))
+
+
+def _model(cloud: AwsCloud, name: str) -> dict[str, Any] | None:
+    try:
+        return call(cloud["sagemaker"].describe_model, ModelName=name)
+    except RefusedError as error:
+        if NOT_FOUND not in str(error):
+            raise
+        return None
 
 
 def remove(cloud: AwsCloud, collection: Collection) -> None:
     """Delete; what is gone already is fine."""
     sagemaker = cloud["sagemaker"]
     for name in collection.configs:
-        _delete(sagemaker.delete_endpoint_config, EndpointConfigName=name)
+        delete(
+            sagemaker.delete_endpoint_config,
+            lambda name=name: cloud.config(name) is None,
+            EndpointConfigName=name,
+        )
     for name in collection.models:
-        _delete(sagemaker.delete_model, ModelName=name)
+        delete(
+            sagemaker.delete_model,
+            lambda name=name: _model(cloud, name) is None,
+            ModelName=name,
+        )
     for uri in collection.artifacts:
         place = urlparse(uri)
-        _delete(cloud["s3"].delete_object, Bucket=place.netloc, Key=place.path.lstrip("/"))
+        _delete_object(cloud["s3"], place.netloc, place.path.lstrip("/"))
 
 
-def _delete(function: Callable[..., Any], **arguments: Any) -> None:
+def _delete_object(s3: Any, bucket: str, key: str) -> None:
+    """S3 takes the deletion of what is not there."""
     try:
-        call(function, **arguments)
+        call(s3.delete_object, Bucket=bucket, Key=key)
     except RefusedError as error:
-        if NOT_FOUND not in str(error) and error.code != "NoSuchBucket":
+        if error.code != "NoSuchBucket":
             raise

@@ -14,6 +14,7 @@ from contracts.release_manifest import (
 )
 from release.actions import Action, CreateConfig, SetCapacity, SetWeights, UpdateEndpoint
 from release.capacity import candidate_count, live_count
+from release.capturing import own_capture
 from release.counting import DATE_RESOLUTION_SECONDS
 from release.observation import Endpoint, Observation
 from release.phases import first_step, has_config, phase_of, step_of
@@ -57,8 +58,10 @@ def prepare(release: Release, observation: Observation) -> Move:
 
 
 def _own_body(release: Release, phase: Canary | Shadow, endpoint: Endpoint) -> dict[str, Any]:
-    """Live exactly as it is now, and the new version beside it."""
-    body = release.before.config.body
+    """Live exactly as it is now, and the new version beside it; captured as the gates need."""
+    body = {k: v for k, v in release.before.config.body.items() if k != "DataCaptureConfig"}
+    if (capture := own_capture(release)) is not None:
+        body["DataCaptureConfig"] = capture
     live = dict(release.before.config.production()[0])
     count = live_count(endpoint, release)
     live["InitialInstanceCount"] = count

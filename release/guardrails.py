@@ -33,6 +33,19 @@ def waits_of(strategy: BlueGreen | Rolling) -> list[int]:
             return [final]
 
 
+def shares_of(strategy: BlueGreen | Rolling) -> list[float]:
+    """The new fleet's share of the traffic during each bake of :func:`waits_of`."""
+    count = len(waits_of(strategy))
+    match strategy:
+        case Rolling(batch_percent=percent):
+            return [min(1.0, (i + 1) * percent / 100) for i in range(count)]
+        case BlueGreen(shift=CanaryShift(percent=percent) | LinearShift(percent=percent)):
+            rising = [min(1.0, (i + 1) * percent / 100) for i in range(count - 1)]
+            return [*rising, 1.0]
+        case BlueGreen():
+            return [1.0]
+
+
 def turnovers_of(strategy: BlueGreen | Rolling) -> int:
     """How often instances are provisioned one after another."""
     return math.ceil(100 / strategy.batch_percent) if isinstance(strategy, Rolling) else 1

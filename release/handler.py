@@ -34,6 +34,10 @@ HELD_WAIT_SECONDS = 60.0
 MAX_WAIT_SECONDS = 3600.0
 
 
+TEXTS = ("endpoint", "after", "content_hash", "by", "name")
+MAY_BE_EMPTY = ("after", "by")
+
+
 class EventError(ReleaseError):
     """The function was invoked with something that is no turn of a release."""
 
@@ -43,11 +47,13 @@ class Request:
     """What one execution is for, and how far it is.
 
     ``after``: the id of the endpoint's last release before the one to drive; empty for the first.
+    ``content_hash`` is the target's, or that of what the running release goes to.
     ``name`` is the same in all executions that hand one release on, and owns the lock.
     """
 
     endpoint: str
     after: str
+    content_hash: str
     by: str
     name: str
     retry: bool = False
@@ -66,13 +72,22 @@ class Answer:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a release ended, as its evidence tells; no hash where there is no evidence."""
+
+    outcome: str
+    reason: str
+    content_hash: str
+
+
 class World(Protocol):
     """What a slice needs; ``drive`` takes turns until ``until`` (``time.monotonic``)."""
 
     history: History
 
     def manifest(self, endpoint: str) -> ReleaseManifest | None: ...
-    def outcome(self, release_id: str) -> tuple[str, str]: ...
+    def outcome(self, release_id: str) -> Ended: ...
     def drive(
         self, manifest: ReleaseManifest, owner: Owner, until: float, *, retry: bool
     ) -> TurnResult: ...
@@ -101,12 +116,13 @@ def read_event(event: Any) -> Request:
     told: Any = raw.get("release")
     if not isinstance(told, dict):
         raise EventError(
-            f"release is {told!r}; an object with endpoint, after, by and name is needed: "
+            f"release is {told!r}; an object with {', '.join(TEXTS)} is needed: "
             "`slipway release` starts executions with it"
         )
-    texts = {key: _text(told, key) for key in ("endpoint", "after", "by", "name")}
-    if not texts["endpoint"] or not texts["name"]:
-        raise EventError("release.endpoint and release.name must not be empty")
+    texts = {key: _text(told, key) for key in TEXTS}
+    empty = [key for key in TEXTS if not texts[key] and key not in MAY_BE_EMPTY]
+    if empty:
+        raise EventError(f"release.{empty[0]} must not be empty")
     retry, turns = told.get("retry", False), raw.get("turns", 0)
     if not isinstance(retry, bool):
         raise EventError(f"release.retry is {retry!r}; true or false is needed")
@@ -133,12 +149,11 @@ def run_slice(
     state = world.history.load()
     ours = release_of(state, request.after)
     if ours is not None and (state.current is None or state.current.id != ours):
-        outcome, reason = world.outcome(ours)
-        return Answer(True, outcome, 0, ours, turns, reason)
+        return _ended(request, world.outcome(ours), ours, turns)
     manifest = world.manifest(request.endpoint)
-    if manifest is None:
-        reason = f"nothing is staged for endpoint {request.endpoint}; run `slipway up`"
-        return Answer(True, REFUSED, 0, "", turns, reason)
+    refusal = _refusal(request, state, manifest)
+    if manifest is None or refusal:
+        return Answer(True, REFUSED, 0, "", turns, refusal)
     until = clock() + max(0.0, min(SLICE_SECONDS, remaining_seconds - RESERVE_SECONDS))
     try:
         turned = world.drive(manifest, owner_of(request), until, retry=request.retry)
@@ -163,6 +178,33 @@ def run_slice(
     wait = math.ceil(min(MAX_WAIT_SECONDS, max(1.0, turned.next_look_seconds)))
     running = ours or release_of(world.history.load(), request.after) or ""
     return Answer(False, "", wait, running, turns)
+
+
+def _ended(request: Request, ended: Ended, ours: str, turns: int) -> Answer:
+    """The outcome; but nobody gets another release's for their own."""
+    if ended.content_hash in ("", request.content_hash):
+        return Answer(True, ended.outcome, 0, ours, turns, ended.reason)
+    reason = _mismatch(request, f"release {ours} released", ended.content_hash)
+    return Answer(True, REFUSED, 0, "", turns, reason)
+
+
+def _refusal(request: Request, state: EndpointState, manifest: ReleaseManifest | None) -> str:
+    """Why there is nothing to drive for this request; empty where there is."""
+    if manifest is None:
+        return f"nothing is staged for endpoint {request.endpoint}; run `slipway up`"
+    what, found = "what is staged now is", manifest.target.content_hash
+    if state.current is not None:
+        running = state.current
+        what, found = f"release {running.id} releases", running.destination.content_hash
+    return "" if found == request.content_hash else _mismatch(request, what, found)
+
+
+def _mismatch(request: Request, what: str, found: str) -> str:
+    return (
+        f"this execution is for content {request.content_hash[:12]} of {request.endpoint}, and "
+        f"{what} {found[:12]}: it was changed since; look at `slipway plan`, then run "
+        "`slipway release` again"
+    )
 
 
 def release_of(state: EndpointState, after: str) -> str | None:
@@ -202,14 +244,15 @@ class AwsWorld:
 
         return read_manifest(self._s3, self._bucket, endpoint)
 
-    def outcome(self, release_id: str) -> tuple[str, str]:
+    def outcome(self, release_id: str) -> Ended:
         from release.store import read_evidence
 
         text = read_evidence(self._s3, self._bucket, release_id)
         if text is None:
-            return "unknown", f"release {release_id} has ended without evidence"
+            return Ended("unknown", f"release {release_id} has ended without evidence", "")
         told = json.loads(text)
-        return str(told["outcome"]), str(told["reason"])
+        content = str(told["destination"]["content_hash"])
+        return Ended(str(told["outcome"]), str(told["reason"]), content)
 
     def drive(
         self, manifest: ReleaseManifest, owner: Owner, until: float, *, retry: bool

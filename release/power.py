@@ -14,7 +14,7 @@ from contracts.release_manifest import Step, Tolerance
 from release.gates import PASS_AT, requests_to_pass
 from release.gates.power import log_pass
 
-SURE_SIGMAS = 2.5
+SURE_SIGMAS = 2.8
 # The requests of a minute do not come at exactly the configured share: so many more make up for it.
 _UNEVEN = 1.1
 _PRECISION = 0.01
@@ -51,6 +51,17 @@ def passes(
     counted = int(requests / _UNEVEN if sigmas else requests)
     evidence = log_pass(max(1, counted), share, _step(tolerance), rate, sigmas)
     return evidence >= math.log(PASS_AT)
+
+
+def points_needed(tolerance: Tolerance, share: float, requests: float, rate: float) -> float | None:
+    """The fewest tolerated points with which an unlucky good candidate still passes, to 0.1."""
+
+    def is_enough(points: float) -> bool:
+        wider = Tolerance(tolerance.ratio, points)
+        return passes(wider, share, requests, rate, SURE_SIGMAS)
+
+    least = _least(is_enough, 0.001, 100.0)
+    return None if least is None else math.ceil(least * 10 - 1e-9) / 10
 
 
 def excluded(share: float, requests: float, rate: float) -> Excluded:

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.release_manifest import (
-    AllAtOnce,
     BlueGreen,
     Canary,
-    CanaryShift,
     ErrorGate,
     Gate,
     LatencyGate,
     LimitGate,
-    LinearShift,
     PredictionGate,
     ReleaseManifest,
     Rolling,
@@ -26,10 +23,11 @@ from contracts.release_manifest import (
 )
 from release.counting import MINUTE
 from release.forward import candidate_count
+from release.guardrails import shares_of, turnovers_of, waits_of
 from release.lint.capacity import extra_instances
-from release.lint.guardrails import shift_overhead, turnovers_of, waits_of
+from release.lint.guardrails import shift_overhead
 from release.lint.traffic import counting_seconds
-from release.power import Excluded, excluded, requests_needed
+from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
 from release.survey import Traffic
 
 CHANGE_SECONDS = 60.0
@@ -38,11 +36,16 @@ Span = tuple[float, float | None, float]
 
 @dataclass(frozen=True)
 class GatePlan:
-    """What one gate will be able to tell at a stage; ``passes_after`` in seconds of baking."""
+    """What one gate will be able to tell at a stage, and when, in seconds of baking.
+
+    A version as good as live passes ``passes_after`` as expected, and 99 of 100 such versions
+    within ``sure_after``; None: it depends on what is not known before.
+    """
 
     gate: str
     text: str
     passes_after: float | None
+    sure_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,9 +165,7 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     if isinstance(strategy, Rolling):
         return _rolling(place, strategy, extra)
     found = [turnover_stage(place, "new fleet", place.count, extra)]
-    waits = waits_of(strategy)
-    for i, wait in enumerate(waits):
-        share = _share_at(strategy, i, len(waits))
+    for wait, share in zip(waits_of(strategy), shares_of(strategy), strict=True):
         name = "all traffic, bake" if share == 1 else f"{100 * share:g} %, bake"
         gates = _shift_gates(place, strategy, share, float(wait))
         found.append(_bake(place, name, share, float(wait), extra, gates))
@@ -181,20 +182,10 @@ def _shift_gates(
     return gate_plans(place, strategy.tolerance, share, max(0.0, wait - overhead), overhead)
 
 
-def _share_at(strategy: BlueGreen, index: int, count: int) -> float:
-    """The share on the new fleet during bake ``index`` of ``count``."""
-    match strategy.shift:
-        case CanaryShift(percent=percent) | LinearShift(percent=percent):
-            return 1.0 if index + 1 == count else min(1.0, (index + 1) * percent / 100)
-        case AllAtOnce():
-            return 1.0
-
-
 def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StagePlan]:
     batches = turnovers_of(strategy)
     found: list[StagePlan] = []
-    for i in range(batches):
-        share = min(1.0, (i + 1) * strategy.batch_percent / 100)
+    for i, share in enumerate(shares_of(strategy)):
         name = f"batch {i + 1} of {batches}"
         found.append(turnover_stage(place, name, extra, extra))
         wait = float(strategy.wait_seconds)
@@ -302,15 +293,23 @@ def _gate_plan(
         wanted = f"×{tolerance.ratio:g} or {tolerance.points:g} points"
         return GatePlan(gate.kind, f"{wanted}, when the traffic suffices{suffix}", None)
     per_second = place.rate * more / MINUTE
-    after = _passes_after(tolerance, share, bad, per_second, overhead)
+    expected, sure = (
+        _passes_after(tolerance, share, bad, per_second, overhead, sigmas)
+        for sigmas in (0.0, SURE_SIGMAS)
+    )
     found = excluded(share, per_second * seconds, bad)
-    return GatePlan(gate.kind, told(found) + suffix, after)
+    return GatePlan(gate.kind, told(found) + suffix, expected, sure)
 
 
 def _passes_after(
-    tolerance: Tolerance, share: float, bad: float, per_second: float, overhead: float
+    tolerance: Tolerance,
+    share: float,
+    bad: float,
+    per_second: float,
+    overhead: float,
+    sigmas: float,
 ) -> float | None:
-    needed = requests_needed(tolerance, share, bad)
+    needed = requests_needed(tolerance, share, bad, sigmas)
     return None if needed is None else overhead + needed / per_second
 
 

@@ -22,7 +22,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class AlarmSeen:
-    """One metric alarm that exists; ``metric`` is empty for one of metric math."""
+    """One alarm that exists; ``metric`` is empty for one of metric math, and for a composite."""
 
     name: str
     namespace: str
@@ -30,6 +30,7 @@ class AlarmSeen:
     dimensions: dict[str, str]
     state: str
     window_seconds: float
+    is_composite: bool = False
 
     @staticmethod
     def of(answer: Mapping[str, Any]) -> AlarmSeen:
@@ -43,6 +44,7 @@ class AlarmSeen:
             dimensions={d["Name"]: d["Value"] for d in answer.get("Dimensions", [])},
             state=str(answer.get("StateValue", "")),
             window_seconds=period * points,
+            is_composite="AlarmRule" in answer,
         )
 
 

@@ -123,6 +123,7 @@ def _alarms(cloud: AwsCloud, manifest: ReleaseManifest) -> dict[str, AlarmSeen]:
             cloud["cloudwatch"].describe_alarms,
             AlarmNames=names[start : start + 100],
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+            MaxRecords=100,
         )
         for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])):
             found[alarm["AlarmName"]] = AlarmSeen.of(alarm)

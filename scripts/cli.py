@@ -19,6 +19,7 @@ from scripts.console import stderr
 COMMAND_FILES = (
     "rehearse",
     "models",
+    "image",
     "infrastructure",
     "doctor",
     "releases",

@@ -83,11 +83,14 @@ def up(
     The versions that it names are staged: `slipway release` then moves traffic to them.
     Any other stack than `local` is previewed first, and asks.
     """
-    from scripts import orphans, teardown
+    from scripts import model_environments, orphans, teardown
+    from scripts.registry_follow import catch_up
     from scripts.release_stack import LOCAL_STACK, open_stack
 
     place = open_stack(stack)
     teardown.refuse_while_locked(place, teardown.endpoints(place), "up")
+    if place.name == LOCAL_STACK:
+        model_environments.prepare_local(place.root)
     orphans.settle(place, lambda text: stderr.print(text, markup=False, soft_wrap=True))
     if place.name != LOCAL_STACK and not yes:
         _require_terminal("up")
@@ -101,6 +104,8 @@ def up(
     _show(result, as_json, WORDS)
     if not as_json:
         _show_next(place)
+    for manifest in place.manifests():
+        catch_up(place, manifest.endpoint_name)
 
 
 def refresh(

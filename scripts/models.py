@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,21 @@ import typer
 from rich.table import Table
 
 from contracts.errors import SlipwayError
-from contracts.package import PackageManifest
-from scripts.console import JsonOption, print_json, progress, project_root, stdout
+from contracts.package import LOCK_FILE, PackageManifest
+from contracts.variables import ALLOW_CODE
+from scripts.aws_code import code_for_aws
+from scripts.bento import bento_of
+from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
 
 DIST = Path("dist")
 MAX_PORT = 65535
 METRICS_SHOWN = 3
 # The child that converts a model and proves it.
 PROVER = (sys.executable, "-P", "-m", "scripts.proving")
+
+
+class CodeRefusedError(SlipwayError):
+    """A package would run code that nobody allowed."""
 
 
 class OptionError(SlipwayError):
@@ -100,26 +108,61 @@ def package(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Load a pickle here, in order to convert it.")
     ] = False,
+    bento: Annotated[
+        bool, typer.Option("--bento", help="Make a Bento of it too, for `bentoml serve`.")
+    ] = False,
+    bento_home: Annotated[
+        Path | None, typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.")
+    ] = None,
+    aws_code: Annotated[
+        bool,
+        typer.Option("--aws-code", help="Carry code for AWS's own serving containers, too."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the package of a registered model version.
 
     The same version gives the same bytes, whenever and wherever it is packaged.
     """
-    from model_code import registry
+    from model_code import locking, registry
     from model_code.package import Converting
     from model_code.package import package as run
 
     dist = _dist() if output_dir is None else output_dir
     converting = Converting(PROVER, allow_code)
-    with progress(f"packaging {reference}: conversion, proof, archive"):
-        made = run(registry.tracking_uri(project_root()), reference, dist, output, converting)
+    lock = partial(locking.lock, allows_code=allow_code)
+    with (
+        progress(f"packaging {reference}: conversion, proof, archive"),
+        code_for_aws(wanted=aws_code) as beside,
+    ):
+        uri = registry.tracking_uri(project_root())
+        made = run(uri, reference, dist, output, converting, lock, beside)
+    if made.unlocked:
+        stderr.print(
+            f"warning: {LOCK_FILE} is missing ({made.unlocked}); without it no image and no "
+            f"environment of this model can be built: run `slipway package {reference}` again "
+            "where the package index can be reached",
+            markup=False,
+            soft_wrap=True,
+        )
+    built = bento_of(made.folder, bento, bento_home)
     if as_json:
-        print_json({"folder": str(made.folder), **asdict(made.manifest)})
+        extra = {} if built is None else {"bento": asdict(built)}
+        print_json({"folder": str(made.folder), **asdict(made.manifest), **extra})
         return
     size = f"{max(1, round(made.manifest.size / 1e3)):,} kB"
     stdout.print(f"{made.folder}  sha256 {made.manifest.sha256[:12]}…, {size}", markup=False)
     stdout.print(_served(made.manifest), markup=False)
+    if made.manifest.runs_code:
+        stdout.print(
+            f"it runs what it brings: {', '.join(made.manifest.runs_code)}; a stack serves it "
+            f"where its `environment` has {ALLOW_CODE}: '{made.manifest.index_sha256}'",
+            markup=False,
+            soft_wrap=True,
+        )
+    if built is not None:
+        line = f"next: BENTOML_HOME={built.home} bentoml serve {built.tag}"
+        stdout.print(line, markup=False, soft_wrap=True)
 
 
 def _served(manifest: PackageManifest) -> str:
@@ -140,22 +183,33 @@ def serve(
     port: Annotated[
         int, typer.Option(help="0 takes a free one.", min=0, max=MAX_PORT, metavar="PORT")
     ] = 8080,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code and pickles that the package brings.")
+    ] = False,
 ) -> None:
-    """Run the model server alone on 127.0.0.1, until Ctrl-C."""
+    """Run the model server alone on 127.0.0.1, with a page to try it.
+
+    The page is at `/`; Ctrl-C ends the server.
+    """
     from contracts.package import ARCHIVE_FILE, load_package
     from inference.integrity import unpack
 
     folder = Path(what) if Path(what).exists() else _dist() / what
     manifest = load_package(folder)
+    native = _native_variables(folder, manifest, allow_code)
     with tempfile.TemporaryDirectory(prefix="slipway-serve-") as scratch:
         unpack(folder / ARCHIVE_FILE, Path(scratch))
         command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
         environment = {
             **os.environ,
+            **native,
             "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
             "SLIPWAY_WATCH_STDIN": "1",
+            "SLIPWAY_DESK": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         }
+        if port:
+            stderr.print(f"a page to try it: http://127.0.0.1:{port}/ (Ctrl-C ends the server)")
         child = subprocess.Popen(
             [*command, "--model-dir", scratch], env=environment, stdin=subprocess.PIPE
         )
@@ -165,6 +219,21 @@ def serve(
             child.terminate()
             code = child.wait()
     raise typer.Exit(code)
+
+
+def _native_variables(folder: Path, manifest: PackageManifest, allow_code: bool) -> dict[str, str]:
+    """What the server is told of the package's code and environment, which is built if need be."""
+    from scripts import model_environments
+
+    allowed = {ALLOW_CODE: manifest.index_sha256} if allow_code else {}
+    if not model_environments.allows({**os.environ, **allowed}, manifest):
+        raise CodeRefusedError(
+            f"{folder} runs what it brings when it is loaded, "
+            f"{', '.join(manifest.runs_code or ())}; if you trust this package, add --allow-code"
+        )
+    if not manifest.is_native:
+        return allowed
+    return allowed | model_environments.variables(folder, manifest, project_root())
 
 
 def _dist() -> Path:

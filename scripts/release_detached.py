@@ -66,11 +66,14 @@ def release_before(state: EndpointState) -> str:
     return known[-1] if known else ""
 
 
+def content_of(state: EndpointState, manifest: ReleaseManifest) -> str:
+    """The hash of what the running release goes to, or of what is staged."""
+    return (manifest.target if state.current is None else state.current.destination).content_hash
+
+
 def execution_name(state: EndpointState, manifest: ReleaseManifest, attempt: int) -> str:
     """The same for the same release, whoever starts it; at most 41 characters, for successors."""
-    running = state.current
-    content = running.destination if running is not None else manifest.target
-    parts = (manifest.endpoint_name, release_before(state), content.content_hash)
+    parts = (manifest.endpoint_name, release_before(state), content_of(state, manifest))
     name = f"{manifest.endpoint_name[:MAX_ENDPOINT]}-{sha256_text('/'.join(parts))[:12]}"
     return name if attempt == 1 else f"{name}-{attempt}"
 
@@ -101,6 +104,7 @@ class Executions:
             told = {
                 "endpoint": manifest.endpoint_name,
                 "after": after,
+                "content_hash": content_of(state, manifest),
                 "by": by,
                 "name": name,
                 "retry": retry,

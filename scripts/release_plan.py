@@ -103,14 +103,17 @@ def _show_stages(plan: Plan) -> None:
 
 
 def _show_gates(plan: Plan) -> None:
-    """What each gate will have excluded by the end of each stage, and when it is to pass."""
+    """What each gate will have excluded by the end of each stage, and when a good version passes:
+    as expected, and 99 of 100 of them.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("at", "gate", "will have excluded", "passes after"):
+    for name in ("at", "gate", "will have excluded", "passes after", "99 of 100 within"):
         table.add_column(name, overflow="fold")
     rows = [(stage.name, gate) for stage in plan.stages for gate in stage.gates]
     for name, gate in rows:
-        passes = "–" if gate.passes_after is None else duration(gate.passes_after)
-        table.add_row(name, gate.gate, gate.text, passes)
+        times = (gate.passes_after, gate.sure_after)
+        shown = ("–" if seconds is None else duration(seconds) for seconds in times)
+        table.add_row(name, gate.gate, gate.text, *shown)
     if rows:
         stdout.print(table)
 

@@ -13,7 +13,6 @@ from scripts.console import JsonOption, StackOption, print_json, stderr
 if TYPE_CHECKING:
     from release.evidence import ReleaseResult
     from release.progress import Event, Observer
-    from scripts.release_stack import ReleaseStack
 
 ModelArgument = Annotated[
     str | None, typer.Argument(help="The model; not needed where the stack has only one.")
@@ -30,15 +29,18 @@ def plan(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> int:
     """Show what a release would do, before anything moves."""
+    from scripts.registry_follow import catch_up
     from scripts.release_plan import planned, show_plan
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
-    made = planned(place, place.manifest(model))
+    manifest = place.manifest(model)
+    made = planned(place, manifest)
     if as_json:
         print_json(made.to_dict())
     else:
         show_plan(made)
+    catch_up(place, manifest.endpoint_name)
     return 1 if made.errors else 0
 
 
@@ -73,27 +75,30 @@ def release(
     from release.collaborators import collaborators
     from release.driver import interruptible, run
     from release.hooks import TERMINAL
+    from scripts.registry_follow import catch_up, catching_up, follow_result
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
     manifest = place.manifest(model)
     if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
-        ended = drive_in_aws(
-            place,
-            manifest,
-            _observer(),
-            retry=retry,
-            detach=detach,
-            follow=follow,
-            as_json=as_json,
-        )
+        with catching_up(place, manifest.endpoint_name):
+            ended = drive_in_aws(
+                place,
+                manifest,
+                _observer(),
+                retry=retry,
+                detach=detach,
+                follow=follow,
+                as_json=as_json,
+            )
         if ended is None:
+            catch_up(place, manifest.endpoint_name)
             return 0
-        _follow_in_registry(place, ended)
+        follow_result(place, ended)
         _print_result(ended, as_json)
         return ended.exit_code
-    with interruptible() as stop:
+    with catching_up(place, manifest.endpoint_name), interruptible() as stop:
         result = run(
             manifest,
             cloud=place.cloud,
@@ -103,7 +108,7 @@ def release(
             retry=retry,
             beside=collaborators(manifest, place.cloud, TERMINAL),
         )
-    _follow_in_registry(place, result)
+    follow_result(place, result)
     _print_result(result, as_json)
     return result.exit_code
 
@@ -123,6 +128,7 @@ def rollback(
     from release.collaborators import collaborators
     from release.driver import interruptible, run_rollback
     from release.hooks import TERMINAL
+    from scripts.registry_follow import follow_result
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -137,7 +143,7 @@ def rollback(
             stop=stop,
             beside=collaborators(manifest, place.cloud, TERMINAL),
         )
-    _follow_in_registry(place, result)
+    follow_result(place, result)
     _print_result(result, as_json)
     return 0 if result.outcome == "rolled_back" else result.exit_code
 
@@ -146,6 +152,7 @@ def status(
     model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
 ) -> None:
     """What serves now, what is staged, and what is under way."""
+    from scripts.registry_follow import catch_up
     from scripts.release_screen import show_status
     from scripts.release_stack import open_stack
     from scripts.release_status import status_row
@@ -159,6 +166,8 @@ def status(
         print_json(rows)
     else:
         show_status(rows)
+    for manifest in manifests:
+        catch_up(place, manifest.endpoint_name)
 
 
 def history(
@@ -167,12 +176,14 @@ def history(
     """The releases of an endpoint, newest first."""
     from contracts.history import page_key
     from release.store import read_evidence
+    from scripts.registry_follow import catch_up
     from scripts.release_screen import show_history
     from scripts.release_stack import open_stack
     from scripts.release_status import running_row
 
     place = open_stack(stack)
-    state = place.state(place.remembered(model))
+    endpoint = place.remembered(model)
+    state = place.state(endpoint)
     keys = ("id", "purpose", "from_version", "to_version", "outcome", "reason", "seconds")
     rows: list[dict[str, Any]] = []
     for release_id in reversed(state.releases[-HISTORY_SHOWN:]):
@@ -187,6 +198,7 @@ def history(
         print_json(rows)
     else:
         show_history(rows)
+    catch_up(place, endpoint)
 
 
 def show(
@@ -285,14 +297,3 @@ def _print_result(result: ReleaseResult, as_json: bool) -> None:
         print_json(result.to_dict())
     else:
         show_result(result)
-
-
-def _follow_in_registry(place: ReleaseStack, result: ReleaseResult) -> None:
-    """Move the alias `champion`; a registry that does not answer changes nothing of the release."""
-    from model_code import registry
-    from scripts.registry_alias import follow
-
-    uri = registry.tracking_uri(place.root)
-    problem = follow(uri, result, place.bucket)
-    if problem:
-        stderr.print(f"warning: {problem}", markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import BINARY_LINKS, CLASS_LINKS, NUMBER_LINKS, OUTPUTS, Answer
+from inference.frames import LABEL, PROBABILITIES
 
 Scores = Any  # float64, (rows,) for numbers and two classes, (rows, classes) for more
 
@@ -132,6 +133,6 @@ def _chosen(
     if answer.output == "predict_proba":
         return probabilities
     return lambda scores: [
-        {"prediction": label, "probabilities": shares}
+        {LABEL: label, PROBABILITIES: shares}
         for label, shares in zip(labels(scores), probabilities(scores), strict=True)
     ]

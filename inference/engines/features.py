@@ -15,8 +15,13 @@ from inference.signature import Signature, is_null
 Array = Any
 Arrays = dict[str, Any]
 
+
+def _filled(x: Array, values: Array) -> Array:
+    return np.where(np.isnan(x), values, x)
+
+
 _WITH_ARRAY: dict[str, Callable[[Array, Array], Array]] = {
-    "fill": lambda x, value: np.where(np.isnan(x), value, x),
+    "fill": _filled,
     "sub": np.subtract,
     "div": np.divide,
     "mul": np.multiply,
@@ -60,6 +65,7 @@ class Features:
             _Block([place[c] for c in block.columns], block, arrays, number, len(used))
             for number, block in enumerate(file.blocks)
         ]
+        self._is_raw = all(block.is_raw for block in self._blocks) and len(self._blocks) < 2
         self._lookups = [
             (_Table(self._names[lookup.column], lookup), arrays[f"lookup{number}"])
             for number, lookup in enumerate(file.lookups)
@@ -68,11 +74,11 @@ class Features:
     def numbers(self, decoded: Decoded) -> Array:
         """The features of the blocks, as float64 of shape (rows, features); C-contiguous."""
         raw = self._raw(decoded)
+        if self._is_raw:
+            return raw
         with np.errstate(all="ignore"):  # a feature that is not finite is the model's to refuse
             if len(self._blocks) == 1:
                 return self._blocks[0](raw)
-            if not self._blocks:
-                return raw
             return np.concatenate([block(raw) for block in self._blocks], axis=1)
 
     def looked_up(self, decoded: Decoded) -> list[Array]:
@@ -114,6 +120,11 @@ class _Block:
         self._steps: list[Callable[[Array], Array]] = [
             _step(name, arrays.get(f"block{number}.{i}")) for i, name in enumerate(block.steps)
         ]
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it hands on what it is given."""
+        return self._places is None and not self._steps
 
     def __call__(self, raw: Array) -> Array:
         x = raw if self._places is None else raw.take(self._places, axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.codecs import Decoded
-from inference.frames import model_input, outputs_as_rows, to_json_values
+from inference.frames import model_input, to_json_values
 from inference.signature import Signature
 
 
@@ -27,21 +27,3 @@ class FrameEngine:
     def __call__(self, decoded: Decoded) -> list[Any]:
         """Raises whatever the model raises."""
         return to_json_values(self._call(model_input(self._signature, decoded)))
-
-
-def method(model: Any, output: str) -> Callable[[Any], Any]:
-    """The method of a scikit-learn model that answers ``output``.
-
-    Raises:
-        AttributeError: it has none.
-    """
-    if output == "both":
-        labels, shares = method(model, "predict"), method(model, "predict_proba")
-        return lambda rows: [
-            {"prediction": label, "probabilities": share}
-            for label, share in zip(
-                to_json_values(labels(rows)), to_json_values(shares(rows)), strict=True
-            )
-        ]
-    call: Callable[[Any], Any] = getattr(model, output)
-    return call if output == "predict" else lambda rows: outputs_as_rows(call(rows))

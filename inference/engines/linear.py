@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Linear:
         if self._has_lookups:
             for part in self._features.looked_up(decoded):
                 scores = scores + (part[:, 0] if self._is_single else part)
-        if not np.isfinite(scores).all():
+        is_good = isfinite(scores.item()) if scores.size == 1 else np.isfinite(scores).all()
+        if not is_good:
             raise ValueError("Input contains NaN, or a value that is too large")
         return self._answer(scores)

@@ -11,6 +11,7 @@ from contracts.engine import EngineFile
 from inference.codecs import Decoded
 from inference.engines.features import Arrays, Features
 from inference.engines.graphs import session
+from inference.frames import LABEL, PROBABILITIES
 from inference.signature import Signature
 
 
@@ -57,7 +58,7 @@ class Onnx:
         if self._output == "predict_proba":
             return shares
         return [
-            {"prediction": label, "probabilities": share}
+            {LABEL: label, PROBABILITIES: share}
             for label, share in zip(labels, shares, strict=True)
         ]
 

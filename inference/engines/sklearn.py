@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from inference.engines.frames import FrameEngine, method
+from contracts.variables import TRUSTED_TYPES
+from inference.engines.frames import FrameEngine
 from inference.errors import PackageRefusedError
+from inference.frames import method
 from inference.signature import Signature
 
 SKOPS_FILE = "model.skops"
-TRUSTED_TYPES = "SLIPWAY_TRUSTED_TYPES"
 # Libraries that the server itself carries: their types are trusted, never by the artifact's word.
 # What a partial calls is a type of its own to skops, and looked at by itself.
 TRUSTED_ROOTS = ("sklearn.", "numpy.", "scipy.", "pandas.", "functools.partial")

@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.functions import LAMBDA_RUNTIME
+
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 MAX_EVENT_PAYLOAD_BYTES = 1024 * 1024
 # On a busy laptop a cold boto3 alone takes a second; a shorter timeout than this fails at random.
 MIN_TIMEOUT_SECONDS = 5.0
 LOG_TAIL_BYTES = 4096
-RUNTIMES = ("python3.11",)
+RUNTIMES = (LAMBDA_RUNTIME,)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def environment(
         "_HANDLER": spec.handler,
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{LAMBDA_RUNTIME}",
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,
         "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
+import logging
 import shutil
 import stat
-import tarfile
 import tempfile
 import threading
-import zlib
 from pathlib import Path
 
 from contracts.canonical import sha256_file
+from inference.errors import PackageRefusedError
+from inference.integrity import unpack
 from localcloud.service import S3Access, ServiceError
 
 CONTAINER = "container_1"
+# The disk of a transform job (fact 1.3); endpoints have no less.
+MAX_BYTES = 30 * 1024**3
+log = logging.getLogger(__name__)
 
 
 class ArtifactError(Exception):
@@ -46,9 +49,11 @@ class Artifacts:
             target = self._folder / sha256_file(archive)
             if not target.exists():
                 content = Path(scratch) / "content"
+                content.mkdir()
                 try:
-                    unpack(archive, content)
-                except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+                    unpack(archive, content, MAX_BYTES)
+                except PackageRefusedError as error:
+                    log.warning("model data of %s: %s", url, error)
                     raise ArtifactError(_not_extracted(url)) from error
                 content.rename(target)
                 _make_read_only(target)
@@ -68,20 +73,6 @@ class Artifacts:
                 "Please ensure that there is an object located at the URL and that the role passed "
                 "to CreateModel has permissions to download the object."
             ) from error
-
-
-def unpack(archive: Path, target: Path) -> None:
-    """Extract files and folders; a link or anything else in the archive is an error."""
-    target.mkdir()
-    with gzip.open(archive) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as content:
-            for member in content:
-                if not (member.isfile() or member.isdir()):
-                    raise tarfile.ExtractError(f"{member.name} is neither a file nor a folder")
-                content.extract(member, target, filter="data")
-        # The checksum stands at the end: an archive that was cut short shows there.
-        while stream.read(1 << 20):
-            pass
 
 
 def remove(path: Path) -> None:

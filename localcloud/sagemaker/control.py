@@ -86,7 +86,9 @@ class SageMaker:
         self._capture = CaptureWriter(clock, s3)
         router = Router()
         self.runtime = Runtime(router, clock, metrics, self._capture, options.timeout_seconds)
-        settings = LaunchSettings(options.command, home / "logs", options.min_startup_seconds)
+        settings = LaunchSettings(
+            options.command, home / "logs", options.min_startup_seconds, home.parent / "envs"
+        )
         self._launcher = launcher = Launcher(settings, self._artifacts, clock, neighbours.faults)
         self._standing = Standing()
         tools = Tools(

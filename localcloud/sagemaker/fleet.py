@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contracts.variables import LOCK_SHA256, NATIVE_ENVIRONMENT
 from localcloud.clock import Clock
 from localcloud.faults import Faults
 from localcloud.image import local_image
@@ -18,6 +19,7 @@ from localcloud.sagemaker.instance import Container, Instance, StartError, Stopp
 from localcloud.sagemaker.nursery import Nursery
 from localcloud.sagemaker.records import Stored
 from localcloud.sagemaker.routing import Fleet
+from model_code.environments import environment_of
 
 STARTUP_SECONDS = 480  # fact sheet 1.2: /ping within 8 minutes
 MAX_STARTING = 2
@@ -35,12 +37,14 @@ KILL_AFTER_SECONDS = 30.0  # fact sheet 1.1: SIGKILL 30 s after SIGTERM
 class LaunchSettings:
     """How instances are run: by ``command``, else as our own server.
 
-    ``min_startup_seconds`` are wall seconds, whatever the speed.
+    ``min_startup_seconds`` are wall seconds, whatever the speed. Native models find their own
+    interpreter below ``environments``, where `slipway up` builds it, as an image would hold it.
     """
 
     command: tuple[str, ...] | None
     logs: Path
     min_startup_seconds: float
+    environments: Path
 
 
 @dataclass(frozen=True)
@@ -210,12 +214,20 @@ class Launcher:
             command=self._settings.command,
             nursery=self._nursery,
             model_dir=model_dir,
-            environment=definition.get("Environment") or {},
+            environment=self._variables(definition.get("Environment") or {}),
             log_folder=self._settings.logs / spec.endpoint / spec.name,
             startup_seconds=max(
                 self._settings.min_startup_seconds, self._clock.wall_seconds(window)
             ),
         )
+
+    def _variables(self, given: dict[str, str]) -> dict[str, str]:
+        """The container's own, and where the environment stands that was built from its lock."""
+        lock = given.get(LOCK_SHA256)
+        place = environment_of(lock, self._settings.environments) if lock else None
+        if place is None or not place.is_dir():
+            return given
+        return {NATIVE_ENVIRONMENT: str(place), **given}
 
 
 def _no_ping(spec: VariantSpec, instance: Instance) -> str:

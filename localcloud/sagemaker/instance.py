@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from contracts.variables import REQUIRE_MANIFEST_SHA256
 from localcloud.image import ROOT
 from localcloud.sagemaker.connection import Connection
 from localcloud.sagemaker.nursery import ONE_THREAD, Child, Nursery, NurseryError
@@ -132,6 +133,8 @@ class Instance:
             "PYTHONUNBUFFERED": "1",
             **container.environment,
             "SLIPWAY_WATCH_STDIN": "1",
+            # As in /opt/ml/model: nothing starts of which nobody says from outside what it is.
+            REQUIRE_MANIFEST_SHA256: "1",
         }
 
     def _listening_port(self) -> int:

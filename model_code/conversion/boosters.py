@@ -26,6 +26,8 @@ LIGHTGBM_LINKS = {
     "multiclassova": "sigmoids",
     "lambdarank": "identity",
 }
+# kZeroThreshold in LightGBM's include/LightGBM/meta.h, a float.
+LIGHTGBM_ZERO = float(np.float32(1e-35))
 XGBOOST_LINKS = {
     "reg:squarederror": "identity",
     "reg:absoluteerror": "identity",
@@ -126,7 +128,7 @@ def _lightgbm_tree(root: dict[str, Any], target: int, kinds: dict[int, str]) -> 
         if node["missing_type"] == "Zero":
             raise NotConvertibleError("LightGBM with zero_as_missing")
         kinds[int(node["split_feature"])] = str(node["missing_type"])
-        threshold, default = float(node["threshold"]), bool(node["default_left"])
+        threshold, default = _beyond_zero(float(node["threshold"])), bool(node["default_left"])
         here = grower.add(int(node["split_feature"]), threshold, 0, 0, default, 0)
         grower.rows[here][2] = grow(node["left_child"])
         grower.rows[here][3] = grow(node["right_child"])
@@ -134,6 +136,13 @@ def _lightgbm_tree(root: dict[str, Any], target: int, kinds: dict[int, str]) -> 
 
     grow(root)
     return grower.tree(target)
+
+
+def _beyond_zero(threshold: float) -> float:
+    """LightGBM reads a number nearer to 0 than LIGHTGBM_ZERO as 0; a threshold there moves out."""
+    if abs(threshold) > LIGHTGBM_ZERO:
+        return threshold
+    return LIGHTGBM_ZERO if threshold >= 0 else float(np.nextafter(-LIGHTGBM_ZERO, -np.inf))
 
 
 def xgboost(booster: Any, frame: Frame, best_iteration: int | None = None) -> Boosted:

@@ -13,7 +13,6 @@ import numpy as np
 from contracts.engine import ARRAYS_FILE, ENGINE_FILE, GRAPH_FILE, EngineFile
 
 Array = Any
-MAX_GRAPH_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
 KINDS = ("double", "float")
+TREES = ("Tree", "Forest", "Boosting", "Bagging", "Isolation")
 
 
 def exports(model: Any, frame: Frame, output: str) -> list[Candidate]:
@@ -36,7 +37,7 @@ def exports(model: Any, frame: Frame, output: str) -> list[Candidate]:
     arrays = {**layout.arrays, "order": np.argsort(layout.order)}
     made: list[Candidate] = []
     problem: NotConvertibleError | None = None
-    for kind in KINDS:
+    for kind in _kinds(rest):
         try:
             graph = _graph(rest, len(layout.order), kind)
         except NotConvertibleError as error:
@@ -48,6 +49,13 @@ def exports(model: Any, frame: Frame, output: str) -> list[Candidate]:
     if problem is not None and not made:
         raise problem
     return made
+
+
+def _kinds(model: Any) -> tuple[str, ...]:
+    """Trees in float32 only: some never return from skl2onnx as float64, none could be loaded."""
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    is_tree = any(word in type(last).__name__ for word in TREES)
+    return KINDS[1:] if is_tree else KINDS
 
 
 def _split(model: Any, frame: Frame) -> tuple[Any, Frame]:
@@ -81,7 +89,7 @@ def _graph(model: Any, width: int, kind: str) -> bytes:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    numbers = DoubleTensorType if kind == "double" else FloatTensorType
+    numbers: Any = DoubleTensorType if kind == "double" else FloatTensorType
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -76,10 +76,15 @@ def columns_of(schema: dict[str, Any], hints: Hints, points: dict[int, Array]) -
     return found
 
 
-def drawn(columns: list[Column], count: int, seed: int) -> Values:
+def drawn(columns: list[Column], count: int, seed: int, *, is_positive: bool = False) -> Values:
     """Plausible rows: within what the model knows of each column, nothing missing or unseen."""
     source = random.Random(seed)
-    return {column.name: [_draw(column, source) for _ in range(count)] for column in columns}
+    rows = {column.name: [_draw(column, source) for _ in range(count)] for column in columns}
+    if is_positive:
+        for column in columns:
+            if column.kind in {"number", "integer"}:
+                rows[column.name] = [abs(value) for value in rows[column.name]]
+    return rows
 
 
 def _draw(column: Column, source: random.Random) -> Any:

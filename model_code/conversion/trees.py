@@ -118,18 +118,15 @@ def graph_of(trees: Sequence[Tree], features: int, targets: int, mode: int) -> b
         "nodes_modes": np.full(len(flat.splits), mode, dtype=np.uint8),
         "leaf_weights": flat.weights,
     }
-    node = helper.make_node(
-        "TreeEnsemble",
-        ["x"],
-        ["sums"],
-        domain="ai.onnx.ml",
-        n_targets=targets,
-        aggregate_function=1,
-        post_transform=0,
-        tree_roots=flat.roots,
+    attributes: dict[str, Any] = {
+        "n_targets": targets,
+        "aggregate_function": 1,
+        "post_transform": 0,
+        "tree_roots": flat.roots,
         **{name: values.tolist() for name, values in flat.integers.items()},
         **{name: numpy_helper.from_array(values, name) for name, values in tensors.items()},
-    )
+    }
+    node = helper.make_node("TreeEnsemble", ["x"], ["sums"], domain="ai.onnx.ml", **attributes)
     double = TensorProto.DOUBLE
     graph = helper.make_graph(
         [node],

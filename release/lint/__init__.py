@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.release_manifest import ReleaseManifest
-from release.lint import alarms, canary, capacity, gates, guardrails, shadow, traffic
+from release.lint import alarms, canary, capacity, capture, gates, guardrails, shadow, traffic
 from release.lint.finding import ERROR, WARNING, Finding
 from release.start import Snapshot
 from release.survey import Survey
@@ -18,6 +18,7 @@ def find(
     count = capacity.live_count(manifest, snapshot)
     found = [
         *gates.lint(manifest, survey),
+        *capture.lint(manifest, snapshot),
         *canary.lint(manifest),
         *guardrails.lint(manifest, snapshot, count, turnover_seconds),
         *shadow.lint(manifest, snapshot),

@@ -46,10 +46,25 @@ def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
             found.append(error(rule, where, "make it, or correct its name"))
             continue
         found += _dimensions(manifest, seen, where)
+        found += _composite(manifest, seen, gate, where)
         if seen.state == "ALARM" and not gate.dry_run:
             rule = f"the alarm {gate.alarm} is in ALARM now: the release would fail at once"
             found.append(error(rule, where, "look into it first"))
     return found
+
+
+def _composite(
+    manifest: ReleaseManifest, seen: AlarmSeen, gate: AlarmGate, where: str
+) -> list[Finding]:
+    """SageMaker is not known to take one (facts 5); a canary's gate is ours and reads both."""
+    guarded = [p for p in manifest.release.phases if isinstance(p, BlueGreen | Rolling)]
+    if not guarded or not seen.is_composite or gate.dry_run:
+        return []
+    rule = (
+        f"the alarm {seen.name} is a composite one, and {guarded[0].kind} hands it to SageMaker, "
+        "of which only metric alarms are known to be taken"
+    )
+    return [error(rule, where, "name the metric alarms that it is made of, or release by canary")]
 
 
 def _dimensions(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[Finding]:

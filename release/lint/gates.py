@@ -33,9 +33,6 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     for i, gate in enumerate(settings.gates):
         where = f"release.gates[{i}]"
         match gate:
-            case PredictionGate() if manifest.target.data_capture is None:
-                rule = "the gate predictions reads captured answers, and nothing is captured"
-                found.append(error(rule, where, "set `capture: {sampling: 100}`, and `slipway up`"))
             case LimitGate(metric=metric) if metric not in LIMIT_METRICS:
                 rule = f"the limit is on {metric!r}; {', '.join(LIMIT_METRICS)} are known"
                 found.append(error(rule, where, "name one of them"))

@@ -1,27 +1,114 @@
-"""Whether the traffic lets each step pass within its longest bake."""
+"""Whether the traffic lets each step pass within its longest bake, also with some bad luck."""
 
 from __future__ import annotations
 
-from contracts.release_manifest import Canary, ErrorGate, ReleaseManifest, Step
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.release_manifest import (
+    BlueGreen,
+    Canary,
+    ErrorGate,
+    LatencyGate,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+    Tolerance,
+)
 from release.counting import MINUTE
+from release.guardrails import shares_of, waits_of
 from release.lint.finding import Finding, warning
-from release.power import SURE_SIGMAS, passes
+from release.lint.guardrails import LONGEST_WAIT, key_of, shift_overhead
+from release.power import SURE_SIGMAS, passes, points_needed, requests_needed
 from release.survey import Survey, Traffic
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which both versions are compared, by the key of the stack's file that sets it.
+
+    ``longest`` seconds in all, of which ``uncounted`` cannot count; ``more``: requests to both
+    versions for each one that comes (a shadow gets copies).
+    """
+
+    where: str
+    name: str
+    tolerance: Tolerance
+    share: float
+    longest: float
+    uncounted: float
+    more: float = 1.0
+
+    def requests(self, seen: Traffic) -> float:
+        """Those that count within the longest bake."""
+        counted = max(0.0, self.longest - self.uncounted)
+        return self.per_second(seen) * counted
+
+    def per_second(self, seen: Traffic) -> float:
+        return seen.requests_per_minute * self.more / MINUTE
 
 
 def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     settings, seen = manifest.release, survey.traffic
-    if seen is None or not any(isinstance(g, ErrorGate) for g in settings.gates):
+    deciding = [g for g in settings.gates if not g.dry_run]
+    compared = [g for g in deciding if isinstance(g, ErrorGate | LatencyGate)]
+    if seen is None or not compared:
         return []
     if seen.requests_per_minute <= 0:
         rule = f"no traffic in {seen.source}: no gate can pass without requests"
         return [warning(rule, "traffic", "release while there is traffic")]
     found: list[Finding] = []
-    for phase in settings.phases:
-        if isinstance(phase, Canary):
-            for i, step in enumerate(phase.steps):
-                found += _step(manifest, i, step, seen)
+    for window in windows(manifest):
+        if any(isinstance(g, ErrorGate) for g in compared):
+            found += _window(window, seen, seen.error_rate, "errors")
+        if seen.slow_share is not None and any(isinstance(g, LatencyGate) for g in compared):
+            found += _window(window, seen, seen.slow_share, "slow answers")
     return found
+
+
+def windows(manifest: ReleaseManifest) -> Iterator[Window]:
+    for phase in manifest.release.phases:
+        match phase:
+            case Canary(steps=steps):
+                for i, step in enumerate(steps):
+                    if 0 < step.weight < 100:
+                        yield Window(
+                            f"release.steps[{i}]",
+                            f"{step.weight:g} %",
+                            step.tolerance,
+                            step.weight / 100,
+                            step.bake_max_seconds,
+                            counting_seconds(manifest, i),
+                        )
+            case Shadow(sampling_percent=percent) if 0 < percent <= 100:
+                yield Window(
+                    "release.shadow",
+                    "the shadow",
+                    phase.tolerance,
+                    percent / (100 + percent),
+                    phase.bake_max_seconds,
+                    counting_seconds(manifest, 0),
+                    1 + percent / 100,
+                )
+            case BlueGreen() | Rolling():
+                yield from _shifted(manifest, phase)
+            case _:
+                pass
+
+
+def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling) -> Iterator[Window]:
+    """All bakes that compare, as one: their minutes are counted together."""
+    pairs = zip(waits_of(phase), shares_of(phase), strict=True)
+    overhead = shift_overhead(manifest)
+    baking = [(wait, max(0.0, wait - overhead), share) for wait, share in pairs if share < 1]
+    counted = sum(seconds for _, seconds, _ in baking)
+    if not counted:
+        return  # Another rule says that no minute counts, or that nothing is compared.
+    longest = float(sum(wait for wait, _, _ in baking))
+    share = sum(seconds * share for _, seconds, share in baking) / counted
+    name = "the shift"
+    yield Window(key_of(phase), name, phase.tolerance, share, longest, longest - counted)
 
 
 def counting_seconds(manifest: ReleaseManifest, index: int) -> float:
@@ -31,22 +118,44 @@ def counting_seconds(manifest: ReleaseManifest, index: int) -> float:
     return settings.settle_seconds + warm_up + MINUTE
 
 
-def _step(manifest: ReleaseManifest, index: int, step: Step, seen: Traffic) -> list[Finding]:
-    if not 0 < step.weight < 100:
+def _window(window: Window, seen: Traffic, rate: float, what: str) -> list[Finding]:
+    budget = window.requests(seen)
+    if passes(window.tolerance, window.share, budget, rate, SURE_SIGMAS):
         return []
-    left = max(0.0, step.bake_max_seconds - counting_seconds(manifest, index))
-    budget = seen.requests_per_minute * left / MINUTE
-    if passes(step.tolerance, step.weight / 100, budget, seen.error_rate, SURE_SIGMAS):
-        return []
+    needed = requests_needed(window.tolerance, window.share, rate, SURE_SIGMAS)
+    sure = None if needed is None else window.uncounted + needed / window.per_second(seen)
+    least = f"only if it bakes for {_minutes(sure)}" if sure else "for no longer bake either"
     rule = (
-        f"at {seen.requests_per_minute:.3g} requests a minute and {seen.error_rate:.2%} errors "
-        f"({seen.source}), {step.weight:g} % may not pass within {step.bake_max_seconds / 60:g} min"
+        f"at {seen.requests_per_minute:.3g} requests a minute and {rate:.2%} {what} "
+        f"({seen.source}), {window.name} may not pass within {_minutes(window.longest)}: "
+        f"99 of 100 good versions pass {least}"
     )
-    enough = [
-        weight
-        for weight in range(1, 51)
-        if passes(step.tolerance, weight / 100, budget, seen.error_rate, SURE_SIGMAS)
-    ]
-    others = "let it bake longer or tolerate more points"
-    remedy = f"{enough[0]} % would; or {others}" if enough else others
-    return [warning(rule, f"release.steps[{index}]", remedy)]
+    return [warning(rule, window.where, _remedy(window, sure, budget, rate))]
+
+
+def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> str:
+    is_shift = window.where in ("release.blueGreen", "release.rolling")
+    ways: list[str] = []
+    if sure is not None:
+        ways.append(_longer(sure) if is_shift else f"let bake.max be {_minutes(sure)}")
+    if window.where.startswith("release.steps"):
+        enough = (
+            weight
+            for weight in range(1, 51)
+            if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
+        )
+        if (weight := next(enough, None)) is not None:
+            ways.append(f"give it {weight} % of the requests")
+    if (points := points_needed(window.tolerance, window.share, budget, rate)) is not None:
+        ways.append(f"tolerate {points:g} points")
+    return ", or ".join(ways) if ways else "release while there is more traffic"
+
+
+def _longer(sure: float) -> str:
+    if sure > LONGEST_WAIT:
+        return "release by canary, which may bake for days"
+    return f"let the bakes that compare last {_minutes(sure)} in all"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{math.ceil(seconds / MINUTE - 1e-9):,} min"

@@ -13,9 +13,10 @@ from contracts.package import Conversion
 from inference.engines import Engine
 from inference.engines.loading import load_engine
 from inference.errors import PackageRefusedError
+from inference.frames import LABEL, PROBABILITIES
 from inference.signature import Signature
 from model_code.conversion.candidate import Candidate
-from scripts.proving.answers import Ask, Group, ask, merges
+from scripts.proving.answers import Group, Native, ask, merges, part
 from scripts.proving.compare import (
     NAMED_RATIOS,
     TOLERANCE,
@@ -38,9 +39,8 @@ class RejectedError(Exception):
 class Truth:
     """The model itself: what it answers, and the probabilities behind it, where it has any."""
 
-    answers: Ask
-    shares: Ask | None
-    output: str
+    answers: Native
+    shares: Native | None
 
 
 def prove(
@@ -53,7 +53,7 @@ def prove(
     """
     engine = _loaded(candidate, signature)
     sharing = _sharing(candidate, truth, signature)
-    scale = Scale(_is_probability(candidate), extent(ask(truth.answers, groups[0].rows)))
+    scale = Scale(_is_probability(candidate), extent(truth.answers(groups[0].rows)))
     worst, kind = -1.0, ""
     for group in groups:
         found = _worst(engine, sharing, truth, group, scale, candidate.file.answer)
@@ -71,8 +71,6 @@ def prove(
 
 
 def _first(group: Group) -> Any:
-    from scripts.proving.answers import part
-
     return part(group.rows, 0, min(group.rows.rows, MERGED_ROWS))
 
 
@@ -108,11 +106,11 @@ def _worst(
     scale: Scale,
     answer: Answer,
 ) -> float:
-    native, converted = ask(truth.answers, group.rows), ask(engine, group.rows)
+    native, converted = truth.answers(group.rows), ask(engine, group.rows)
     shares: list[Any] | None = None
     worst = 0.0
     if truth.shares is not None and answer.output != SHARES_OUTPUT:
-        shares = ask(truth.shares, group.rows)
+        shares = truth.shares(group.rows)
         if sharing is not None:
             worst = _largest(group, shares, ask(sharing, group.rows), scale, lambda _: False)
     threshold = _threshold(answer)
@@ -140,8 +138,8 @@ def _largest(
     worst = 0.0
     for row, (one, other) in enumerate(zip(native, converted, strict=True)):
         if isinstance(one, dict) and isinstance(other, dict):
-            found = ratio(one["probabilities"], other["probabilities"], scale)
-            label = ratio(one["prediction"], other["prediction"], scale)
+            found = ratio(one[PROBABILITIES], other[PROBABILITIES], scale)
+            label = ratio(one[LABEL], other[LABEL], scale)
             found = max(found, 0.0 if label > 1 and excused(row) else label)
         else:
             found = ratio(one, other, scale)

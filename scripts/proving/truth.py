@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference.engines.frames import method
+from inference.frames import method
 from inference.signature import Signature
 from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened
 from model_code.conversion.plan import NotConvertibleError
-from scripts.proving.answers import native
+from scripts.proving.answers import Native
 from scripts.proving.proof import Truth
 
 
@@ -22,16 +22,16 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
     """
     shares = None
     if hasattr(opened.model, "predict_proba"):
-        shares = native(signature, method(opened.model, "predict_proba"))
+        shares = Native(signature, method(opened.model, "predict_proba"))
     if task.engine == "sklearn":
         try:
             call = method(opened.model, task.output)
         except AttributeError:
             raise NotConvertibleError(f"the model has no {task.output}") from None
-        return Truth(native(signature, call), shares, task.output)
+        return Truth(Native(signature, call), shares)
     # What it is made of was looked at when it was opened; a pickle only opens where allowed.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
     import mlflow.pyfunc
 
     model: Any = mlflow.pyfunc.load_model(task.model_dir)
-    return Truth(native(signature, model.predict), shares, task.output)
+    return Truth(Native(signature, model.predict), shares)

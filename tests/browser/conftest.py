@@ -63,8 +63,12 @@ class Browser:
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from None
 
-    def open(self, file: Path) -> None:
-        self._call("POST", f"{self._session}/url", {"url": file.as_uri()})
+    def open(self, page: Path | str) -> None:
+        self._call(
+            "POST",
+            f"{self._session}/url",
+            {"url": page if isinstance(page, str) else page.as_uri()},
+        )
 
     def run(self, script: str, *arguments: Any) -> Any:
         body = {"script": script, "args": list(arguments)}
@@ -83,7 +87,7 @@ class Browser:
         told = self._call("POST", f"{self._session}/se/log", {"type": "browser"})
         return [entry["message"] for entry in told]
 
-    def show(self, file: Path, width: int = 1000, scheme: str = "light") -> None:
+    def show(self, page: Path | str, width: int = 1000, scheme: str = "light") -> None:
         self.cdp(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -92,7 +96,7 @@ class Browser:
             mobile=width < 600,
         )
         self.media("", scheme)
-        self.open(file)
+        self.open(page)
 
     def media(self, kind: str, scheme: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -100,6 +104,9 @@ class Browser:
 
     def pdf(self) -> bytes:
         return base64.b64decode(self.cdp("Page.printToPDF")["data"])
+
+    def screenshot(self) -> bytes:
+        return base64.b64decode(self._call("GET", f"{self._session}/screenshot"))
 
     def close(self) -> None:
         self._call("DELETE", self._session)

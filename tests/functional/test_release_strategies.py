@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.functional.release_stage import ENDPOINT, STEP, TOLERANCE, Stage, open_stage, wait_for
+from tests.functional.infra_project import MODEL
+from tests.functional.release_stage import (
+    ENDPOINT,
+    RELEASE,
+    STEP,
+    TOLERANCE,
+    Stage,
+    open_stage,
+    wait_for,
+)
 
 pytestmark = pytest.mark.timeout(300)
 BLUE_GREEN = {
@@ -183,3 +192,18 @@ def test_events_of_releases_reach_a_queue(stage: Stage) -> None:
             kinds.append(body["event"])
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     assert kinds == ["started", "step", "promoted"]
+
+
+def test_the_release_that_turns_capture_on_is_judged_by_its_predictions_too(stage: Stage) -> None:
+    gates = [*RELEASE["gates"], {"metric": "predictions", "bins": [1000.0], "maxShift": 0.2}]
+    release = {**RELEASE, "gates": gates, "steps": [{"weight": 50, **STEP}]}
+    package = f"dist/{MODEL}/5"
+    stage.project.configure(package=package, capture={"sampling": 100}, release=release)
+    assert stage.project.slipway("up").returncode == 0
+
+    told = stage.told("release", "--retry")
+
+    assert told["outcome"] == "promoted", told
+    assert "predictions" in json.dumps(stage.told("show", told["id"])["verdicts"])
+    assert stage.serving() == "5"
+    nothing_is_left(stage)

@@ -14,6 +14,8 @@ from localcloud.clock import Clock
 from localcloud.cloudwatch.book import AlarmBook
 from localcloud.cloudwatch.service import CloudWatch, StateFormatError
 from localcloud.cloudwatch.store import MetricStore
+from localcloud.sagemaker.deployments import check_alarms
+from localcloud.sagemaker.neighbours import CloudWatchAlarms
 from localcloud.service import AlarmAction, RequestContext, ServiceError
 
 NOW = datetime(2026, 11, 25, 12, 0, 30, tzinfo=UTC)
@@ -354,3 +356,16 @@ def test_the_state_of_another_version_is_refused_whole(client: Client) -> None:
     with pytest.raises(StateFormatError):
         client.service.restore(pickle.dumps(((), [])))
     assert client.names() == ["a"], "nothing of it was taken over"
+
+
+def test_guardrails_are_told_of_metric_alarms_only(client: Client) -> None:
+    client.put_alarm("a")
+    client.call("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a) OR NOT OK(a)")
+    states = CloudWatchAlarms(client.service, Clock(start=NOW))("us-east-1", ["a", "c"])
+    assert states == {"a": "INSUFFICIENT_DATA"}
+    with pytest.raises(ServiceError) as caught:
+        check_alarms(["a", "c"], states)
+    assert caught.value.message == (
+        'The alarm(s) "c" of AutoRollbackConfiguration could not be found in CloudWatch; '
+        "only metric alarms of the same region can be used."
+    )

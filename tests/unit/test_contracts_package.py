@@ -114,3 +114,6 @@ def test_an_archive_index_reads_back_as_it_was_written() -> None:
         trusted_types=("x.Y",),
     )
     assert ArchiveIndex.from_json(index.to_json()) == index
+    for reasons in ((), ("m.pkl (a pickle)",)):
+        told = replace(index, runs_code=reasons)
+        assert ArchiveIndex.from_json(told.to_json()) == told

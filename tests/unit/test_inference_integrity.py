@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.canonical import sha256_file, sha256_text
 from contracts.package import INDEX_FILE, ArchiveIndex, FileEntry
+from contracts.variables import MANIFEST_SHA256, REQUIRE_MANIFEST_SHA256
+from inference import integrity
 from inference.errors import PackageRefusedError
-from inference.integrity import read_index, unpack
+from inference.integrity import (
+    SAGEMAKER_MODEL,
+    expected_digest,
+    read_index,
+    unpack,
+)
 
 CONTENT = {"model/MLmodel": b"flavors: {}\n", "model/data/weights.bin": b"\x00\x01" * 500}
 
@@ -164,20 +175,137 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_an_archive_that_reaches_out_of_its_folder_writes_nothing_there(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "a.tar.gz", (member("../escaped"), b"x"))
-    with pytest.raises(PackageRefusedError, match="cannot be unpacked"):
-        unpack(archive, tmp_path / "out")
-    assert not (tmp_path / "escaped").exists()
+    for name in ("../escaped", "model/../../escaped", str(tmp_path / "escaped")):
+        archive = make_archive(tmp_path / "a.tar.gz", (member(name), b"x"))
+        with pytest.raises(PackageRefusedError, match=r"escaped', which lies outside the package"):
+            unpack(archive, tmp_path / "out")
+        assert not (tmp_path / "escaped").exists()
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.GNUTYPE_SPARSE,
+    ],
+)
 def test_links_and_devices_in_an_archive_are_refused(tmp_path: Path, kind: bytes) -> None:
     archive = make_archive(tmp_path / "a.tar.gz", (member("model/x", kind, "/etc/hostname"), b""))
     with pytest.raises(PackageRefusedError, match="'model/x', no plain file; links are refused"):
         unpack(archive, tmp_path / "out")
 
 
+def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    archive = make_archive(
+        tmp_path / "a.tar.gz", (member("model/x"), b"one"), (member("model/./x"), b"other")
+    )
+    with pytest.raises(PackageRefusedError, match=r"it holds 'model/\./x' twice"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_an_archive_of_a_folder_as_tar_makes_it_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "content" / "model").mkdir(parents=True)
+    (tmp_path / "content" / "model" / "x").write_bytes(b"x")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "content", ".")
+    unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out" / "model" / "x").read_bytes() == b"x"
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "a.tar.gz", (member("a"), b"0" * 600), (member("b"), b"0"))
+    content = [(member("a"), b"0" * 600), (member("b"), b"0")]
+    archive = make_archive(tmp_path / "a.tar.gz", *content)
     with pytest.raises(PackageRefusedError, match="unpacks to more than 600 bytes"):
         unpack(archive, tmp_path / "out", max_bytes=600)
+
+
+def test_what_stands_behind_the_archive_s_end_counts_too(tmp_path: Path) -> None:
+    whole = gzip.decompress(make_archive(tmp_path / "a.tar.gz", (member("a"), b"0")).read_bytes())
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(whole + bytes(8 << 20)))
+    with pytest.raises(PackageRefusedError, match="unpacks to more than 1048576 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out", max_bytes=1 << 20)
+
+
+def lying(path: Path, claimed: int, kind: bytes = tarfile.REGTYPE) -> Path:
+    """An archive whose only member claims a size that it has not."""
+    info = member("model/x", kind)
+    info.size = claimed
+    path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("claimed", "kind", "message"),
+    [
+        (1 << 40, tarfile.REGTYPE, "cannot be unpacked"),
+        (1 << 34, tarfile.XHDTYPE, "a header of 17179869184 bytes"),
+        (1 << 34, tarfile.GNUTYPE_LONGNAME, "a header of 17179869184 bytes"),
+        (-(1 << 30), tarfile.REGTYPE, "cannot be unpacked"),
+    ],
+)
+def test_a_bomb_whose_sizes_lie_is_refused(
+    tmp_path: Path, claimed: int, kind: bytes, message: str
+) -> None:
+    with pytest.raises(PackageRefusedError, match=message):
+        unpack(lying(tmp_path / "a.tar.gz", claimed, kind), tmp_path / "out")
+
+
+def test_more_files_than_any_model_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "MAX_MEMBERS", 2)
+    archive = make_archive(tmp_path / "a.tar.gz", *((member(n), b"") for n in "abc"))
+    with pytest.raises(PackageRefusedError, match="it holds more than 2 files"):
+        unpack(archive, tmp_path / "out")
+
+
+WHOLE = gzip.decompress(
+    make_archive(
+        Path(tempfile.mkdtemp()) / "a.tar.gz", *((member(n), d) for n, d in CONTENT.items())
+    ).read_bytes()
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), max_size=6), st.data())
+def test_an_archive_changed_anywhere_unpacks_or_is_refused(
+    changes: dict[int, int], data: st.DataObject
+) -> None:
+    changed = bytearray(WHOLE)
+    for at, byte in changes.items():
+        changed[at % 512 if data.draw(st.booleans()) else at] = byte
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "a.tar.gz").write_bytes(gzip.compress(bytes(changed), 1))
+        with contextlib.suppress(PackageRefusedError):
+            unpack(Path(scratch) / "a.tar.gz", Path(scratch) / "in" / "out", max_bytes=1 << 20)
+        assert set(os.listdir(scratch)) <= {"a.tar.gz", "in"}
+        assert set(os.listdir(Path(scratch) / "in") if "in" in os.listdir(scratch) else ()) <= {
+            "out"
+        }
+
+
+@pytest.mark.parametrize("environment", [{}, {MANIFEST_SHA256: ""}])
+def test_without_a_hash_from_outside_nothing_starts_on_sagemaker(
+    environment: dict[str, str],
+) -> None:
+    with pytest.raises(
+        PackageRefusedError, match=r"SLIPWAY_MANIFEST_SHA256 is not set.*/opt/ml/model should hold"
+    ):
+        expected_digest(SAGEMAKER_MODEL, environment)
+    assert expected_digest(Path("/elsewhere"), environment) is None
+    with pytest.raises(PackageRefusedError, match="is not set"):
+        expected_digest(Path("/elsewhere"), {**environment, REQUIRE_MANIFEST_SHA256: "1"})
+    assert expected_digest(SAGEMAKER_MODEL, {MANIFEST_SHA256: "ab"}) == "ab"
+
+
+def test_an_index_larger_than_any_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_package(tmp_path)
+    monkeypatch.setattr(integrity, "MAX_INDEX_BYTES", 10)
+    with pytest.raises(PackageRefusedError, match=r"slipway\.json has more than 10 bytes"):
+        read_index(tmp_path, None)

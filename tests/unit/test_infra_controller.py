@@ -11,12 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pulumi_aws as aws
 import pytest
 
+from contracts.functions import LAMBDA_RUNTIME
 from contracts.release_manifest import HookGate, ReleaseManifest
 from infra.controller_code import code_files
 from infra.settings import LAMBDA_DRIVER, StackConfig
 from infra.surroundings import Surroundings
+from localcloud.lambda_.spec import RUNTIMES
 from release.stages import transition_config
 from release.start import release_id
 from tests.unit.fake_cloud import manifest
@@ -218,13 +221,8 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
             ],
             [scalable],
         ),
-        "TagScaling": (
-            [
-                "application-autoscaling:ListTagsForResource",
-                "application-autoscaling:TagResource",
-            ],
-            [scalable],
-        ),
+        "ReadScalingTags": (["application-autoscaling:ListTagsForResource"], [scalable]),
+        "TagScaling": (["application-autoscaling:TagResource"], [scalable]),
         "ReadHistory": (["s3:GetObject"], [f"{HISTORY}/*"]),
         "WriteHistory": (["s3:PutObject"], [f"{HISTORY}/endpoints/*", f"{HISTORY}/releases/*"]),
         "ForgetRequests": (["s3:DeleteObject"], [f"{HISTORY}/endpoints/*/request.json"]),
@@ -263,9 +261,19 @@ def test_what_has_no_resources_or_many_has_a_condition() -> None:
         "CollectVersions": {"StringEquals": {"aws:ResourceTag/slipway:stack": "prod"}},
         "PublishVerdict": {"StringEquals": {"cloudwatch:namespace": "Slipway/Releases"}},
         "MoveScaling": {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
+        "TagScaling": {"StringEquals": {"aws:RequestTag/slipway:stack": "prod"}},
         "ListCaptures": {"StringLike": {"s3:prefix": ["capture/*"]}},
         "AnnounceOnEventBus": {"StringEquals": {"events:source": "slipway"}},
     }
+
+
+def test_the_functions_runtime_is_ours_and_one_that_aws_and_the_local_cloud_run() -> None:
+    (function,) = declared().of("lambda:Function")
+    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert function.inputs["runtime"] == LAMBDA_RUNTIME == ours
+    assert RUNTIMES == (LAMBDA_RUNTIME,)
+    assert LAMBDA_RUNTIME in {runtime.value for runtime in aws.lambda_.Runtime}
 
 
 def test_the_policy_stays_within_what_a_role_may_have_however_many_models() -> None:

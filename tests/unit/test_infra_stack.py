@@ -44,6 +44,7 @@ UNTAGGED = {
     "s3:BucketVersioning",
     "s3:BucketServerSideEncryptionConfiguration",
     "s3:BucketPublicAccessBlock",
+    "s3:BucketLifecycleConfiguration",
     "s3:BucketPolicy",
     "iam:RolePolicy",
     "sns:TopicPolicy",
@@ -77,9 +78,13 @@ def with_history(good: bool = True, closed: bool = False) -> dict[str, EndpointS
 both_modes = pytest.mark.parametrize("preview", [False, True], ids=["up", "preview"])
 
 
-def private_bucket(name: str) -> dict[str, Any]:
+DELETED = {"s3:BucketLifecycleConfiguration slipway-prod-artifacts-deleted": {}}
+
+
+def private_bucket(name: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         f"slipway:storage:PrivateBucket {name}": {
+            **(more or {}),
             f"s3:Bucket {name}-bucket": {},
             f"s3:BucketVersioning {name}-versioning": {},
             f"s3:BucketServerSideEncryptionConfiguration {name}-encryption": {},
@@ -95,7 +100,9 @@ def private_bucket(name: str) -> dict[str, Any]:
 @both_modes
 def test_the_stack_has_these_components_with_these_children(preview: bool) -> None:
     assert declared(preview).tree() == {
-        "slipway:storage:ArtifactStorage slipway-prod": private_bucket("slipway-prod-artifacts"),
+        "slipway:storage:ArtifactStorage slipway-prod": private_bucket(
+            "slipway-prod-artifacts", DELETED
+        ),
         "slipway:history:History slipway-prod": private_bucket("slipway-prod-history"),
         "slipway:events:ReleaseEvents slipway-prod": {
             "sns:Topic slipway-prod-releases": {},
@@ -154,6 +161,7 @@ def test_what_aws_will_answer_is_unknown_in_a_preview() -> None:
     assert declared(preview=True).unknown_inputs() == {
         *(f"{bucket}-{part}.bucket" for bucket in buckets for part in parts),
         *(f"{bucket}-tls-only.policy" for bucket in buckets),
+        "slipway-prod-artifacts-deleted.bucket",
         "slipway-prod-releases-tls-only.arn",
         "slipway-prod-releases-tls-only.policy",
         "wine-serving.policy",
@@ -210,7 +218,7 @@ def test_buckets_artifact_model_and_configuration_outlive_their_deletion(preview
 
     parts = ("bucket", "versioning", "encryption", "private", "tls-only")
     assert kept == {
-        *(f"slipway-prod-artifacts-{part}" for part in parts),
+        *(f"slipway-prod-artifacts-{part}" for part in (*parts, "deleted")),
         *(f"slipway-prod-history-{part}" for part in parts),
         f"{TARGET}-artifact",
         TARGET,
@@ -344,6 +352,25 @@ def test_everything_that_can_have_tags_has_those_of_stack_model_and_version(prev
             assert found.inputs["tags"] == VERSION_TAGS, found.name
         else:
             assert found.inputs["tags"] == MODEL_TAGS, found.name
+
+
+def test_of_artifacts_only_what_was_deleted_or_written_over_goes() -> None:
+    """No rule touches a current object: an old version's artifact is needed to go back to it."""
+    (found,) = declared().of("s3:BucketLifecycleConfiguration")
+
+    assert found.inputs == {
+        "bucket": ARTIFACT_BUCKET,
+        "rules": [
+            {
+                "id": "deleted-or-written-over",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "noncurrentVersionExpiration": {"noncurrentDays": 30},
+                "expiration": {"expiredObjectDeleteMarker": True},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+            }
+        ],
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pytest
 
 from infra.state_machine import TURNS_PER_EXECUTION, definition
 
-MACHINE = json.loads(definition("arn:function", "arn:topic"))
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:turn"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:releases"
+MACHINE = json.loads(definition(FUNCTION, TOPIC))
 STATES: dict[str, Any] = MACHINE["States"]
 
 
@@ -106,7 +108,7 @@ def test_the_successor_gets_the_same_input_and_a_name_that_follows_from_ours() -
 def test_the_function_gets_the_input_and_the_turns_so_far() -> None:
     assert STATES["Begin"]["Parameters"] == {"release.$": "$", "turn": {"turns": 0}}
     assert STATES["Turn"]["Parameters"] == {
-        "FunctionName": "arn:function",
+        "FunctionName": FUNCTION,
         "Payload": {"release.$": "$.release", "turns.$": "$.turn.turns"},
     }
     assert STATES["Turn"]["TimeoutSeconds"] > 900
@@ -140,7 +142,7 @@ def test_what_does_not_pass_is_told_to_people_and_fails_the_execution() -> None:
         {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Stuck"}
     ]
     assert stuck["Resource"] == "arn:aws:states:::sns:publish"
-    assert stuck["Parameters"]["TopicArn"] == "arn:topic"
+    assert stuck["Parameters"]["TopicArn"] == TOPIC
     assert stuck["Parameters"]["Subject"] == "Slipway: a release is stuck"
     assert stuck["Parameters"]["Message"] == {
         "schema_version": 1,

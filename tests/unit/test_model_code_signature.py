@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_code.errors import PackagingError
-from model_code.signature import COLUMN_TYPES, output_schema, row_schema
+from model_code.signature import COLUMN_TYPES, answer_schema, output_schema, row_schema
 
 
 def specs(*columns: dict[str, Any]) -> str:
@@ -85,3 +85,13 @@ def test_outputs_are_described_as_far_as_the_signature_tells(
     outputs: str | None, schema: dict[str, Any]
 ) -> None:
     assert output_schema(outputs) == schema
+
+
+def test_the_answer_follows_the_method_that_was_chosen() -> None:
+    labels = json.dumps([{"type": "string"}])
+    shares = {"type": "array", "items": {"type": "number", "format": "double"}}
+    assert answer_schema(labels, "predict", "predict") == {"type": "string"}
+    assert answer_schema(labels, "predict", "predict_proba") == shares
+    assert answer_schema(labels, "predict_proba", "predict") == {}
+    both = answer_schema(labels, "predict", "both")
+    assert both["properties"] == {"prediction": {"type": "string"}, "probabilities": shares}

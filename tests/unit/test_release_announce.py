@@ -109,6 +109,7 @@ def test_the_detail_has_these_keys() -> None:
         "strategy": "canary",
         "from_version": "1",
         "to_version": "2",
+        "registry_uri": "models:/wine/2",
         "by": "arn:someone",
         "reason": "",
         "step": {"weight": 10.0, "verdict": "pass", "text": "errors 0 % against 0 %"},

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from release import aws_scaling
 from release.actions import (
+    DeleteConfig,
     PublishVerdict,
     PutGateAlarm,
     RemoveScaling,
@@ -17,8 +18,10 @@ from release.actions import (
     SetScaling,
     UpdateEndpoint,
 )
-from release.aws import AwsCloud
+from release.aws import AwsCloud, RefusedError, UnavailableError
 from release.aws_describe import describe_endpoint
+from release.collect import Collection, remove
+from release.errors import AwsError
 from release.observation import Deployment, MetricQuery, ScalingTarget, Variant, VariantMinute
 from tests.unit.release_samples import NOT_SUSPENDED
 
@@ -188,6 +191,55 @@ def test_the_verdict_is_a_metric_and_its_alarm_rings_within_seconds_for_minutes(
     assert (point["Value"], point["StorageResolution"]) == (1.0, 1)
 
 
+# --- deletions under a condition on tags: what is no more has none
+
+
+DENIED = refused("AccessDeniedException", "no identity-based policy allows it")
+MISSING = refused("ValidationException", 'Could not find endpoint configuration "c".')
+STANDS = {"EndpointConfigArn": "arn:c", "ProductionVariants": []}
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
+def test_a_configuration_that_may_not_be_deleted_because_it_is_gone_is_deleted(code: str) -> None:
+    denied = refused(code, "not allowed")
+    gone = Recorder(delete_endpoint_config=denied, describe_endpoint_config=MISSING)
+    cloud_of(sagemaker=gone).execute("wine", DeleteConfig("c"))
+    remove(cloud_of(sagemaker=gone), Collection(("c",), (), ()))
+
+    stands = Recorder(
+        delete_endpoint_config=denied, describe_endpoint_config=STANDS, list_tags={"Tags": []}
+    )
+    with pytest.raises(RefusedError, match="not allowed"):
+        cloud_of(sagemaker=stands).execute("wine", DeleteConfig("c"))
+    with pytest.raises(RefusedError, match="not allowed"):
+        remove(cloud_of(sagemaker=stands), Collection(("c",), (), ()))
+
+
+def test_a_model_that_may_not_be_deleted_because_it_is_gone_is_deleted() -> None:
+    missing = refused("ValidationException", 'Could not find model "m".')
+    gone = Recorder(delete_model=DENIED, describe_model=missing)
+    remove(cloud_of(sagemaker=gone), Collection((), ("m",), ()))
+    with pytest.raises(RefusedError, match="no identity-based policy allows it"):
+        remove(cloud_of(sagemaker=Recorder(delete_model=DENIED)), Collection((), ("m",), ()))
+
+
+# --- alarms
+
+
+def test_composite_alarms_are_read_beside_metric_alarms() -> None:
+    cloudwatch = Recorder(
+        describe_alarms={
+            "MetricAlarms": [{"AlarmName": "a", "StateValue": "OK"}],
+            "CompositeAlarms": [{"AlarmName": "c", "StateValue": "ALARM"}],
+        }
+    )
+    assert cloud_of(cloudwatch=cloudwatch).alarms(("a", "c")) == {"a": "OK", "c": "ALARM"}
+    # Without AlarmTypes only metric alarms are told, without MaxRecords fifty.
+    types = ["MetricAlarm", "CompositeAlarm"]
+    asked = {"AlarmNames": ["a", "c"], "AlarmTypes": types, "MaxRecords": 100}
+    assert cloudwatch.calls == [("describe_alarms", asked)]
+
+
 # --- metrics
 
 
@@ -267,6 +319,43 @@ def test_it_is_registered_again_exactly() -> None:
     ]
 
 
+BAD = refused("ValidationException", "the metric is unknown")
+
+
+@pytest.mark.parametrize(
+    ("policy", "scheduled", "error", "text"),
+    [
+        (BAD, {}, RefusedError, "policy p: ValidationException: the metric is unknown"),
+        (
+            BAD,
+            refused("LimitExceededException", "too many"),
+            RefusedError,
+            (
+                "policy p: ValidationException: the metric is unknown; "
+                "scheduled action s: LimitExceededException: too many"
+            ),
+        ),
+        (
+            BAD,
+            refused("ThrottlingException", "slow down"),
+            UnavailableError,
+            (
+                "policy p: ValidationException: the metric is unknown; scheduled action s: "
+                "aws did not answer Operation: ThrottlingException: slow down"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_keeps_nothing_else_away(
+    policy: Any, scheduled: Any, error: type[AwsError], text: str
+) -> None:
+    scaling = Recorder(put_scaling_policy=policy, put_scheduled_action=scheduled)
+    with pytest.raises(error) as raised:
+        aws_scaling.execute(scaling, "wine", RestoreScaling(TARGET))
+    assert str(raised.value) == text
+    assert [name for name, _ in scaling.calls][1:] == ["put_scaling_policy", "put_scheduled_action"]
+
+
 def test_it_is_removed_with_its_schedules_and_policies_first() -> None:
     scaling = registered()
     aws_scaling.execute(scaling, "wine", RemoveScaling("live"))
@@ -285,6 +374,22 @@ def test_what_is_gone_already_is_removed() -> None:
         deregister_scalable_target=gone,
     )
     aws_scaling.execute(scaling, "wine", RemoveScaling("candidate"))
+
+
+def test_a_target_that_may_not_be_removed_because_it_is_gone_is_removed() -> None:
+    gone = Recorder(
+        describe_scaling_policies={"ScalingPolicies": []},
+        describe_scheduled_actions={"ScheduledActions": []},
+        describe_scalable_targets={"ScalableTargets": []},
+        deregister_scalable_target=DENIED,
+    )
+    aws_scaling.execute(gone, "wine", RemoveScaling("live"))
+
+    for operation in ("deregister_scalable_target", "delete_scaling_policy"):
+        stands = registered()
+        stands.answers[operation] = DENIED
+        with pytest.raises(RefusedError, match="no identity-based policy allows it"):
+            aws_scaling.execute(stands, "wine", RemoveScaling("live"))
 
 
 def test_scale_in_is_suspended_only_where_there_is_a_target() -> None:

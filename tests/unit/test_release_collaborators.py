@@ -156,3 +156,13 @@ def test_live_may_capture_where_the_new_version_does_not() -> None:
     config = replace(told.before.config, body={"DataCaptureConfig": capture})
 
     assert destination(replace(told, before=replace(told.before, config=config))) == "s3://old"
+
+
+def test_both_fleets_of_a_shift_are_never_held_against_themselves() -> None:
+    def never(_query: CaptureQuery) -> Captures:
+        raise AssertionError("read")
+
+    told = captured(capturing(), Wanted({"live": "live", "candidate": "live"}), never)
+
+    note = "captured answers of both fleets cannot be told apart"
+    assert told == Captured({}, notes=(note,))

@@ -97,6 +97,16 @@ def test_an_execution_is_started_with_what_the_function_understands() -> None:
     request = read_event({"release": json.loads(machine.executions[name]["input"])})
     assert (request.endpoint, request.after, request.by) == (ENDPOINT, "r-1", "ada")
     assert (request.name, request.retry, request.turns) == (name, False, 0)
+    assert request.content_hash == staged().target.content_hash
+
+
+def test_a_release_that_runs_is_continued_as_what_it_is_whatever_is_staged_now() -> None:
+    machine = Machine()
+    Executions(machine, MACHINE).start(running(), manifest("3"), "ada", retry=False)
+
+    (name,) = machine.executions
+    request = read_event({"release": json.loads(machine.executions[name]["input"])})
+    assert request.content_hash == "hash-2"
 
 
 def test_a_second_start_finds_the_first_whoever_asks() -> None:

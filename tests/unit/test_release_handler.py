@@ -11,6 +11,7 @@ from release.aws import UnavailableError
 from release.errors import LockedError, NothingToReleaseError, ReleaseError
 from release.evidence import ReleaseResult
 from release.handler import (
+    Ended,
     EventError,
     Request,
     handler,
@@ -27,11 +28,12 @@ from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 INPUT = {
     "endpoint": ENDPOINT,
     "after": "r-1",
+    "content_hash": "hash-2",
     "by": "arn:someone",
     "name": "wine-1",
     "retry": False,
 }
-REQUEST = Request(ENDPOINT, "r-1", "arn:someone", "wine-1")
+REQUEST = Request(ENDPOINT, "r-1", "hash-2", "arn:someone", "wine-1")
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,14 @@ class World:
         self.history = Memory(*states)
         self.answer = answer
         self.is_staged = True
+        self.ended_with = "hash-2"
         self.driven: list[tuple[str, Owner, float, bool]] = []
 
     def manifest(self, endpoint: str) -> Any:
         return manifest() if self.is_staged else None
 
-    def outcome(self, release_id: str) -> tuple[str, str]:
-        return "rolled_back", f"why {release_id} went back"
+    def outcome(self, release_id: str) -> Ended:
+        return Ended("rolled_back", f"why {release_id} went back", self.ended_with)
 
     def drive(self, manifest: Any, owner: Owner, until: float, *, retry: bool) -> Turned:
         self.driven.append((manifest.endpoint_name, owner, until, retry))
@@ -111,14 +114,16 @@ def test_the_event_is_the_executions_input_and_the_turns_so_far() -> None:
         (
             None,
             (
-                "release is None; an object with endpoint, after, by and name is needed: "
+                "release is None; an object with endpoint, after, content_hash, by, "
+                "name is needed: "
                 "`slipway release` starts executions with it"
             ),
         ),
         (
             {"release": "wine"},
             (
-                "release is 'wine'; an object with endpoint, after, by and name is needed: "
+                "release is 'wine'; an object with endpoint, after, content_hash, by, "
+                "name is needed: "
                 "`slipway release` starts executions with it"
             ),
         ),
@@ -126,7 +131,15 @@ def test_the_event_is_the_executions_input_and_the_turns_so_far() -> None:
         ({"release": {**INPUT, "after": None}}, "release.after is None; a text is needed"),
         (
             {"release": {**INPUT, "name": ""}},
-            "release.endpoint and release.name must not be empty",
+            "release.name must not be empty",
+        ),
+        (
+            {"release": {**INPUT, "content_hash": ""}},
+            "release.content_hash must not be empty",
+        ),
+        (
+            {"release": {k: v for k, v in INPUT.items() if k != "content_hash"}},
+            "release.content_hash is None; a text is needed",
         ),
         (
             {"release": {**INPUT, "retry": "yes"}},
@@ -258,6 +271,36 @@ def test_where_nothing_is_staged_it_says_so() -> None:
 
     assert (answer.done, answer.outcome) == (True, "refused")
     assert answer.reason == f"nothing is staged for endpoint {ENDPOINT}; run `slipway up`"
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        (idle("r-1"), "what is staged now is hash-2"),
+        (running("r-2", "r-1"), "release r-2 releases hash-2"),
+        (idle("r-1", "r-2"), "release r-2 released hash-2"),
+    ],
+)
+def test_other_content_than_it_was_started_for_is_neither_driven_nor_reported(
+    state: EndpointState, what: str
+) -> None:
+    world = World(AssertionError("driven"), state)
+
+    answer = run(world, replace(REQUEST, content_hash="hash-7" + 58 * "0"))
+
+    assert world.driven == []
+    assert (answer.done, answer.outcome, answer.release_id) == (True, "refused", "")
+    assert answer.reason == (
+        f"this execution is for content hash-7000000 of {ENDPOINT}, and {what}: it was changed "
+        "since; look at `slipway plan`, then run `slipway release` again"
+    )
+
+
+def test_an_end_without_evidence_is_told_as_it_is() -> None:
+    world = World(AssertionError("driven"), idle("r-1", "r-2"))
+    world.ended_with = ""
+
+    assert run(world).outcome == "rolled_back"
 
 
 def test_an_error_in_a_running_release_is_for_the_state_machine() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from contracts.release_manifest import (
 )
 from release.lint import ERROR, WARNING, Finding, find
 from release.observation import Config, Endpoint, Variant
+from release.power import requests_needed
 from release.start import Snapshot
 from release.survey import AlarmSeen, Quota, Survey, Traffic
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
@@ -294,6 +296,42 @@ def test_a_gate_that_cannot_decide_is_named(
     assert_found(found, ERROR, rule, "release.gates[1]", remedy)
 
 
+CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/captures"}
+CAPTURED = {"target": replace(manifest().target, data_capture=CAPTURE)}
+
+
+def captured_live() -> Snapshot:
+    config = config_of("1", 10)
+    return snapshot(live=replace(config, body=config.body | {"DataCaptureConfig": CAPTURE}))
+
+
+def test_a_canary_captures_both_versions_where_either_does() -> None:
+    gates = (ErrorGate(), PredictionGate())
+    assert lint(gates=gates, changes=CAPTURED) == ()
+    assert lint(gates=gates, seen=captured_live()) == ()
+    off = {"target": replace(manifest().target, data_capture=CAPTURE | {"EnableCapture": False})}
+    found = lint(gates=gates, changes=off)
+    assert_found(found, ERROR, "nothing is captured", "release.gates[1]", "capture")
+
+
+@pytest.mark.parametrize("strategy", [FINE, Rolling(25, 300, TOLERANCE)])
+def test_guardrails_compare_no_predictions(strategy: BlueGreen | Rolling) -> None:
+    gates = (ErrorGate(), PredictionGate())
+    found = lint(strategy, gates=gates, changes=CAPTURED)
+    rule = f"live is not captured, and {strategy.kind} leaves the old fleet as it is"
+    remedy = "release by canary or shadow, which capture both versions, or leave the gate out"
+    assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+    found = lint(strategy, gates=gates, changes=CAPTURED, seen=captured_live())
+    rule = "answers are captured by variant: the gate predictions cannot tell the old ones"
+    assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+    dry = (ErrorGate(), PredictionGate(dry_run=True))
+    assert [f.severity for f in lint(strategy, gates=dry, changes=CAPTURED)] == [WARNING]
+    at_once = BlueGreen(AllAtOnce(), 600, TOLERANCE)
+    assert not [f for f in lint(at_once, gates=gates, changes=CAPTURED) if "captured" in f.rule]
+
+
 def test_without_anything_that_decides_the_release_is_refused() -> None:
     found = lint(gates=(ErrorGate(dry_run=True),), changes={"rollback_alarms": ()})
     assert_found(found, ERROR, "nothing tells whether", "release.gates", "metric: errors")
@@ -302,6 +340,23 @@ def test_without_anything_that_decides_the_release_is_refused() -> None:
 def seen_alarm(state: str = "OK", **dimensions: str) -> Survey:
     alarm = AlarmSeen("orders", "AWS/SageMaker", "ModelLatency", dimensions, state, 60.0)
     return Survey(alarms={"orders": alarm})
+
+
+def test_a_composite_alarm_guards_a_canary_but_no_guardrails() -> None:
+    composite = AlarmSeen.of({"AlarmName": "orders", "AlarmRule": "ALARM(a)", "StateValue": "OK"})
+    survey = Survey(alarms={"orders": composite})
+    gates = (ErrorGate(), AlarmGate("orders"))
+    assert lint(gates=gates, survey=survey) == ()
+    dry = (ErrorGate(), AlarmGate("orders", dry_run=True))
+    assert lint(FINE, gates=dry, survey=survey) == ()
+    for strategy in (FINE, Rolling(25, 300, TOLERANCE)):
+        found = lint(strategy, gates=gates, survey=survey)
+        rule = (
+            f"the alarm orders is a composite one, and {strategy.kind} hands it to SageMaker, of "
+            "which only metric alarms are known to be taken"
+        )
+        remedy = "name the metric alarms that it is made of, or release by canary"
+        assert_found(found, ERROR, rule, "release.gates[1]", remedy)
 
 
 @pytest.mark.parametrize(
@@ -364,13 +419,88 @@ def test_both_fleets_must_fit_into_the_quota(strategy: Strategy | None, needed: 
     assert_found(short, ERROR, f"need {needed} more ml.c7i.large", "quota", "Service Quotas")
 
 
-def test_a_first_weight_too_small_to_pass_names_the_one_that_would() -> None:
+def traffic(per_minute: float, errors: float, slow: float | None = None) -> Survey:
+    return Survey(traffic=Traffic(per_minute, errors, slow, "the same hours last week"))
+
+
+def test_a_first_weight_too_small_to_pass_names_what_would() -> None:
     canary = Canary((Step(1, Tolerance(10, 5), 180, 7200),))
-    slow = Survey(traffic=Traffic(60, 0.0, None, "the same hours last week"))
-    found = lint(canary, survey=slow)
-    assert_found(found, WARNING, "1 % may not pass within 120 min", "release.steps[0]", "2 % would")
-    fast = Survey(traffic=Traffic(3000, 0.0, None, "the same hours last week"))
-    assert lint(canary, survey=fast) == ()
+    found = lint(canary, survey=traffic(60, 0.0))
+    rule = (
+        "at 60 requests a minute and 0.00% errors (the same hours last week), 1 % may not pass "
+        "within 120 min: 99 of 100 good versions pass only if it bakes for 143 min"
+    )
+    remedy = "let bake.max be 143 min, or give it 2 % of the requests, or tolerate 6 points"
+    assert found == (Finding(WARNING, rule, "release.steps[0]", remedy),)
+    assert lint(canary, survey=traffic(3000, 0.0)) == ()
+
+
+DEFAULT_LAST = Canary((Step(50, Tolerance(1.5, 0.5), 180, 7200),))
+
+
+def test_traffic_that_suffices_as_expected_but_not_with_bad_luck_is_a_warning() -> None:
+    """At five requests a second and 1 % errors some good versions do not pass in two hours."""
+    expected = requests_needed(Tolerance(1.5, 0.5), 0.5, 0.01)
+    assert expected is not None
+    assert expected / 5 < 7200, "the plan's expected time alone says nothing of it"
+
+    (found,) = lint(DEFAULT_LAST, survey=traffic(300, 0.01))
+
+    assert "50 % may not pass within 120 min: 99 of 100 good versions pass" in found.rule
+    (minutes,) = re.findall(r"let bake\.max be (\d+) min", found.remedy)
+    longer = Canary((Step(50, Tolerance(1.5, 0.5), 180, 60 * float(minutes)),))
+    assert lint(longer, survey=traffic(300, 0.01)) == ()
+    (points,) = re.findall(r"tolerate ([\d.]+) points", found.remedy)
+    wider = Canary((Step(50, Tolerance(1.5, float(points)), 180, 7200),))
+    assert lint(wider, survey=traffic(300, 0.01)) == ()
+
+
+def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> None:
+    found = lint(DEFAULT_LAST, survey=traffic(300, 0.0, 0.02))
+    assert ["2.00% slow answers" in f.rule for f in found] == [True]
+    assert len(lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02))) == 2
+    gates = (ErrorGate(dry_run=True), LatencyGate(50_000, dry_run=True), LimitGate("errors", 0.1))
+    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), gates=gates) == ()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "where", "remedy"),
+    [
+        (
+            Shadow(100, Tolerance(1.5, 0.5), 180, 7200, 1.0),
+            "the shadow may not pass within 120 min",
+            "release.shadow",
+            "let bake.max be",
+        ),
+        (
+            BlueGreen(LinearShift(25, 600), 300, Tolerance(5, 3)),
+            "the shift may not pass within 30 min",
+            "release.blueGreen",
+            "let the bakes that compare last",
+        ),
+        (
+            Rolling(25, 600, Tolerance(1.5, 0.5)),
+            "the shift may not pass within 30 min",
+            "release.rolling",
+            "release by canary, which may bake for days",
+        ),
+    ],
+)
+def test_too_little_traffic_is_a_warning_for_every_strategy(
+    strategy: Strategy, name: str, where: str, remedy: str
+) -> None:
+    found = lint(strategy, survey=traffic(120, 0.01))
+    assert_found(found, WARNING, name, where, remedy)
+    assert not [f for f in lint(strategy, survey=traffic(60_000, 0.01)) if "may not" in f.rule]
+
+
+def test_where_no_number_of_requests_is_enough_it_says_so() -> None:
+    canary = Canary((Step(50, Tolerance(2, 0), 180, 7200),))
+    (found,) = lint(canary, survey=traffic(3000, 0.0))
+    assert found.rule.endswith("99 of 100 good versions pass for no longer bake either")
+    assert found.remedy.startswith("tolerate 0.")
+    (never,) = lint(canary, survey=traffic(0.001, 0.0))
+    assert never.remedy == "release while there is more traffic"
 
 
 def test_no_traffic_at_all_is_a_warning() -> None:

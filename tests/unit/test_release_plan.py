@@ -31,6 +31,7 @@ from release.plan import Plan, make_plan, predicted_seconds, refuse_errors
 from release.start import Snapshot
 from release.state import EndpointState
 from release.survey import Quota, Survey, Traffic
+from scripts.release_plan import show_plan
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
 
 BUSY = Traffic(3000.0, 0.01, 0.02, "the same hours last week")
@@ -106,6 +107,33 @@ def test_every_gate_says_what_it_will_have_excluded() -> None:
     assert told["alarm"] == "as it answers (dry run)"
     blind = planned(gates=gates, survey=Survey()).stages[1]
     assert blind.gates[0].text == "×5 or 5 points, when the traffic suffices"
+
+
+def test_every_gate_says_when_it_passes_as_expected_and_when_nearly_always() -> None:
+    slow = Survey(traffic=Traffic(300.0, 0.01, 0.02, "the same hours last week"))
+    gates = (ErrorGate(), LatencyGate(50_000.0), PredictionGate(0.1))
+
+    step = planned(survey=slow, gates=gates).stages[2]
+
+    for gate in step.gates[:2]:
+        assert gate.passes_after is not None
+        assert gate.sure_after is not None
+        assert 120 < gate.passes_after < gate.sure_after / 2
+    assert (step.gates[2].passes_after, step.gates[2].sure_after) == (None, None)
+
+
+def test_the_plan_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
+    tight = Canary((Step(50, Tolerance(1.5, 0.5), 180, 7200),))
+    slow = Survey(traffic=Traffic(300.0, 0.01, None, "the same hours last week"))
+
+    show_plan(planned(tight, survey=slow, gates=(ErrorGate(),)))
+
+    shown = capsys.readouterr().out
+    (header,) = [line for line in shown.splitlines() if "passes after" in line]
+    assert header.split("passes after")[1].strip() == "99 of 100 within"
+    (row,) = [line for line in shown.splitlines() if " errors " in line and line[:4] == "50 %"]
+    assert re.search(r"\d+ min +\d\.\d h$", row.strip()), row
+    assert "warning release.steps[0]: at 300 requests a minute and 1.00% errors" in shown
 
 
 def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:

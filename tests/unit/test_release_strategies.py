@@ -15,6 +15,7 @@ from contracts.release_manifest import (
     ErrorGate,
     HookGate,
     LimitGate,
+    PredictionGate,
     Rolling,
     Shadow,
 )
@@ -25,6 +26,7 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
+from release.collaborators import destination
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
 from release.progress import Collaborators
 from release.state import Release
@@ -307,6 +309,55 @@ def test_pairs_of_answers_decide_on_a_shadow(differ: int, outcome: str, text: st
 
 def assert_configs(cloud: FakeCloud) -> None:
     assert (cloud.serving, set(cloud.configs)) == ("wine-test-c1", {"wine-test-c1", "wine-test-c2"})
+
+
+NEW_CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://new/captures"}
+OLD_CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://old/captures"}
+OFF = NEW_CAPTURE | {"EnableCapture": False}
+
+
+@pytest.mark.parametrize("strategy", [CANARY, SHADOW])
+@pytest.mark.parametrize(
+    ("live", "new", "during"),
+    [
+        (None, NEW_CAPTURE, NEW_CAPTURE),
+        (OLD_CAPTURE, NEW_CAPTURE, NEW_CAPTURE),
+        (OLD_CAPTURE, None, OLD_CAPTURE),
+        (OLD_CAPTURE, OFF, OLD_CAPTURE),
+    ],
+)
+def test_where_a_gate_reads_answers_both_variants_are_captured_as_the_new_version_has_it(
+    strategy: Any, live: Any, new: Any, during: Any
+) -> None:
+    cloud = cloud_of()
+    config = config_of("1", 4)
+    if live is not None:
+        cloud.configs[config.name] = replace(config, body=config.body | {"DataCaptureConfig": live})
+    made = staged(strategy, gates=(ErrorGate(), PredictionGate(bins=(0.5,))))
+    made = replace(made, target=replace(target("2"), data_capture=new))
+    places: set[str | None] = set()
+
+    def read(running: Release, query: CaptureQuery) -> Captured:
+        places.add(destination(running))
+        minutes = range(int(query.since), int(query.until) + 1, 60)
+        same = {float(m): (500, 500) for m in minutes}
+        pairs = {float(m): Pairs(100, 0) for m in minutes}
+        return Captured({"live": same, "candidate": same}, ["edges"], pairs)
+
+    result = release(cloud, made, beside=Collaborators(read_captures=read))
+
+    assert result.outcome in ("promoted", "compared"), result.reason
+    transition = next(a for a in cloud.executed if isinstance(a, CreateConfig))
+    assert transition.body["DataCaptureConfig"] == during
+    assert places == {during["DestinationS3Uri"]}
+
+
+def test_without_such_a_gate_a_canary_captures_as_live_does() -> None:
+    cloud = cloud_of()
+    made = replace(staged(CANARY), target=replace(target("2"), data_capture=NEW_CAPTURE))
+    release(cloud, made)
+    transition = next(a for a in cloud.executed if isinstance(a, CreateConfig))
+    assert "DataCaptureConfig" not in transition.body
 
 
 def test_without_pairs_a_shadow_that_captures_holds() -> None:

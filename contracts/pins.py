@@ -1,0 +1,54 @@
+"""Whether the interpreter that runs this has just the distributions that a model was logged with.
+
+Also read, as a file, by the process of a native model: any Python from 3.9 on must run it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9.+!_-]+)")
+_OPTIONS = ("-c", "--constraint", "--index-url", "--extra-index-url", "--find-links", "-f", "-i")
+
+
+def unmet(requirements: Iterable[str], python: str) -> list[str]:
+    """What keeps this interpreter from standing in for the one that the model was logged with.
+
+    ``requirements`` are lines of requirements.txt; one that is no exact pin cannot be told to be
+    met. ``python`` is the version of then, whose first two numbers count.
+    """
+    found: list[str] = []
+    here = "{}.{}".format(*sys.version_info[:2])
+    if minor(python) not in {"", here}:
+        found.append(f"Python {minor(python)} (here is {here})")
+    for line in requirements:
+        text = line.partition("#")[0].strip()
+        if not text or text.startswith(_OPTIONS):
+            continue
+        match = _PIN.fullmatch(text)
+        if match is None:
+            found.append(f"{text} (no exact pin)")
+            continue
+        name, wanted = match.groups()
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            found.append(f"{name}=={wanted} (not installed)")
+            continue
+        # A build of the same version (2.1+cpu) meets a pin that names none.
+        if _plain(wanted) not in {_plain(installed), _plain(installed.partition("+")[0])}:
+            found.append(f"{name}=={wanted} (installed is {installed})")
+    return found
+
+
+def minor(python: str) -> str:
+    """``3.11`` of ``3.11.4``."""
+    return ".".join(python.split(".")[:2])
+
+
+def _plain(text: str) -> str:
+    """1.0 and 1.0.0 are one version."""
+    return re.sub(r"(\.0)+$", "", text.lower())

@@ -1,0 +1,72 @@
+"""Tries one engine after the other; the first that is right on every row is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from contracts.package import Conversion
+from inference.signature import Signature
+from model_code.conversion.candidate import Candidate
+from model_code.conversion.child import Task
+from model_code.conversion.loading import Opened, open_model, raw_frame
+from model_code.conversion.plan import NotConvertibleError
+from scripts.proving.answers import merges
+from scripts.proving.proof import RejectedError, Truth, prove
+from scripts.proving.rows import RowMaker
+from scripts.proving.truth import truth_of
+
+
+def judge(task: Task) -> tuple[Conversion, Candidate | None]:
+    """The verdict, and the engine; without one where the model is served as it is."""
+    signature = Signature.from_schema(task.schema)
+    try:
+        opened = open_model(Path(task.model_dir), allows_code=task.allows_code)
+        truth = truth_of(opened, task, signature)
+    except NotConvertibleError as problem:
+        return Conversion(reason=str(problem)), None
+    maker = RowMaker(task, signature, truth)
+    reasons: list[str] = []
+    for make in (_own, _exported):
+        try:
+            candidates = make(opened, task)
+        except NotConvertibleError as problem:
+            reasons.append(str(problem))
+            continue
+        except Exception as problem:  # noqa: BLE001 a fitted model may hold anything
+            reasons.append(f"{type(problem).__name__}: {problem}"[:200])
+            continue
+        for candidate in candidates:
+            try:
+                groups = maker.groups(opened.model, candidate.points)
+                return prove(candidate, truth, signature, groups, maker.rows_from), candidate
+            except RejectedError as problem:
+                reasons.append(str(problem))
+    return _fallback(maker, truth, opened, reasons), None
+
+
+def _own(opened: Opened, task: Task) -> list[Candidate]:
+    """By our own engines."""
+    from model_code.conversion.estimators import booster_alone, candidate
+
+    own = booster_alone if opened.is_booster else candidate
+    return [own(opened.model, raw_frame(task.schema, opened.model), task.output)]
+
+
+def _exported(opened: Opened, task: Task) -> list[Candidate]:
+    """By skl2onnx."""
+    from model_code.conversion.exported import exports
+
+    if opened.is_booster:
+        return []
+    return exports(opened.model, raw_frame(task.schema, opened.model), task.output)
+
+
+def _fallback(maker: RowMaker, truth: Truth, opened: Opened, reasons: list[str]) -> Conversion:
+    """The model itself; asked alone and together, so that the server knows whether to merge."""
+    reason = "; ".join(dict.fromkeys(reasons))[:1000]
+    rows = maker.few(opened.model)
+    return replace(
+        Conversion(reason=reason, rows=rows.rows, rows_from=maker.rows_from),
+        merges=merges(truth.answers.engine, rows),
+    )
