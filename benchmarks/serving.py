@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.serving_cases import Bench, Case, cases
-from benchmarks.serving_load import LoadError, find_wrk
+from benchmarks.serving_load import LoadError, require_tools
 from benchmarks.serving_models import MODELS, NotMadeError, Served, make
 from benchmarks.serving_peers import DEFAULT_PEERS, MLFLOW, OURS, PEERS, CannotRunError
 from benchmarks.serving_report import Row, StartRow, report, row
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     deadline = time.monotonic() + 60 * options.minutes - RESERVED_SECONDS
     found = Found([], [])
     try:
-        find_wrk()
+        require_tools()
         with tempfile.TemporaryDirectory(prefix="slipway-serving-") as folder:
             _measure(options, Path(folder), deadline, found)
     except (LoadError, NotMadeError, CannotRunError, SlipwayError) as error:
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="serving", description=__doc__)
     parser.add_argument("--dist", type=Path, help="measure this package instead of the models")
+    parser.add_argument("--allow-code", action="store_true", help="run what the package brings")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument(
         "--peers", default=",".join(DEFAULT_PEERS), help="names, or all (default: %(default)s)"
@@ -111,7 +112,7 @@ def _measure(options: argparse.Namespace, scratch: Path, deadline: float, found:
     models: list[Served] = []
     for name in names:
         print(f"making {name}: model, package, bodies", flush=True)
-        models.append(make(name, options.dist, scratch / name))
+        models.append(make(name, options.dist, scratch / name, allow_code=options.allow_code))
     left = sum(len(_cases(options, served.name)) for served in models)
     for served in models:
         found.starts.extend(_starts(served, options, scratch / "starts", cores[0]))

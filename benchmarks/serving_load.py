@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +65,13 @@ class Round:
     foreign: float
 
 
-def find_wrk() -> str:
-    found = shutil.which("wrk")
-    if found is None:
-        raise LoadError(
-            "wrk, which makes the load, is not installed; on Debian: apt-get install wrk"
-        )
-    return found
+def require_tools() -> None:
+    """Raises :class:`LoadError` where what makes and pins the load is not there."""
+    if sys.platform != "linux":
+        raise LoadError(f"this reads Linux's /proc, which {sys.platform} does not have")
+    for tool, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+        if shutil.which(tool) is None:
+            raise LoadError(f"{tool} is not installed; on Debian: apt-get install {package}")
 
 
 def parsed(output: str) -> tuple[int, float, float, float]:
@@ -88,7 +89,7 @@ def measure(server: Running, load: Load, seconds: int, scratch: Path) -> Round:
     """One round of ``seconds``; ``foreign`` is the caller's to judge."""
     script = scratch / "load.lua"
     script.write_text(SCRIPT.format(kind=load.kind, path=load.body))
-    words = [find_wrk(), "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "60s"]
+    words = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "60s"]
     calls = _calls(server)
     worked, busy, made = stats.cpu_seconds(server.pid), stats.busy_seconds(), _children_seconds()
     done = subprocess.run(

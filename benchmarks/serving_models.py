@@ -26,8 +26,8 @@ SHAPES = ("instances.json", "split.json", "v2.json", "csv")
 class Served:
     """A packaged model; its bodies and what it answers to them are files in ``folder``.
 
-    ``source``: the MLflow model that it was made from, where it could be loaded. ``onnx``: what the
-    hand-written peers serve, where it could be made; else ``onnx_reason``.
+    ``source``: the MLflow model that it was made from, else ``source_reason``. ``onnx``: what the
+    hand-written peers serve, else ``onnx_reason``. ``allows_code``: the package may run its own.
     """
 
     name: str
@@ -36,7 +36,9 @@ class Served:
     engine: str
     source: Path | None
     onnx: Path | None
+    source_reason: str = ""
     onnx_reason: str = ""
+    allows_code: bool = False
 
     def body(self, shape: str, rows: int) -> bytes:
         """One of ``SHAPES``; 1 or ``MANY`` rows."""
@@ -52,11 +54,16 @@ class NotMadeError(Exception):
     """A model could not be trained or packaged; the text is the child's last words."""
 
 
-def make(name: str, dist: Path | None, folder: Path) -> Served:
-    """One of ``MODELS``, trained and packaged; or, with ``dist``, what that package holds."""
+def make(name: str, dist: Path | None, folder: Path, *, allow_code: bool = False) -> Served:
+    """One of ``MODELS``, trained and packaged; or, with ``dist``, what that package holds.
+
+    Raises:
+        NotMadeError: it could not be made; says why.
+    """
     folder.mkdir(parents=True)
     words = [sys.executable, "-m", "benchmarks.serving_models", name, str(folder)]
     words += ["--dist", str(dist.resolve())] if dist else []
+    words += ["--allow-code"] if allow_code else []
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=root)
     if done.returncode:
@@ -78,11 +85,12 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dist", type=Path)
+    parser.add_argument("--allow-code", action="store_true")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     try:
         if options.dist:
-            served = serving_training.of_dist(options.dist, folder)
+            served = serving_training.of_dist(options.dist, folder, options.allow_code)
         else:
             served = serving_training.train(options.name, folder)
     except SlipwayError as error:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from benchmarks.serving_models import Served
 from contracts.package import ARCHIVE_FILE, load_package
+from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
 from inference.integrity import unpack
+from scripts import model_environments
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -108,9 +110,14 @@ def environment(name: str, *requirements: str) -> Path:
 def _slipway(served: Served, port: int, folder: Path) -> Start:
     model = folder / "model"
     unpack(served.dist / ARCHIVE_FILE, model)
-    digest = load_package(served.dist).index_sha256
+    manifest = load_package(served.dist)
+    variables = {MANIFEST_SHA256: manifest.index_sha256}
+    if served.allows_code:
+        variables[ALLOW_CODE] = manifest.index_sha256
+    if manifest.is_native:
+        variables |= model_environments.variables(served.dist, manifest, ROOT)
     words = ["-m", "inference", "serve", "--port", str(port), "--model-dir", str(model)]
-    return Start([sys.executable, *words], {"SLIPWAY_MANIFEST_SHA256": digest})
+    return Start([sys.executable, *words], variables)
 
 
 def _noop(_served: Served, port: int, _folder: Path) -> Start:
@@ -123,7 +130,7 @@ def _floor(_served: Served, port: int, folder: Path) -> Start:
 
 def _mlflow(served: Served, port: int, _folder: Path) -> Start:
     if served.source is None:
-        raise CannotRunError("the package holds no MLflow model")
+        raise CannotRunError(served.source_reason)
     words = ["models", "serve", "--env-manager", "local", "--workers", "1"]
     where = ["--model-uri", str(served.source), "--port", str(port)]
     # It looks for uvicorn on the path.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from benchmarks.serving_models import FEATURES, MANY, TRAINED_ON, Served
 from contracts.errors import SlipwayError
+from contracts.model_code import code_in_model
 from contracts.package import ARCHIVE_FILE, load_package
 from inference.integrity import unpack
-from model_code import flights, registry
+from model_code import flights, locking, registry
 from model_code.package import Converting, package
 from model_code.train import TrainingOptions
 from model_code.train import train as train_flights
@@ -36,17 +40,29 @@ def train(name: str, folder: Path) -> Served:
             uri, name, estimator, example=frame, params={}, metrics={}, predict_fn="predict_proba"
         )
         reference = f"{name}/{logged.version}"
-    made = package(uri, reference, folder / "dist", None, Converting(PROVER))
+    lock = partial(locking.lock, allows_code=False)
+    made = package(uri, reference, folder / "dist", None, Converting(PROVER), lock)
     source = registry.download(uri, registry.resolve(uri, reference), folder / "source")
     return _served(name, folder, made.folder, source, frame)
 
 
-def of_dist(dist: Path, folder: Path) -> Served:
+def of_dist(dist: Path, folder: Path, allow_code: bool) -> Served:
     """Any package: its rows are drawn by its signature."""
     manifest = load_package(dist)
     unpack(dist / ARCHIVE_FILE, folder / "archive")
     source = folder / "archive" / "model"
-    return _served(manifest.model, folder, dist, source, drawn(manifest.signature["inputs"], MANY))
+    frame = drawn(manifest.signature["inputs"], MANY)
+    reason = "" if allow_code else code_reason(source)
+    served = _served(manifest.model, folder, dist, None if reason else source, frame)
+    return replace(served, source_reason=reason, allows_code=allow_code)
+
+
+def code_reason(source: Path) -> str:
+    """Why the MLflow model may not be loaded without more ado."""
+    described = yaml.safe_load((source / "MLmodel").read_text())
+    names = [str(path.relative_to(source)) for path in source.rglob("*")]
+    found = ", ".join(code_in_model(described, names))
+    return f"the MLflow model runs what it brings, {found}; --allow-code lets it" if found else ""
 
 
 def drawn(inputs: dict[str, Any], rows: int) -> pd.DataFrame:
@@ -88,7 +104,9 @@ def _numbers(name: str) -> tuple[pd.DataFrame, Any]:
     return frame, estimator.fit(frame, truth)
 
 
-def _served(name: str, folder: Path, dist: Path, source: Path, frame: pd.DataFrame) -> Served:
+def _served(
+    name: str, folder: Path, dist: Path, source: Path | None, frame: pd.DataFrame
+) -> Served:
     import mlflow.pyfunc
 
     manifest = load_package(dist)
@@ -96,25 +114,28 @@ def _served(name: str, folder: Path, dist: Path, source: Path, frame: pd.DataFra
         _write(
             frame.iloc[:rows], folder, rows, names="x-tensor" not in manifest.signature["inputs"]
         )
-    model: Any = mlflow.pyfunc.load_model(str(source)) if (source / "MLmodel").exists() else None
-    if model is not None:
-        typed = _typed(model, frame)
-        for rows in (1, MANY):
-            try:
-                answer = np.asarray(model.predict(typed[:rows])).tolist()
-            except Exception as error:  # noqa: BLE001 whatever a model raises
-                raise RowsRefusedError(
-                    f"the model refuses rows that were drawn by its signature: {error}"
-                ) from None
-            (folder / f"{rows}.expected").write_text(json.dumps(answer))
-    onnx, reason = None, "the MLflow model is not at hand"
-    if model is not None:
+    if source is None:
+        unknown = "the MLflow model is not at hand"
+        return Served(name, folder, dist, manifest.engine, None, None, onnx_reason=unknown)
+    _write_expected(mlflow.pyfunc.load_model(str(source)), frame, folder)
+    onnx, reason = None, ""
+    try:
+        onnx = _onnx(source, frame, manifest.output, folder / "model.onnx")
+    except Exception as error:  # noqa: BLE001 whatever skl2onnx does not know
+        reason = f"skl2onnx cannot convert the model: {str(error).splitlines()[0][:200]}"
+    return Served(name, folder, dist, manifest.engine, source, onnx, onnx_reason=reason)
+
+
+def _write_expected(model: Any, frame: pd.DataFrame, folder: Path) -> None:
+    typed = _typed(model, frame)
+    for rows in (1, MANY):
         try:
-            onnx, reason = _onnx(source, frame, manifest.output, folder / "model.onnx"), ""
-        except Exception as error:  # noqa: BLE001 whatever skl2onnx does not know
-            reason = f"skl2onnx cannot convert the model: {str(error).splitlines()[0][:200]}"
-    known = None if model is None else source
-    return Served(name, folder, dist, manifest.engine, known, onnx, reason)
+            answer = np.asarray(model.predict(typed[:rows])).tolist()
+        except Exception as error:  # noqa: BLE001 whatever a model raises
+            raise RowsRefusedError(
+                f"the model refuses rows that were drawn by its signature: {error}"
+            ) from None
+        (folder / f"{rows}.expected").write_text(json.dumps(answer))
 
 
 def _typed(model: Any, frame: pd.DataFrame) -> Any:

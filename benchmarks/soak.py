@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import serving_stats as stats
-from benchmarks.serving_load import LoadError, find_wrk
+from benchmarks.serving_load import LoadError, require_tools
 from benchmarks.serving_models import MANY, MODELS, NotMadeError, Served, make
 from benchmarks.serving_peers import OURS, PEERS, CannotRunError
 from benchmarks.serving_servers import TYPES, Running, running
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--model", choices=MODELS, default="logreg")
     parser.add_argument("--dist", type=Path, help="load this package instead")
+    parser.add_argument("--allow-code", action="store_true", help="run what the package brings")
     parser.add_argument("--only", choices=("memory", "overload"), help="one of the two parts")
     options = parser.parse_args(arguments)
     if options.minutes <= 0:
@@ -64,9 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace, scratch: Path) -> list[str]:
-    find_wrk()
+    require_tools()
     print("making the model, its package and the bodies", flush=True)
-    served = make(options.model, options.dist, scratch / "model")
+    code: bool = options.allow_code
+    served = make(options.model, options.dist, scratch / "model", allow_code=code)
     problems: list[str] = []
     with running(PEERS[OURS], served, scratch / "server", None) as server:
         if options.only != "overload":
@@ -84,7 +86,7 @@ def soak(
     server: Running, served: Served, seconds: float, scratch: Path
 ) -> tuple[dict[int, int], int, list[Sample]]:
     """Statuses, requests that got no answer, and memory by time, of ``seconds`` of load."""
-    words = [find_wrk(), "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
     script = Path(__file__).with_name("soak_load.lua")
     words += ["--timeout", "60s", "-s", str(script), server.url, "--", *_bodies(served, scratch)]
     began = time.monotonic()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks import serving, serving_models, soak
+from benchmarks import serving, serving_models, serving_training, soak
 from benchmarks.serving_models import Served
 from benchmarks.serving_peers import FLOOR, MLFLOW, NOOP, OURS, PEERS, CannotRunError
 from benchmarks.serving_servers import running
@@ -25,7 +26,10 @@ def logreg(tmp_path_factory: pytest.TempPathFactory) -> Served:
 def tools() -> None:
     for tool, package in (("wrk", "wrk"), ("cc", "gcc libc6-dev"), ("taskset", "util-linux")):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed: apt-get install {package}")
+            reason = f"{tool} is not installed: apt-get install {package}"
+            if "benchmark" in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
+                pytest.fail(reason)
+            pytest.skip(reason)
 
 
 @pytest.mark.usefixtures("tools")
@@ -83,6 +87,25 @@ def test_the_bodies_of_a_package_hold_what_its_signature_names(logreg: Served) -
     assert len(logreg.expected(1000) or []) == 1000
     assert (logreg.onnx or Path()).exists()
     assert MLFLOW in PEERS
+
+
+def test_a_model_that_runs_code_is_not_loaded_without_leave(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: mlflow.sklearn}}")
+    assert serving_training.code_reason(tmp_path) == (
+        "the MLflow model runs what it brings, model.pkl (a pickle); --allow-code lets it"
+    )
+
+
+def test_rows_are_drawn_in_the_order_and_the_types_of_a_signature() -> None:
+    kinds = {"b": "integer", "a": "number", "t": "string", "y": "boolean"}
+    properties = {name: {"type": kind} for name, kind in sorted(kinds.items())}
+    properties["d"] = {"type": "string", "format": "date-time"}
+    frame = serving_training.drawn({"properties": properties, "x-columns": [*kinds, "d"]}, 50)
+    assert list(frame) == ["b", "a", "t", "y", "d"]
+    assert [frame[name].dtype.kind for name in "bay"] == ["i", "f", "b"]
+    assert frame["a"].nunique() == 50
+    assert set(frame["d"]) == {"2026-01-01T00:00:00"}
 
 
 @pytest.mark.usefixtures("tools")

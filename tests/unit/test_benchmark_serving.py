@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import serving_stats as stats
-from benchmarks.serving_load import LoadError, batch_mean, batches, find_wrk, parsed
+from benchmarks.serving_load import LoadError, batch_mean, batches, parsed, require_tools
 from benchmarks.serving_servers import answers, is_close
 
 # A parent that starts a child, which works and waits; both end when they are told to.
@@ -104,10 +105,17 @@ def test_what_wrk_prints_is_read() -> None:
         parsed("RESULT 0 1000000 0 0 0\n")
 
 
-def test_without_wrk_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(LoadError, match=r"wrk, .* is not installed; on Debian: apt-get install"):
-        find_wrk()
+def test_what_is_missing_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda tool: None if tool == missing else f"/bin/{tool}")
+    for missing, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+        told = f"{missing} is not installed; on Debian: apt-get install {package}"
+        with pytest.raises(LoadError, match=told):
+            require_tools()
+    missing = ""
+    require_tools()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(LoadError, match="this reads Linux's /proc, which darwin does not have"):
+        require_tools()
 
 
 def test_requests_of_a_call_are_the_difference_of_two_looks_at_the_metrics() -> None:

@@ -216,11 +216,13 @@ def test_the_report_shows_figures_reasons_and_noise(
 
 
 def test_what_is_not_installed_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    served = Served("logreg", tmp_path, tmp_path, "linear", None, None, "skl2onnx cannot")
+    served = Served(
+        "logreg", tmp_path, tmp_path, "linear", None, None, "runs code", "skl2onnx cannot"
+    )
     monkeypatch.setenv("PATH", "")
     for name, reason in (
         (FLOOR, r"no C compiler \(cc\); on Debian: apt-get install gcc"),
-        (MLFLOW, "the package holds no MLflow model"),
+        (MLFLOW, "runs code"),
         ("fastapi+onnxruntime", "skl2onnx cannot"),
         ("mms", "needs Java; on Debian: apt-get install"),
         ("triton", "comes as a container image only"),
