@@ -110,14 +110,16 @@ def _served(
     import mlflow.pyfunc
 
     manifest = load_package(dist)
+    has_names = "x-tensor" not in manifest.signature["inputs"]
     for rows in (1, MANY):
-        _write(
-            frame.iloc[:rows], folder, rows, names="x-tensor" not in manifest.signature["inputs"]
-        )
+        _write(frame.iloc[:rows], folder, rows, names=has_names)
     if source is None:
         unknown = "the MLflow model is not at hand"
         return Served(name, folder, dist, manifest.engine, None, None, onnx_reason=unknown)
-    _write_expected(mlflow.pyfunc.load_model(str(source)), frame, folder)
+    model: Any = mlflow.pyfunc.load_model(str(source))
+    own_output = model.metadata.flavors["python_function"].get("predict_fn", "predict")
+    if manifest.output in ("", own_output):  # --output of `slipway package` may differ
+        _write_expected(model, frame, folder)
     onnx, reason = None, ""
     try:
         onnx = _onnx(source, frame, manifest.output, folder / "model.onnx")
