@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.slipway-ready
 
-.PHONY: setup rehearse test check bench bench-releases bench-serving lock clean
+.PHONY: setup rehearse test check bench bench-releases bench-serving soak lock clean
 
 setup: $(READY)
 
@@ -41,9 +41,12 @@ bench: setup
 bench-releases: setup
 	@$(BIN)/python -m benchmarks.release_quality $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
-# PEERS: servers to measure beside ours, or all; DIST: another package. Needs wrk and a C compiler.
+# PEERS=all: all servers that can be had; DIST: another package (OPTIONS=--allow-code if it runs code).
 bench-serving: setup
-	@$(BIN)/python -m benchmarks.serving $(if $(PEERS),--peers $(PEERS)) $(if $(DIST),--dist $(DIST))
+	@$(BIN)/python -m benchmarks.serving $(if $(PEERS),--peers $(PEERS)) $(if $(DIST),--dist $(DIST)) $(OPTIONS)
+
+soak: setup
+	@$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(DIST),--dist $(DIST)) $(OPTIONS)
 
 lock: setup
 	@$(BIN)/uv pip compile requirements.in --quiet --python-version 3.11 --no-header --annotation-style line -o requirements.txt

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROOM (1 << 20)
+#define ROOM (8 << 20)
 #define MOST 4096
 
 static const char ANSWER[] =

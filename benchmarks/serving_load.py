@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import shutil
 import subprocess
+import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import serving_stats as stats
-from benchmarks.serving_servers import NOOP, OURS, Running
+from benchmarks.serving_peers import NOOP, OURS
+from benchmarks.serving_servers import Running
 
-TYPES = {"json": "application/json", "csv": "text/csv"}
-UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
 BATCH = {
     "requests": re.compile(r"^slipway_batch_requests_sum\S* (\S+)$", re.MULTILINE),
     "calls": re.compile(r"^slipway_batch_requests_count\S* (\S+)$", re.MULTILINE),
 }
-FOREIGN_SHARE = 0.05
-TRIES = 3
 SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "{kind}"
@@ -43,10 +40,20 @@ class LoadError(Exception):
 
 
 @dataclass(frozen=True)
+class Load:
+    """What is sent: a body of this type over so many connections, from one core."""
+
+    body: Path
+    kind: str
+    connections: int
+    core: int
+
+
+@dataclass(frozen=True)
 class Round:
     """``cpu_us`` of the server for each request; ``foreign``: the share of a core of others' work.
 
-    ``batch_mean``: requests in one call of the model; 0 where the server does not tell.
+    ``batch_mean``: requests in one call of the model; None where the server does not tell.
     """
 
     requests: int
@@ -54,8 +61,17 @@ class Round:
     p50_us: float
     p99_us: float
     rps: float
-    batch_mean: float
+    batch_mean: float | None
     foreign: float
+
+
+def require_tools() -> None:
+    """Raises :class:`LoadError` where what makes and pins the load is not there."""
+    if sys.platform != "linux":
+        raise LoadError(f"this reads Linux's /proc, which {sys.platform} does not have")
+    for tool, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+        if shutil.which(tool) is None:
+            raise LoadError(f"{tool} is not installed; on Debian: apt-get install {package}")
 
 
 def parsed(output: str) -> tuple[int, float, float, float]:
@@ -69,67 +85,47 @@ def parsed(output: str) -> tuple[int, float, float, float]:
     return int(requests), micros / 1e6, p50, p99
 
 
-def measure(
-    server: Running,
-    body: bytes,
-    form: str,
-    connections: int,
-    seconds: int,
-    scratch: Path,
-    core: int,
-) -> Round:
-    """Load for ``seconds``; rounds that others disturbed are made anew, a few times."""
-    if shutil.which("wrk") is None:
-        raise LoadError("wrk is not installed; on Debian: apt-get install wrk")
-    data, script = scratch / "body", scratch / "load.lua"
-    data.write_bytes(body)
-    script.write_text(SCRIPT.format(kind=TYPES[form], path=data))
-    best: Round | None = None
-    for _ in range(TRIES):
-        found = _round(server, connections, seconds, script, core)
-        if best is None or found.foreign < best.foreign:
-            best = found
-        if best.foreign <= FOREIGN_SHARE:
-            break
-    assert best is not None
-    return best
-
-
-def _round(server: Running, connections: int, seconds: int, script: Path, core: int) -> Round:
-    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s"]
-    pids = stats.tree(server.pid)
+def measure(server: Running, load: Load, seconds: int, scratch: Path) -> Round:
+    """One round of ``seconds``; ``foreign`` is the caller's to judge."""
+    script = scratch / "load.lua"
+    script.write_text(SCRIPT.format(kind=load.kind, path=load.body))
+    words = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "60s"]
     calls = _calls(server)
-    before, busy, load = stats.cpu_seconds(pids), stats.busy_seconds(), _children_seconds()
-    wrk = subprocess.Popen(
-        ["taskset", "--cpu-list", str(core), *words, "-s", str(script), server.url],
+    worked, busy, made = stats.cpu_seconds(server.pid), stats.busy_seconds(), _children_seconds()
+    done = subprocess.run(
+        ["taskset", "--cpu-list", str(load.core), *words, "-s", str(script), server.url],
+        check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    output, _ = wrk.communicate()
-    mine = stats.cpu_seconds(pids) - before
-    busy, load = stats.busy_seconds() - busy, _children_seconds() - load
-    requests, took, p50, p99 = parsed(output)
-    foreign = max(0.0, busy - mine - load) / max(took, 1e-9)
-    batch = _batch_mean(calls, _calls(server))
-    return Round(requests, mine / requests * 1e6, p50, p99, requests / took, batch, foreign)
+    worked = stats.cpu_seconds(server.pid) - worked
+    busy, made = stats.busy_seconds() - busy, _children_seconds() - made
+    requests, took, p50, p99 = parsed(done.stdout)
+    foreign = max(0.0, busy - worked - made) / took
+    batch = batch_mean(calls, _calls(server))
+    return Round(requests, worked / requests * 1e6, p50, p99, requests / took, batch, foreign)
 
 
 def _calls(server: Running) -> tuple[float, float] | None:
-    """Requests and calls of the model so far, as our servers tell at ``/metrics``."""
-    if server.name not in (OURS, NOOP):
+    if server.peer.name not in (OURS, NOOP):
         return None
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    found = {name: BATCH[name].search(text) for name in BATCH}
-    if any(match is None for match in found.values()):
-        return None
-    return tuple(float(m.group(1)) for m in found.values() if m is not None)  # type: ignore[return-value]
+        return batches(answer.read().decode())
 
 
-def _batch_mean(before: tuple[float, float] | None, after: tuple[float, float] | None) -> float:
+def batches(metrics: str) -> tuple[float, float] | None:
+    """Requests and calls of the model so far, as our servers tell at ``/metrics``."""
+    found = [BATCH[name].search(metrics) for name in ("requests", "calls")]
+    requests, calls = (None if match is None else float(match.group(1)) for match in found)
+    return None if requests is None or calls is None else (requests, calls)
+
+
+def batch_mean(
+    before: tuple[float, float] | None, after: tuple[float, float] | None
+) -> float | None:
     if before is None or after is None or after[1] == before[1]:
-        return 0.0
+        return None
     return (after[0] - before[0]) / (after[1] - before[1])
 
 
@@ -137,18 +133,3 @@ def _children_seconds() -> float:
     """What this process's ended children (wrk) have worked."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def same_answers(got: bytes, expected: list[object], tolerance: float = 1e-4) -> bool:
-    """Whether a server's JSON answers what the model itself does."""
-    document = json.loads(got)
-    predictions = document["predictions"] if isinstance(document, dict) else document
-    return _close(predictions, expected, tolerance)
-
-
-def _close(a: object, b: object, tolerance: float) -> bool:
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(_close(x, y, tolerance) for x, y in zip(a, b, strict=True))
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return abs(a - b) <= tolerance * max(1.0, abs(b))
-    return a == b

@@ -1,128 +1,102 @@
-"""What is served: a logistic regression, a forest, and the flights model, each packaged."""
+"""What is served: a logistic regression, a forest, and the flights model, each packaged.
+
+Made by a process of its own (``python -m benchmarks.serving_models``), so that the benchmark's
+process shares no library with the servers whose memory it measures.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
+from contracts.errors import SlipwayError
 
-from model_code import flights, registry
-from model_code.package import Converting, package
-from model_code.train import TrainingOptions, train
-from scripts.models import PROVER
-
-FEATURES, ROWS = 30, 2000
+FEATURES, TRAINED_ON = 30, 2000
+MODELS = ("logreg", "forest", "flights")
+MANY = 1000
+SHAPES = ("instances.json", "split.json", "v2.json", "csv")
 
 
 @dataclass(frozen=True)
 class Served:
-    """A packaged model: its folder, the MLflow model it was made from, and rows to send."""
+    """A packaged model; its bodies and what it answers to them are files in ``folder``.
+
+    ``source``: the MLflow model that it was made from, else ``source_reason``. ``onnx``: what the
+    hand-written peers serve, else ``onnx_reason``. ``allows_code``: the package may run its own.
+    """
 
     name: str
+    folder: Path
     dist: Path
-    source: Path
-    frame: Any
+    engine: str
+    source: Path | None
     onnx: Path | None
+    source_reason: str = ""
+    onnx_reason: str = ""
+    allows_code: bool = False
 
-    def body(self, form: str, rows: int, *, by_name: bool = False) -> bytes:
-        """``rows`` rows as CSV with a header, or as JSON.
+    def body(self, shape: str, rows: int) -> bytes:
+        """One of ``SHAPES``; 1 or ``MANY`` rows."""
+        return (self.folder / f"{rows}.{shape}").read_bytes()
 
-        JSON is ``instances`` of lists, or ``dataframe_split`` where columns need their names.
-        """
-        part = self.frame.iloc[:rows]
-        if form == "csv":
-            return cast("str", part.to_csv(index=False)).encode()
-        records = json.loads(part.to_json(orient="split", index=False))
-        if by_name:
-            return json.dumps({"dataframe_split": records}).encode()
-        return json.dumps({"instances": records["data"]}).encode()
-
-    def expected(self, rows: int) -> list[Any]:
-        """What the MLflow model itself answers."""
-        import mlflow.pyfunc
-
-        model = mlflow.pyfunc.load_model(str(self.source))
-        return cast("list[Any]", np.asarray(model.predict(self.frame.iloc[:rows])).tolist())
+    def expected(self, rows: int) -> list[Any] | None:
+        """What the MLflow model itself answers to these rows; None where it is not known."""
+        path = self.folder / f"{rows}.expected"
+        return json.loads(path.read_text()) if path.exists() else None
 
 
-def make(name: str, folder: Path) -> Served:
-    """Train and package one of ``logreg``, ``forest`` and ``flights``."""
-    makers: dict[str, Callable[[Path], Served]] = {
-        "logreg": lambda f: _numbers("logreg", f),
-        "forest": lambda f: _numbers("forest", f),
-        "flights": _flights,
-    }
-    return makers[name](folder)
+class NotMadeError(Exception):
+    """A model could not be trained or packaged; the text is the child's last words."""
 
 
-def of_dist(dist: Path) -> Served:
-    """Any package: its rows are made up by its signature, and nothing is there to compare with."""
-    import pandas as pd
+def make(name: str, dist: Path | None, folder: Path, *, allow_code: bool = False) -> Served:
+    """One of ``MODELS``, trained and packaged; or, with ``dist``, what that package holds.
 
-    from contracts.package import load_package
-
-    manifest = load_package(dist)
-    fill: dict[str, Any] = {"number": 0.5, "integer": 1, "boolean": False}
-    properties = manifest.signature["inputs"]["properties"]
-    row = {
-        name: "2000-01-01T00:00:00" if p.get("format") == "date-time" else fill.get(p["type"], "a")
-        for name, p in properties.items()
-    }
-    return Served(manifest.model, dist, Path(), pd.DataFrame([row] * 1000), None)
-
-
-def _numbers(name: str, folder: Path) -> Served:
-    import pandas as pd
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    draw = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        draw.normal(size=(ROWS, FEATURES)), columns=[f"f{i}" for i in range(FEATURES)]
-    )
-    truth: Any = (frame.to_numpy()[:, :5].sum(axis=1) + draw.normal(size=ROWS) > 0).astype(int)
-    model: Any = (
-        make_pipeline(StandardScaler(), LogisticRegression())
-        if name == "logreg"
-        else RandomForestClassifier(200, max_depth=10, random_state=0, n_jobs=1)
-    )
-    model.fit(frame, truth)
-    dist, source = _packaged(name, model, frame, folder)
-    return Served(name, dist, source, frame, _onnx(model, folder / f"{name}.onnx"))
+    Raises:
+        NotMadeError: it could not be made; says why.
+    """
+    folder.mkdir(parents=True)
+    words = [sys.executable, "-m", "benchmarks.serving_models", name, str(folder)]
+    words += ["--dist", str(dist.resolve())] if dist else []
+    words += ["--allow-code"] if allow_code else []
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=root)
+    if done.returncode:
+        raise NotMadeError(f"{name} could not be made: {done.stderr.strip()[-2000:]}")
+    return read(folder)
 
 
-def _onnx(model: Any, path: Path) -> Path:
-    from skl2onnx import to_onnx
-
-    options = {id(model): {"zipmap": False}}
-    made: Any = to_onnx(model, np.zeros((1, FEATURES), dtype=np.float32), options=options)
-    path.write_bytes(made.SerializeToString())
-    return path
+def read(folder: Path) -> Served:
+    raw = json.loads((folder / "served.json").read_text())
+    for key in ("folder", "dist", "source", "onnx"):
+        raw[key] = None if raw[key] is None else Path(raw[key])
+    return Served(**raw)
 
 
-def _packaged(name: str, model: Any, frame: Any, folder: Path) -> tuple[Path, Path]:
-    uri = f"sqlite:///{folder}/mlflow.db"
-    logged = registry.log_sklearn(
-        uri, name, model, example=frame, params={}, metrics={}, predict_fn="predict_proba"
-    )
-    return _package(uri, f"{name}/{logged.version}", folder)
+def main() -> None:
+    from benchmarks import serving_training
+
+    parser = argparse.ArgumentParser(prog="serving_models")
+    parser.add_argument("name")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dist", type=Path)
+    parser.add_argument("--allow-code", action="store_true")
+    options = parser.parse_args()
+    folder: Path = options.folder.resolve()
+    try:
+        if options.dist:
+            served = serving_training.of_dist(options.dist, folder, options.allow_code)
+        else:
+            served = serving_training.train(options.name, folder)
+    except SlipwayError as error:
+        sys.exit(str(error))
+    (folder / "served.json").write_text(json.dumps(asdict(served), default=str))
 
 
-def _package(uri: str, reference: str, folder: Path) -> tuple[Path, Path]:
-    made = package(uri, reference, folder / "dist", None, Converting(PROVER))
-    version = registry.resolve(uri, reference)
-    return made.folder, registry.download(uri, version, folder / f"{version.model}-source")
-
-
-def _flights(folder: Path) -> Served:
-    uri = f"sqlite:///{folder}/mlflow.db"
-    trained = train(TrainingOptions(), uri)
-    dist, source = _package(uri, f"{trained.model}/{trained.version}", folder)
-    frame = flights.held_out(5, ROWS)[list(flights.FEATURES)]
-    return Served("flights", dist, source, frame, None)
+if __name__ == "__main__":
+    main()

@@ -1,166 +1,180 @@
-"""The servers that are measured: how each is started, and when it answers."""
+"""Runs one server: pinned to a core, until it has answered rightly."""
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
-import shutil
+import random
+import signal
 import socket
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmarks import serving_stats as stats
 from benchmarks.serving_models import Served
-from contracts.package import ARCHIVE_FILE, load_package
-from inference.integrity import unpack
+from benchmarks.serving_peers import ROOT, CannotRunError, Peer, Start
 
-HERE = Path(__file__).resolve().parent
 START_SECONDS = 120.0
-OURS, NOOP, FLOOR, MLFLOW, FASTAPI = "slipway", "noop", "floor", "mlflow", "fastapi+onnxruntime"
-NAMES = (OURS, NOOP, FLOOR, MLFLOW, FASTAPI)
+TYPES = {"json": "application/json", "csv": "text/csv"}
 # Libraries that would start a thread for each core, on one core.
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-class CannotRunError(Exception):
-    """A peer that this machine, or this model, leaves out; the text says why."""
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Running:
-    name: str
+    """A server that answered rightly ``cold_seconds`` after its process began.
+
+    ``memory_bytes``: of all its processes then, shared pages divided (PSS).
+    """
+
+    peer: Peer
     pid: int
     port: int
-    cold_seconds: float
-
-    @property
-    def by_name(self) -> bool:
-        """MLflow takes lists of values only with the names of their columns."""
-        return self.name == MLFLOW
+    cold_seconds: float = 0.0
+    memory_bytes: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/invocations"
+        return f"http://127.0.0.1:{self.port}{self.peer.path}"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def build_floor(folder: Path) -> Path:
-    """The compiled floor; raises :class:`CannotRunError` without a C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise CannotRunError("no C compiler (cc) is installed")
-    program = folder / "floor"
-    if not program.exists():
-        source = HERE / "serving_floor.c"
-        subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
-    return program
-
-
-def command(
-    name: str, served: Served, port: int, scratch: Path
-) -> tuple[list[str], dict[str, str]]:
-    """The command of a server, and the variables that it needs beside the environment."""
-    match name:
-        case "noop":
-            return [sys.executable, "-m", "benchmarks.serving_noop", "--port", str(port)], {}
-        case "slipway":
-            model = scratch / f"unpacked-{served.name}"
-            if not model.exists():
-                unpack(served.dist / ARCHIVE_FILE, model)
-            digest = load_package(served.dist).index_sha256
-            words = ["-m", "inference", "serve", "--port", str(port), "--model-dir", str(model)]
-            return [sys.executable, *words], {"SLIPWAY_MANIFEST_SHA256": digest}
-        case "floor":
-            return [str(build_floor(scratch)), str(port)], {}
-        case "mlflow":
-            if not served.source.is_dir() or served.source == Path():
-                raise CannotRunError("only the package is known, not the MLflow model")
-            words = ["models", "serve", "--env-manager", "local", "--workers", "1"]
-            where = ["--model-uri", str(served.source), "--port", str(port)]
-            return [sys.executable, "-m", "mlflow", *words, *where], {}
-        case "fastapi+onnxruntime":
-            if served.onnx is None:
-                raise CannotRunError("takes numbers only; this model has text columns")
-            words = ["-m", "benchmarks.serving_fastapi", str(port), str(served.onnx)]
-            return [sys.executable, *words], {}
-        case other:
-            raise CannotRunError(f"{other} is unknown; there are {', '.join(NAMES)}")
-
-
-def _path() -> str:
-    """MLflow looks for its own uvicorn on the path."""
-    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    """A port that nobody uses, nor the next one: some servers take two; MMS none above 32767."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            with socket.socket() as one, socket.socket() as other:
+                one.bind(("127.0.0.1", port))
+                other.bind(("127.0.0.1", port + 1))
+        except OSError:
+            continue
+        return port
 
 
 @contextmanager
-def running(name: str, served: Served, scratch: Path, core: int) -> Generator[Running]:
-    """The server on ``core`` alone, once it has answered a prediction."""
+def running(peer: Peer, served: Served, folder: Path, core: int | None) -> Generator[Running]:
+    """The server on ``core`` alone (None: on all), with ``folder``, new, for its files.
+
+    Raises:
+        CannotRunError: it cannot run here, or does not answer as the model does.
+    """
+    folder.mkdir(parents=True)
     port = free_port()
-    words, variables = command(name, served, port, scratch)
+    log = folder / "log"
+    start = peer.start(served, port, folder)
     began = time.monotonic()
-    path = scratch / f"{name}-{served.name}.log"
-    log = path.open("wb")
-    process = subprocess.Popen(
-        ["taskset", "--cpu-list", str(core), *words],
-        env={**os.environ, **SINGLE, **variables, "PYTHONPATH": str(HERE.parent), "PATH": _path()},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    process = _spawn(start, log, core)
     try:
-        running = Running(name, process.pid, port, 0.0)
-        _wait(running, served, process, path)
-        yield Running(name, process.pid, port, time.monotonic() - began)
+        _wait(Running(peer, process.pid, port), served, process, log)
+        cold = time.monotonic() - began
+        yield Running(peer, process.pid, port, cold, stats.memory_bytes(process.pid))
     finally:
         _end(process)
-        log.close()
 
 
-def _wait(running: Running, served: Served, process: subprocess.Popen[bytes], log: Path) -> None:
-    body = served.body("json", 1, by_name=running.by_name)
+def _spawn(start: Start, log: Path, core: int | None) -> subprocess.Popen[bytes]:
+    pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            [*pinned, *start.command],
+            env={**os.environ, **SINGLE, "PYTHONPATH": str(ROOT), **start.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+
+
+def _wait(server: Running, served: Served, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             told = " ".join(log.read_text(errors="replace").split())[-300:]
             raise CannotRunError(f"it ended with exit code {process.returncode}: {told}")
         try:
-            ask(running.url, body, "application/json")
-        except (OSError, urllib.error.URLError):
+            check(server, served, "json", 1)
+        except OSError:
             time.sleep(0.01)
         else:
             return
     raise CannotRunError(f"it did not answer within {START_SECONDS:g} s")
 
 
-def ask(url: str, body: bytes, kind: str) -> bytes:
-    """The answer of a server to one request; raises ``HTTPError`` where it refuses."""
-    headers = {"Content-Type": kind, "Accept": "application/json"}
-    request = urllib.request.Request(url, body, headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read()
+def check(server: Running, served: Served, form: str, rows: int) -> None:
+    """Ask for these rows once.
+
+    Raises:
+        OSError: it does not answer, or not with 200.
+        CannotRunError: it takes no such format, or answers other than the model itself does.
+    """
+    body = served.body(server.peer.shape(form), rows)
+    answer = ask(server.port, server.peer.path, body, TYPES[form])
+    expected = served.expected(rows)
+    if expected is None or not server.peer.answers:
+        return
+    found, wanted = answers(answer), numbers(expected)
+    if len(found) != len(wanted):
+        raise CannotRunError(f"answers {len(found)} values where the model has {len(wanted)}")
+    wrong = sum(not is_close(a, b) for a, b in zip(found, wanted, strict=True))
+    if wrong:
+        raise CannotRunError(f"answers {wrong} of {len(wanted)} values other than the model")
+
+
+def ask(port: int, path: str, body: bytes, kind: str) -> bytes:
+    """The answer to one request; an OSError where it is none, or not 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", path, body, {"Content-Type": kind, "Accept": TYPES["json"]})
+        response = connection.getresponse()
+        answer = response.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"no answer: {error!r}") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise OSError(f"status {response.status}: {answer[:200]!r}")
+    return answer
+
+
+def answers(body: bytes) -> list[Any]:
+    """The values of an answer: ours, MLflow's, V2's last output, or a plain list."""
+    document = json.loads(body)
+    if isinstance(document, dict):
+        document = (
+            document["outputs"][-1]["data"] if "outputs" in document else document["predictions"]
+        )
+    return numbers(document)
+
+
+def numbers(value: Any) -> list[Any]:
+    """Nested lists, and records by column, as one flat list."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return [value]
+    return [one for item in value for one in numbers(item)]
+
+
+def is_close(a: Any, b: Any) -> bool:
+    """Equal, or numbers as near as single precision brings them."""
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return abs(a - b) <= TOLERANCE * max(1.0, abs(b))
+    return a == b
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    import signal
-
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
             process.wait(10)
+        except ProcessLookupError:
             break
         except subprocess.TimeoutExpired:
             continue

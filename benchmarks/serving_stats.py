@@ -1,9 +1,10 @@
-"""CPU time of process trees, and what pairs of it show. The first half reads ``/proc``."""
+"""CPU time and memory of process trees, and what pairs of measurements show."""
 
 from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from statistics import median
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
 RESAMPLES = 2000
+# clock_getcpuclockid(3): the clock of all threads of another process, with the scheduler's
+# resolution, where utime and stime are counted in ticks of 10 ms.
+_SCHEDULER_CLOCK = 2
 
 
 def tree(pid: int, proc: Path = PROC) -> list[int]:
@@ -26,40 +30,57 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
     return found
 
 
-def cpu_seconds(pids: Sequence[int], proc: Path = PROC) -> float:
-    """User and system time of these processes, with the resolution of the scheduler (ns)."""
-    total = 0
-    for pid in pids:
-        for task in (proc / str(pid) / "task").glob("*/schedstat"):
-            try:
-                total += int(task.read_text().split()[0])
-            except (OSError, IndexError, ValueError):
-                continue
-    return total / 1e9
+def cpu_seconds(pid: int) -> float:
+    """User and system time of the process and all its descendants since each began.
+
+    Those that ended and were waited for count too: as what their parent says of them.
+    """
+    return sum(_own_seconds(one) + reaped_seconds(one) for one in tree(pid))
+
+
+def _own_seconds(pid: int) -> float:
+    try:
+        return time.clock_gettime_ns((~pid << 3) | _SCHEDULER_CLOCK) / 1e9
+    except OSError:
+        return 0.0
+
+
+def reaped_seconds(pid: int, proc: Path = PROC) -> float:
+    """``cutime`` and ``cstime`` of proc(5)."""
+    try:
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[13]) + int(fields[14])) / TICKS
 
 
 def busy_seconds(proc: Path = PROC) -> float:
-    """What all processors of the machine have worked since it started."""
-    fields = [int(n) for n in (proc / "stat").read_text().splitlines()[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / TICKS
+    """What processes have worked on all processors of the machine, and what others stole from it.
+
+    Interrupts are left out: on some kernels no process is charged with them.
+    """
+    user, nice, system, _idle, _wait, _irq, _softirq, steal = (
+        int(n) for n in (proc / "stat").read_text().splitlines()[0].split()[1:9]
+    )
+    return (user + nice + system + steal) / TICKS
 
 
-def memory_bytes(pids: Sequence[int], proc: Path = PROC) -> int:
-    """Proportional set size: shared pages count once over all that share them."""
+def memory_bytes(pid: int, kind: str = "Pss", proc: Path = PROC) -> int:
+    """``Pss`` (shared pages count once over all that share them) or ``Rss`` of a process tree."""
     total = 0
-    for pid in pids:
+    for one in tree(pid, proc):
         try:
-            text = (proc / str(pid) / "smaps_rollup").read_text()
+            text = (proc / str(one) / "smaps_rollup").read_text()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        lines = [line.split() for line in text.splitlines()]
+        total += sum(int(words[1]) for words in lines if words[0] == f"{kind}:")
     return total * 1024
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as much the other took: the median of the pairs, and a 90 % interval."""
+    """The median of pairs' ratios, and a 90 % interval of it."""
 
     median: float
     lower: float
@@ -73,3 +94,11 @@ def ratio(pairs: Sequence[tuple[float, float]], seed: int = 0) -> Ratio:
     medians = sorted(median(draw.choices(found, k=len(found))) for _ in range(RESAMPLES))
     low, high = round(0.05 * RESAMPLES), round(0.95 * RESAMPLES) - 1
     return Ratio(median(found), medians[low], medians[high])
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Least squares: how much the second grows with one of the first."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
