@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.functional.conftest import Cloud
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 # A function that keeps every event in a bucket, so that a test can see it.
 RECORDER = """
 import json, os, uuid

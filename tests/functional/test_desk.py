@@ -22,7 +22,11 @@ from tests.functional.test_inference_server import COLUMNS, GOOD, fitted, flats
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """As a person starts it, but for the port."""
     dist, _ = write_dist(tmp_path_factory.mktemp("package"))
-    command = "from scripts.cli import main; main()"
+    # What was started in the background ignores Ctrl-C from the first: a person's shell does not.
+    command = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from scripts.cli import main; main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", command, "serve", str(dist), "--port", str(free_port())],
         stdin=subprocess.DEVNULL,
