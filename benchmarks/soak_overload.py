@@ -23,6 +23,7 @@ CLIENTS, FLOOD_SECONDS = 64, 10.0
 AFTER_SECONDS = 30.0
 STATUS = re.compile(rb"^HTTP/1\.1 (\d{3})")
 LOST = 0
+LARGE = "large bodies"
 
 
 @dataclass
@@ -42,7 +43,9 @@ class Overload:
             for status, count in sorted(counts.items())
             if status not in (200, 503)
         ]
-        found += [f"{part}: no 503 was provoked" for part, c in self.statuses.items() if not c[503]]
+        # Large bodies are answered as fast as they come where the machine can: no 503 is owed there.
+        owed = [part for part in self.statuses if part != LARGE]
+        found += [f"{part}: no 503 was provoked" for part in owed if not self.statuses[part][503]]
         if self.without_retry_after:
             found.append(f"{self.without_retry_after:,} answers with 503 have no Retry-After")
         if wrong := {status for status in self.pings if status != 200}:
@@ -75,7 +78,7 @@ def overload(server: Running, served: Served, seconds: float = FLOOD_SECONDS) ->
                 found.pings[_exchange(server.port, b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")] += 1
         found.after[part] = _recovered(server.port, small)
     large = _post(_large(served))
-    counts = found.statuses["large bodies"] = Counter()
+    counts = found.statuses[LARGE] = Counter()
     until = time.monotonic() + seconds
 
     def client(_number: int) -> None:
@@ -90,7 +93,7 @@ def overload(server: Running, served: Served, seconds: float = FLOOD_SECONDS) ->
             time.sleep(0.2)
         for one in clients:
             one.result()
-    found.after["large bodies"] = _recovered(server.port, small)
+    found.after[LARGE] = _recovered(server.port, small)
     return found
 
 
