@@ -43,7 +43,7 @@ class Overload:
             for status, count in sorted(counts.items())
             if status not in (200, 503)
         ]
-        # Large bodies are answered as fast as they come where the machine can: no 503 is owed there.
+        # Large bodies are answered as fast as they come where the machine can: they owe no 503.
         owed = [part for part in self.statuses if part != LARGE]
         found += [f"{part}: no 503 was provoked" for part in owed if not self.statuses[part][503]]
         if self.without_retry_after:
