@@ -120,8 +120,18 @@ def method(model: Any, output: str) -> Callable[[Any], Any]:
 
 def both_as_rows(labels: Any, probabilities: Any) -> list[dict[str, Any]]:
     """``predict`` and ``predict_proba`` of the same rows as one object a row."""
-    rows = to_json_values(outputs_as_rows(probabilities))
-    pairs = zip(to_json_values(labels), rows)  # noqa: B905 both are as long as the rows
+    return both(to_json_values(labels), to_json_values(outputs_as_rows(probabilities)))
+
+
+def both(labels: list[Any], probabilities: list[Any]) -> list[dict[str, Any]]:
+    """The answer ``both``: one object a row.
+
+    Raises:
+        ValueError: there are not as many of the one as of the other.
+    """
+    if len(labels) != len(probabilities):
+        raise ValueError(f"{len(labels)} labels came with {len(probabilities)} probabilities")
+    pairs = zip(labels, probabilities)  # noqa: B905 Python 3.9 has no strict; checked above
     return [{LABEL: label, PROBABILITIES: scores} for label, scores in pairs]
 
 

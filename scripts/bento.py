@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from contracts.canonical import content_hash, sha256_file
 from contracts.errors import SlipwayError
 from contracts.package import ARCHIVE_FILE, PackageManifest, load_package
+from contracts.variables import MANIFEST_SHA256
 from inference.integrity import read_index, unpack
 from scripts.console import progress, project_root
 
@@ -134,7 +135,7 @@ def _build(context: Path, home: Path, made: Bento, manifest: PackageManifest) ->
         # Nothing of this machine may stand in for what the Bento itself must hold.
         "PYTHONPATH": str(context),
     }
-    environment.pop("SLIPWAY_MANIFEST_SHA256", None)
+    environment.pop(MANIFEST_SHA256, None)
     built = subprocess.run(
         [*command, str(context)],
         cwd=context,

@@ -11,12 +11,11 @@ from tempfile import TemporaryDirectory
 
 from contracts.canonical import content_hash, sha256_file
 from contracts.errors import SlipwayError
-from contracts.package import load_package, lock_of
+from contracts.package import LOCK_FILE, load_package, lock_of
 
 SOURCE = Path(__file__).resolve().parents[1]
 FOLDERS = ("contracts", "inference")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-LOCK = "requirements.lock"
 PYTHON = "3.11"
 REPOSITORY = "slipway-inference"
 HASH_CHARACTERS = 12
@@ -68,7 +67,7 @@ def staged(recipe: Recipe) -> Generator[tuple[Path, str]]:
         if recipe.lock is not None:
             native = context / "inference" / "native"
             native.mkdir(exist_ok=True)
-            shutil.copy(recipe.lock, native / LOCK)
+            shutil.copy(recipe.lock, native / LOCK_FILE)
         files = sorted(path for path in context.rglob("*") if path.is_file())
         parts = [[path.relative_to(context).as_posix(), sha256_file(path)] for path in files]
         content = content_hash([parts, recipe.arguments])

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from contracts.errors import SlipwayError
 from contracts.package import LOCK_FILE, PackageManifest
-from contracts.variables import ALLOW_CODE
+from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
 from scripts.aws_code import code_for_aws
 from scripts.bento import bento_of
 from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
@@ -203,7 +203,7 @@ def serve(
         environment = {
             **os.environ,
             **native,
-            "SLIPWAY_MANIFEST_SHA256": manifest.index_sha256,
+            MANIFEST_SHA256: manifest.index_sha256,
             "SLIPWAY_WATCH_STDIN": "1",
             "SLIPWAY_DESK": "1",
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),

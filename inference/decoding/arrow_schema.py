@@ -27,7 +27,7 @@ BUFFERS = {
     UTF8_VIEW: 2, 25: 3, 26: 3,
 }  # fmt: skip
 FLOATS = {0: "<f2", 1: "<f4", 2: "<f8"}
-SECOND, MILLISECOND = 0, 1
+MILLISECOND = 1
 UNITS = ("s", "ms", "us", "ns")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import BINARY_LINKS, CLASS_LINKS, NUMBER_LINKS, OUTPUTS, Answer
-from inference.frames import LABEL, PROBABILITIES
+from inference.frames import both
 
 Scores = Any  # float64, (rows,) for numbers and two classes, (rows, classes) for more
 
@@ -132,7 +132,4 @@ def _chosen(
         raise ValueError("the model has no probabilities")
     if answer.output == "predict_proba":
         return probabilities
-    return lambda scores: [
-        {LABEL: label, PROBABILITIES: shares}
-        for label, shares in zip(labels(scores), probabilities(scores), strict=True)
-    ]
+    return lambda scores: both(labels(scores), probabilities(scores))

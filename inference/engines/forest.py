@@ -12,18 +12,15 @@ import numpy as np
 from contracts.engine import EngineFile
 from inference.codecs import Decoded
 from inference.engines.answers import answering
-from inference.engines.features import Arrays, Features
-from inference.engines.graphs import session
+from inference.engines.features import Arrays
+from inference.engines.graphs import OnGraph
 from inference.signature import Signature
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
-
-class Forest:
+class Forest(OnGraph):
     """Scores are (sum of the trees + ``base``) / ``divisor``."""
 
     name = "forest"
-    is_quick = True
 
     def __init__(
         self,
@@ -34,12 +31,8 @@ class Forest:
         *,
         merges: bool,
     ) -> None:
-        self.merges = merges
-        self._features = Features(signature, file, arrays)
-        self.takes_matrix = self._features.takes_matrix
-        self._run = session(graph).run
+        super().__init__(signature, file, arrays, graph, merges=merges)
         self._is_float32 = file.is_float32
-        self._takes_null = file.takes_null
         base = arrays["base"]
         self._is_single = len(base) == 1
         self._base: Any = float(base[0]) if self._is_single else base

@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from contracts.engine import EngineFile
+from inference.engines.features import Arrays, Features
+from inference.signature import Signature
+
+
+class OnGraph:
+    """What engines on a graph share: our own features, then the graph on ONNX Runtime."""
+
+    is_quick = True
+
+    def __init__(
+        self,
+        signature: Signature,
+        file: EngineFile,
+        arrays: Arrays,
+        graph: bytes,
+        *,
+        merges: bool,
+    ) -> None:
+        self.merges = merges
+        self._features = Features(signature, file, arrays)
+        self.takes_matrix = self._features.takes_matrix
+        self._takes_null = file.takes_null
+        self._run = session(graph).run
+
 
 def session(graph: bytes) -> Any:
     """An ``InferenceSession`` on the CPU; raises what ONNX Runtime raises on a graph it refuses."""

@@ -9,17 +9,16 @@ import numpy as np
 
 from contracts.engine import EngineFile
 from inference.codecs import Decoded
-from inference.engines.features import Arrays, Features
-from inference.engines.graphs import session
-from inference.frames import LABEL, PROBABILITIES
+from inference.engines.features import Arrays
+from inference.engines.graphs import OnGraph
+from inference.frames import both
 from inference.signature import Signature
 
 
-class Onnx:
+class Onnx(OnGraph):
     """The graph takes ``x`` and gives labels and probabilities, or numbers."""
 
     name = "onnx"
-    is_quick = True
 
     def __init__(
         self,
@@ -30,17 +29,13 @@ class Onnx:
         *,
         merges: bool,
     ) -> None:
-        self.merges = merges
-        self._features = Features(signature, file, arrays)
-        self.takes_matrix = self._features.takes_matrix
+        super().__init__(signature, file, arrays, graph, merges=merges)
         self._order = arrays["order"]
         self._type: Any = np.float32 if file.is_float32 else np.float64
-        self._takes_null = file.takes_null
         self._output = file.answer.output
         self._labels = {
             label if isinstance(label, str) else int(label): label for label in file.answer.classes
         }
-        self._run = session(graph).run
 
     def __call__(self, decoded: Decoded) -> list[Any]:
         """Raises what ONNX Runtime raises, and ValueError for a null that the model refuses."""
@@ -57,10 +52,7 @@ class Onnx:
         shares: list[Any] = answers[1].astype(np.float64).tolist()
         if self._output == "predict_proba":
             return shares
-        return [
-            {LABEL: label, PROBABILITIES: share}
-            for label, share in zip(labels, shares, strict=True)
-        ]
+        return both(labels, shares)
 
 
 def _rows(values: Any) -> list[Any]:

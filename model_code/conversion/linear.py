@@ -12,8 +12,6 @@ from contracts.engine import LINEAR, Answer, EngineFile
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.plan import Feature, Frame, Layout, Number, Steps, lay_out
 
-AFFINE = ("sub", "add", "mul", "div")
-
 
 def linear(frame: Frame, coefficients: Any, intercept: Any, answer: Answer) -> Candidate:
     """``coefficients`` of shape (classes, features), ``intercept`` (classes,)."""

@@ -43,7 +43,7 @@ def test_models_that_are_data_run_nothing(described: dict[str, Any], names: list
     [
         (
             mlmodel(
-                "mlflow.pyfunc.loaders.code_model", {"model_code_path": "/home/me/doubling.py"}
+                "mlflow.pyfunc.loaders.code_model", {"model_code_path": "/project/doubling.py"}
             ),
             ["doubling.py"],
             ["doubling.py (a model from code)"],
