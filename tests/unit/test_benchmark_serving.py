@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,12 @@ PARENT = (
     "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', "
     f"'{CHILD}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE); c.stdout.readline(); "
     "print(c.pid, flush=True); input(); c.communicate(b'\\n'); print('reaped', flush=True); input()"
+)
+
+# A process whose second thread does the work; it says what the first and what both have used.
+THREADS = (
+    "import threading, time; t = threading.Thread(target=lambda: sum(range(20_000_000))); "
+    "t.start(); t.join(); print(time.thread_time(), time.process_time(), flush=True); input()"
 )
 
 
@@ -50,9 +55,16 @@ def test_the_work_of_a_child_counts_while_it_lives_and_after_it_was_waited_for()
 
 
 def test_a_process_is_charged_with_all_of_its_threads() -> None:
-    assert stats.cpu_seconds(os.getpid()) == pytest.approx(
-        time.process_time() + stats.reaped_seconds(os.getpid()), abs=0.05
+    threads = subprocess.Popen(
+        [sys.executable, "-c", THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert threads.stdout is not None
+    try:
+        main_thread, whole_process = map(float, threads.stdout.readline().split())
+        assert whole_process > main_thread
+        assert stats.cpu_seconds(threads.pid) == pytest.approx(whole_process, abs=0.05)
+    finally:
+        threads.communicate("\n")
 
 
 def test_reaped_children_are_read_beside_a_name_with_spaces(tmp_path: Path) -> None:
