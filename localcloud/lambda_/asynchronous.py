@@ -5,17 +5,14 @@ The queue is in memory: events that wait when the daemon ends are lost, and the 
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import json
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.clock import Clock
+from localcloud.due_queue import DueQueue
 from localcloud.lambda_.spec import Outcome
 from localcloud.service import ServiceError
 
@@ -35,10 +32,10 @@ class AsyncEvent:
 
     reference: str
     region: str
-    payload: bytes
+    payload: bytes = field(repr=False)
     request_id: str
     received: float
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    settings: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     attempts: int = 0
 
 
@@ -51,53 +48,19 @@ class AsyncQueue:
 
     def __init__(self, clock: Clock, invoke: Invoke, tell: Tell) -> None:
         self._clock, self._invoke, self._tell = clock, invoke, tell
-        self._waiting: list[tuple[float, int, AsyncEvent]] = []
-        self._numbers = itertools.count()
-        self._condition = threading.Condition()
-        self._is_closed = False
-        self._workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="async-invoke")
-        self._thread = threading.Thread(target=self._run, name="async-queue", daemon=True)
-        self._thread.start()
+        self._queue = DueQueue("async-invoke", clock, self._attempt, _THREADS)
+        self._queue.start()
 
     def put(self, event: AsyncEvent, delay: float = 0.0) -> None:
         """Run it after ``delay`` simulated seconds."""
-        due = self._clock.timestamp() + delay
-        with self._condition:
-            heapq.heappush(self._waiting, (due, next(self._numbers), event))
-            self._condition.notify()
+        self._queue.put(event, self._clock.timestamp() + delay)
 
     def clear(self) -> None:
-        with self._condition:
-            self._waiting.clear()
+        self._queue.clear()
 
     def close(self) -> None:
-        with self._condition:
-            self._is_closed = True
-            lost = len(self._waiting)
-            self._condition.notify()
-        if lost:
+        if lost := self._queue.close():
             log.warning("%s asynchronous invocations were still waiting and are lost", lost)
-        self._thread.join(timeout=5)
-        self._workers.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self) -> None:
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: bool(self._waiting) or self._is_closed)
-                if self._is_closed:
-                    return
-                wait = self._clock.wall_seconds(self._waiting[0][0] - self._clock.timestamp())
-                if wait > 0:
-                    self._condition.wait(wait)
-                    continue
-                event = heapq.heappop(self._waiting)[2]
-                self._workers.submit(self._try, event)
-
-    def _try(self, event: AsyncEvent) -> None:
-        try:
-            self._attempt(event)
-        except Exception:
-            log.exception("the asynchronous invocation of %s failed", event.reference)
 
     def _attempt(self, event: AsyncEvent) -> None:
         age = self._clock.timestamp() - event.received

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from localcloud.clock import Clock
+from localcloud.due_queue import DueQueue
 from localcloud.stepfunctions import interpreter
 from localcloud.stepfunctions.errors import StateError
 from localcloud.stepfunctions.execution import Execution
@@ -34,63 +32,35 @@ class Runner:
         self._clock, self._lock = clock, lock
         self._find, self._on_change = find, on_change
         self._tasks: Tasks | None = None
-        self._waiting: list[tuple[float, int, str]] = []
-        self._numbers = itertools.count()
-        self._condition = threading.Condition()
-        self._is_closed = False
-        self._workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="execution")
-        self._thread = threading.Thread(target=self._run, name="executions", daemon=True)
+        self._queue = DueQueue("execution", clock, self._advance, _THREADS)
 
     def start(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._thread.start()
+        self._queue.start()
 
     def wake(self, arn: str, due: float = 0.0) -> None:
         """Look at the execution at a simulated time, default: now."""
-        with self._condition:
-            heapq.heappush(self._waiting, (due, next(self._numbers), arn))
-            self._condition.notify()
+        self._queue.put(arn, due)
 
     def close(self) -> None:
-        with self._condition:
-            self._is_closed = True
-            self._condition.notify()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-        self._workers.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self) -> None:
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: bool(self._waiting) or self._is_closed)
-                if self._is_closed:
-                    return
-                wait = self._clock.wall_seconds(self._waiting[0][0] - self._clock.timestamp())
-                if wait > 0:
-                    self._condition.wait(wait)
-                    continue
-                arn = heapq.heappop(self._waiting)[2]
-            self._workers.submit(self._advance, arn)
+        self._queue.close()
 
     def _advance(self, arn: str) -> None:
-        try:
-            with self._lock:
-                execution = self._find(arn)
-                if execution is None or not execution.is_running or execution.phase == "task":
-                    return
-                effect = interpreter.advance(execution, self._clock.timestamp())
-                self._on_change(execution)
-            match effect:
-                case WaitUntil(due):
-                    self.wake(arn, due)
-                case RunTask():
-                    self._run_task(arn, effect)
-                case Again():
-                    self.wake(arn)
-                case _:
-                    return
-        except Exception:
-            log.exception("the execution %s cannot go on", arn)
+        with self._lock:
+            execution = self._find(arn)
+            if execution is None or not execution.is_running or execution.phase == "task":
+                return
+            effect = interpreter.advance(execution, self._clock.timestamp())
+            self._on_change(execution)
+        match effect:
+            case WaitUntil(due):
+                self.wake(arn, due)
+            case RunTask():
+                self._run_task(arn, effect)
+            case Again():
+                self.wake(arn)
+            case _:
+                return
 
     def _run_task(self, arn: str, task: RunTask) -> None:
         assert self._tasks is not None
@@ -106,7 +76,7 @@ class Runner:
         limit = task.timeout_seconds
         if limit is not None and time.monotonic() - began > limit:
             answer = StateError("States.Timeout", f"the task took longer than {limit:g} seconds")
-        if self._is_closed:
+        if self._queue.is_closed:
             return
         with self._lock:
             execution = self._find(arn)
