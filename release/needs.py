@@ -14,7 +14,7 @@ from release.counting import (
     queries,
     slow_limit,
 )
-from release.judging import WATCHED, compares_pairs, fresh_hooks
+from release.judging import compares_pairs, fresh_hooks, is_watched
 from release.observation import CaptureQuery, Endpoint, MetricQuery
 from release.phases import candidate_variant, has_config, phase_of
 from release.stages import Stage, candidate_alarms, landed_alarms, own_config, owner_alarms
@@ -40,8 +40,8 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
         case Stage.BAKE | Stage.MIRROR:
             asked = queries(release, endpoint)
             return Needs(asked, (*candidate, *owners), hooks, _captures(release, asked))
-        case Stage.SWAP:
-            return Needs((), (*candidate, *landed))
+        case Stage.SWAP if release.issued:
+            return Needs((), (*candidate, *landed, *owners))
         case Stage.SHIFT if release.issued:
             asked = queries(release, endpoint)
             is_baking = endpoint.deployment is not None and endpoint.deployment.is_baking
@@ -53,7 +53,7 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
         case Stage.POST_BAKE:
             query = _alone(release, endpoint, release.stage_since)
             return Needs(query, (*landed, *owners), hooks)
-        case stage if stage in WATCHED and release.first_traffic_at is not None:
+        case _ if is_watched(release):
             return Needs((), (*candidate, *owners))
         case _:
             return Needs()
