@@ -14,6 +14,7 @@ from release.counting import (
     queries,
     slow_limit,
 )
+from release.hooks import due
 from release.judging import compares_pairs, fresh_hooks, is_watched
 from release.observation import CaptureQuery, Endpoint, MetricQuery
 from release.phases import candidate_variant, has_config, phase_of
@@ -91,11 +92,8 @@ def due_hooks(release: Release, now: float) -> tuple[HookGate, ...]:
     """The hooks that have not answered in this step, or not for as long as they are to be asked."""
     if release.stage not in JUDGED:
         return ()
-    fresh = fresh_hooks(release)
     hooks = (g for g in release.manifest.release.gates if isinstance(g, HookGate))
-    return tuple(
-        h for h in hooks if h.name not in fresh or not 0 <= now - fresh[h.name].at < h.every_seconds
-    )
+    return due(hooks, fresh_hooks(release), now)
 
 
 def whole_story(release: Release, now: float) -> tuple[MetricQuery, ...]:

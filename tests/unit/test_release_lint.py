@@ -280,6 +280,15 @@ GATES: list[tuple[Any, Survey, str, str]] = [
         "name a function",
     ),
     (
+        HookGate("smoke", function_arn="arn:f", timeout_seconds=180.0),
+        Survey(driver="lambda"),
+        "the hook smoke may take 180 s; the Lambda that drives the release waits 120 s for hooks",
+        (
+            "let it take 120 s at most and answer from a check that runs elsewhere, or set "
+            "`slipway:controller: {driver: terminal}`"
+        ),
+    ),
+    (
         AlarmGate("orders"),
         Survey(alarms={}),
         "the alarm orders does not exist in eu-west-1",
@@ -294,6 +303,13 @@ def test_a_gate_that_cannot_decide_is_named(
 ) -> None:
     found = lint(gates=(ErrorGate(), gate), survey=survey)
     assert_found(found, ERROR, rule, "release.gates[1]", remedy)
+
+
+def test_hooks_are_asked_together_so_only_the_longest_has_to_fit() -> None:
+    hooks = tuple(HookGate(f"h{i}", function_arn="arn:f", timeout_seconds=120.0) for i in range(9))
+    assert lint(gates=(ErrorGate(), *hooks), survey=Survey(driver="lambda")) == ()
+    slow = replace(hooks[0], timeout_seconds=300.0)
+    assert lint(gates=(ErrorGate(), slow), survey=Survey(driver="terminal")) == ()
 
 
 CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/captures"}
