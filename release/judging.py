@@ -19,6 +19,7 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
+from release.capturing import compares_pairs
 from release.gates import (
     FAIL_AT,
     PASS_AT,
@@ -144,12 +145,6 @@ def _latency_after(release: Release, landed: dict[float, VariantMinute]) -> Gate
 
 
 # --- pairs of a shadow
-
-
-def compares_pairs(release: Release) -> bool:
-    """Whether both versions' answers are captured, so that they can be held side by side."""
-    live = release.before.config.body.get("DataCaptureConfig") or {}
-    return bool(live.get("EnableCapture")) and release.manifest.target.data_capture is not None
 
 
 def judge_pairs(pairs: tuple[PairMinute, ...], at_most: float) -> GateVerdict:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from contracts.release_manifest import LIVE_VARIANT, HookGate, PredictionGate, Shadow
+from contracts.release_manifest import LIVE_VARIANT, HookGate, PredictionGate
+from release.capturing import compares_pairs
 from release.counting import (
     CANDIDATE,
     MINUTE,
@@ -15,9 +16,9 @@ from release.counting import (
     slow_limit,
 )
 from release.hooks import due
-from release.judging import compares_pairs, fresh_hooks, is_watched
+from release.judging import fresh_hooks, is_watched
 from release.observation import CaptureQuery, Endpoint, MetricQuery
-from release.phases import candidate_variant, has_config, phase_of
+from release.phases import candidate_variant, has_config
 from release.stages import Stage, candidate_alarms, landed_alarms, own_config, owner_alarms
 from release.state import ROLLBACK, Release
 
@@ -82,7 +83,7 @@ def _alone(release: Release, endpoint: Endpoint, began: float) -> tuple[MetricQu
 
 def _captures(release: Release, asked: tuple[MetricQuery, ...]) -> CaptureQuery | None:
     gates = release.manifest.release.gates
-    pairs = isinstance(phase_of(release), Shadow) and compares_pairs(release)
+    pairs = compares_pairs(release)
     if not pairs and not any(isinstance(g, PredictionGate) for g in gates):
         return None
     return capture_query(release, asked, pairs=pairs)

@@ -188,7 +188,7 @@ STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
     (
         Shadow(100, TOLERANCE, 180, 7200, 0.05),
         WARNING,
-        "without data capture of both versions their predictions are not compared",
+        "without data capture both versions' predictions are not compared",
         "capture",
         "sampling: 100",
     ),
@@ -314,6 +314,11 @@ def test_hooks_are_asked_together_so_only_the_longest_has_to_fit() -> None:
 
 CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/captures"}
 CAPTURED = {"target": replace(manifest().target, data_capture=CAPTURE)}
+
+
+def test_a_shadow_compares_pairs_in_the_release_that_turns_capture_on() -> None:
+    shadow = Shadow(100, TOLERANCE, 180, 7200, 0.05)
+    assert lint(shadow, changes=CAPTURED) == ()
 
 
 def captured_live() -> Snapshot:
