@@ -28,7 +28,7 @@ from release.actions import (
 )
 from release.collaborators import destination
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
-from release.progress import Collaborators
+from release.progress import Collaborators, Told
 from release.state import Release
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of, target
 from tests.unit.release_strategies import (
@@ -414,10 +414,6 @@ def test_a_hook_that_fails_rolls_back_and_one_that_never_answers_is_no_pass() ->
 
 def test_events_are_announced_once_each_in_their_order() -> None:
     told: list[tuple[int, str]] = []
-
-    class Told:
-        def __init__(self, count: int) -> None:
-            self.count, self.problem = count, ""
 
     def announce(running: Release, count: int) -> Told:
         kinds = [e.kind for e in running.log if e.kind in ("started", "step", "ended")]
