@@ -14,7 +14,7 @@ from release import controller
 from release.aws import Cloud
 from release.beginning import new_release
 from release.errors import ConflictError, ReleaseError
-from release.lock import acquire, holder, this_process
+from release.lock import acquire, holder, lease_of, this_process
 from release.stages import Stage
 from release.state import EndpointState, Owner, Release, started
 from release.store import History
@@ -87,13 +87,14 @@ class Claim:
         release = make(state, secrets.token_hex(2))
         state = started(state, release)
         self._running.teller.begin(None)
-        state = acquire(state, here, release.id, time.time(), self._lease_seconds)
+        lease = lease_of(release, self._lease_seconds)
+        state = acquire(state, here, release.id, time.time(), lease)
         self._take(state, "another release began meanwhile")
 
     def take_over(self, state: EndpointState, release: Release) -> None:
         """Continue the running release unless a living driver has it; our own goes on quietly."""
-        lock, now = state.lock, time.time()
-        state = acquire(state, self._here(), release.id, now, self._lease_seconds)
+        lock, lease = state.lock, lease_of(release, self._lease_seconds)
+        state = acquire(state, self._here(), release.id, time.time(), lease)
         self._running.teller.begin(release)
         is_new = lock is None or lock.token != self._token
         if release.pending or (is_new and release.stage != Stage.HELD):

@@ -19,7 +19,7 @@ from release.aws import Cloud, RefusedError
 from release.collect import nothing
 from release.errors import AwsError, ConflictError, LockedError
 from release.evidence import ReleaseResult, evidence, summarize
-from release.lock import unlocked
+from release.lock import lease_of, unlocked
 from release.look import look
 from release.needs import whole_story
 from release.observation import Endpoint, Request, Series
@@ -199,8 +199,8 @@ class Running:
     # --- the state and its lease
 
     def _lease_is_half_over(self) -> bool:
-        lock = self.state.lock
-        return lock is None or lock.expires_at - time.time() < self._pace.lease_seconds / 2
+        lock, lease = self.state.lock, lease_of(self.release, self._pace.lease_seconds / 2)
+        return lock is None or lock.expires_at - time.time() < lease
 
     def save(self, release: Release, extra_seconds: float = 0.0) -> None:
         """Write the release with a renewed lease, ``extra_seconds`` longer than usual.
@@ -210,8 +210,8 @@ class Running:
         """
         state = replace(self.state, current=release)
         if state.lock is not None:
-            expires = time.time() + self._pace.lease_seconds + extra_seconds
-            state = replace(state, lock=replace(state.lock, expires_at=expires))
+            lease = lease_of(release, self._pace.lease_seconds) + extra_seconds
+            state = replace(state, lock=replace(state.lock, expires_at=time.time() + lease))
         try:
             self._history.save(state)
         except ConflictError:

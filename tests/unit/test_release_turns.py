@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.release_manifest import Step, Tolerance
+from contracts.release_manifest import ErrorGate, HookGate, Step, Tolerance
 from release.actions import (
     Action,
     CreateConfig,
@@ -20,8 +20,8 @@ from release.aws import UnavailableError
 from release.errors import LockedError, NothingToReleaseError
 from release.lock import acquire, holder, where
 from release.loop import TurnResult, turns
-from release.observation import Endpoint, MetricQuery
-from release.progress import Pace
+from release.observation import Endpoint, HookAnswer, MetricQuery
+from release.progress import Collaborators, Pace
 from release.state import EndpointState, Lock, Owner, Release
 from release.turn import DriverOptions
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
@@ -117,6 +117,27 @@ def test_a_terminal_continues_what_a_lambda_left() -> None:
     assert state.lock is not None
     history.shared["state"] = replace(state, lock=replace(state.lock, expires_at=0.0))
     assert release(cloud, manifest("3"), history.other_process()).to_version == "2"
+
+
+def test_a_lease_outlasts_the_hook_that_a_slice_waits_for() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    hook = HookGate("orders", function_arn="arn:f", timeout_seconds=300.0)
+    made = staged(CANARY, gates=(ErrorGate(), hook))
+    left: list[float] = []
+
+    def ask(_release: Release, hooks: tuple[HookGate, ...], now: float) -> dict[str, HookAnswer]:
+        lock = history.shared["state"].lock
+        assert lock is not None
+        left.append(lock.expires_at - time.time())
+        return {h.name: HookAnswer("pass", "", now) for h in hooks}
+
+    options = DriverOptions(pace=PACE, beside=Collaborators(ask_hooks=ask))
+    told = TurnResult(None, 0.0, None)
+    while told.outcome is None:
+        until = time.monotonic() + 60
+        told = turns(made, cloud, history.other_process(), ONE, until, options=options)
+    assert told.outcome == "promoted"
+    assert min(left) > 300
 
 
 # --- an action that AWS does not take
