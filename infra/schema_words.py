@@ -247,7 +247,9 @@ VALUES = {
     "release.gates[hook].function": Words(
         "Lambda function that answers.", "ARN", "none: this or command"
     ),
-    "release.gates[hook].timeout": Words("How long an answer may take; 1s to 5m.", _DURATION),
+    "release.gates[hook].timeout": Words(
+        "How long an answer may take; 1s to 5m, to 2m where a Lambda drives.", _DURATION
+    ),
     "release.gates[hook].every": Words("How often it is asked.", _DURATION),
     "release.gates[hook].dryRun": Words(_DRY_RUN, "true or false"),
     "release.gates[errors].dryRun": Words(_DRY_RUN, "true or false"),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from contracts.release_manifest import Controller
+from release.progress import Told
 from release.state import PROMOTED, ROLLBACK, Entry, Release
 
 SCHEMA_VERSION = 1
@@ -223,14 +224,6 @@ def _cut(text: str) -> str:
 
 class Clients(Protocol):
     def __getitem__(self, service: str) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Told:
-    """``count`` events have been told; ``problem`` says why no more, empty where all were."""
-
-    count: int
-    problem: str = ""
 
 
 class Announcer:

@@ -21,7 +21,7 @@ class Band:
 def band(count: int, total: int) -> Band:
     """Wilson's score interval (Wilson 1927): sensible also at 0 of n and for few requests.
 
-    It is for reading a chart. The verdicts are the gates': theirs hold however often one looks.
+    It is for people to read. The verdicts are the gates': theirs hold however often one looks.
     """
     if total <= 0:
         return Band(None, None, None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.release_manifest import PredictionGate
-from release.judging import compares_pairs
+from contracts.release_manifest import PredictionGate, Shadow
+from release.phases import phase_of
 from release.state import Release
 
 Capture = dict[str, Any]
@@ -29,6 +29,14 @@ def own_capture(release: Release) -> Capture | None:
     captured as the new version has it.
     """
     return capture_of(release) if _reads_answers(release) else _of_live(release)
+
+
+def compares_pairs(release: Release) -> bool:
+    """Whether a shadow's answers are held against live's one by one: wherever any are captured.
+
+    The shadow's own configuration captures both variants, whatever live did before.
+    """
+    return isinstance(phase_of(release), Shadow) and capture_of(release) is not None
 
 
 def _reads_answers(release: Release) -> bool:

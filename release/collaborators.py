@@ -46,7 +46,7 @@ def _asking(
     hooks: Hooks,
 ) -> Callable[[Release, tuple[HookGate, ...], float], dict[str, HookAnswer]]:
     def ask(release: Release, due: tuple[HookGate, ...], now: float) -> dict[str, HookAnswer]:
-        return hooks(due, question_of(release, now), {}, now)
+        return hooks(due, question_of(release, now), now)
 
     return ask
 

@@ -21,7 +21,7 @@ from release.actions import (
     still_needed,
 )
 from release.gates import StepVerdict
-from release.judging import landed_verdict, ringing, verdict_of
+from release.judging import is_watched, landed_verdict, ringing, verdict_of
 from release.needs import Needs, needs
 from release.observation import IN_SERVICE, Endpoint, Observation
 from release.stages import FORWARD, Move, Stage, go
@@ -80,12 +80,11 @@ def advance(release: Release, observation: Observation) -> Move:
 
 def _unless_ringing(release: Release, observation: Observation) -> Release:
     """On its way back where an alarm rings while the stage only waits."""
-    rings = ringing(release, observation)
+    rings = ringing(release, observation) if is_watched(release) else ""
     if not rings:
         return release
     reason = f"alarm {rings} in stage {release.stage}"
-    noted = release.noted(observation.endpoint.now, "failed", reason)
-    return retreat.retreat(noted, ROLLED_BACK, reason, observation.endpoint.now)
+    return retreat.retreat(release, ROLLED_BACK, reason, observation.endpoint.now)
 
 
 def _on_time(release: Release, now: float) -> Release:

@@ -12,9 +12,10 @@ from contracts.release_manifest import ReleaseManifest
 from release import collect
 from release.aws import AwsCloud, Cloud, client
 from release.evidence import ReleaseResult
-from release.loop import Driver, DriverOptions
+from release.loop import Driver
 from release.progress import LOCAL_PACE, NOBODY, Collaborators, Event, Observer, Pace
 from release.store import History, S3History
+from release.turn import DriverOptions
 
 __all__ = ["LOCAL_PACE", "Event", "Observer", "Pace", "interruptible", "run", "run_rollback"]
 

@@ -16,6 +16,7 @@ from release.actions import Action, CreateConfig, SetCapacity, SetWeights, Updat
 from release.capacity import candidate_count, live_count
 from release.capturing import own_capture
 from release.counting import DATE_RESOLUTION_SECONDS
+from release.judging import ringing
 from release.observation import Endpoint, Observation
 from release.phases import first_step, has_config, phase_of, step_of
 from release.retreat import MAX_ATTEMPTS, hands_off, retreat, unless_steady
@@ -207,9 +208,9 @@ def swap(release: Release, observation: Observation) -> Move:
             return waiting
         swapping, way = make_way(release, endpoint, target)
         return swapping, (*way, UpdateEndpoint(target, exclude_weights=True))
-    ringing = sorted(n for n, state in observation.alarms.items() if state == "ALARM")
-    if ringing and not release.tripped:
-        release = replace(release, tripped=f"alarm {', '.join(ringing)} at the swap")
+    rings = ringing(release, observation)
+    if rings and not release.tripped:
+        release = replace(release, tripped=f"alarm {rings} at the swap")
     match update_progress(release, endpoint, source, target):
         case Progress.LANDED:
             text = f"configuration {target} serves"

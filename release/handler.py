@@ -18,10 +18,11 @@ from contracts.release_manifest import ReleaseManifest
 from release.errors import AwsError, LockedError, ReleaseError
 from release.evidence import HELD
 from release.hooks import LAMBDA
-from release.loop import DriverOptions, TurnResult, turns
+from release.loop import TurnResult, turns
 from release.progress import Event
 from release.state import EndpointState, Owner
 from release.store import History
+from release.turn import DriverOptions
 
 HISTORY_BUCKET_VARIABLE = "SLIPWAY_HISTORY_BUCKET"
 REFUSED = "refused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -10,10 +11,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import IO, Any
 
 from contracts.release_manifest import HookGate
-from release.hooks import MAX_OUTPUT_BYTES, HookAnswer, HookQuestion, of_exit, unsure
+from release.hooks import MAX_OUTPUT_BYTES, HookAnswer, HookQuestion, late, of_exit, unsure
 
 # What is passed on. No credentials: a hook that calls AWS finds its own through HOME (~/.aws) or
 # its profile, or is told them by a wrapper that its owner writes.
@@ -57,12 +59,16 @@ def run_command(gate: HookGate, question: HookQuestion, at: float) -> HookAnswer
         word = gate.command[0]
         return unsure(gate, f"cannot be started: {word}: {reason}", at)
     document = json.dumps(question.to_dict(gate.name)) + "\n"
+    end = partial(_end_group, process)
+    # This thread is a daemon: where our process ends first, no `finally` of it runs.
+    atexit.register(end)
     try:
         output = _talk(process, document.encode(), time.monotonic() + gate.timeout_seconds)
     finally:
-        _end_group(process)
+        atexit.unregister(end)
+        end()
     if output is None:
-        return unsure(gate, f"did not answer within {gate.timeout_seconds:g} s", at)
+        return late(gate, at)
     return of_exit(gate, process.returncode, output.decode(errors="replace"), at)
 
 

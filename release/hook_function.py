@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.release_manifest import HookGate
-from release.hooks import MAX_OUTPUT_BYTES, HookAnswer, HookQuestion, of_document, unsure
+from release.hooks import MAX_OUTPUT_BYTES, HookAnswer, HookQuestion, late, of_document, unsure
 
 CONNECT_SECONDS = 5.0
 
@@ -28,10 +28,10 @@ class FunctionRunner:
     def __call__(self, gate: HookGate, question: HookQuestion, at: float) -> HookAnswer:
         try:
             payload = self._invoke(gate, question)
-        except Exception as error:  # noqa: BLE001 a hook never ends a release
+        except Exception as error:
             if type(error).__name__ in ("ReadTimeoutError", "ConnectTimeoutError"):
-                return unsure(gate, f"did not answer within {gate.timeout_seconds:g} s", at)
-            return unsure(gate, f"could not be asked: {str(error)[:300]}", at)
+                return late(gate, at)
+            raise
         if isinstance(payload, _Failed):
             return unsure(gate, f"failed: {payload.reason}", at)
         return of_document(gate, payload, at)

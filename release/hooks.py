@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from contracts.release_manifest import HookGate
+from release.hook_threads import ask_together
 from release.observation import HookAnswer
 
 PASS = "pass"
@@ -22,6 +23,11 @@ EXIT_ANSWERS = {0: PASS, 2: FAIL, 3: NOT_ENOUGH_DATA}
 
 TERMINAL = "terminal"
 LAMBDA = "lambda"
+# The longest that a hook may take where a Lambda asks it: as long as a slice of turns, at whose end
+# it may come to ask. The function lives for 15 minutes; the rest is for AWS's slow answers.
+LAMBDA_SECONDS = 120.0
+# What a hook may need beside its own time: to connect, and to end a command that hangs.
+GRACE_SECONDS = 10.0
 
 MAX_OUTPUT_BYTES = 64 * 1024
 MAX_TEXT = 500
@@ -54,7 +60,7 @@ class HookQuestion:
 
 
 class Runner(Protocol):
-    """Asks one hook; never raises."""
+    """Asks one hook; several are asked at once, each in a thread of its own."""
 
     def __call__(self, gate: HookGate, question: HookQuestion, at: float) -> HookAnswer: ...
 
@@ -79,36 +85,42 @@ def due(
 
 
 class Hooks:
-    """Asks what is due; the answers before stay. ``driver``: ``terminal`` or ``lambda``."""
+    """Asks hooks, all at the same time: it takes as long as the slowest may, and some grace.
 
-    def __init__(self, driver: str, command: Runner, function: Runner) -> None:
+    ``driver``: ``terminal`` or ``lambda``; the second gives none more than ``LAMBDA_SECONDS``.
+    """
+
+    def __init__(
+        self, driver: str, command: Runner, function: Runner, grace: float = GRACE_SECONDS
+    ) -> None:
         self._driver = driver
         self._command = command
         self._function = function
+        self._grace = grace
 
     def __call__(
-        self,
-        hooks: Iterable[HookGate],
-        question: HookQuestion,
-        answers: Mapping[str, HookAnswer],
-        now: float,
+        self, hooks: Iterable[HookGate], question: HookQuestion, now: float
     ) -> dict[str, HookAnswer]:
-        """All answers, by the hook's name."""
-        hooks = tuple(hooks)
-        known = {hook.name: answers[hook.name] for hook in hooks if hook.name in answers}
-        asking = due(hooks, known, now)
-        if not asking:
-            return known
-        # All at once: the longest of their time limits is waited for, not the sum of them.
-        with ThreadPoolExecutor(len(asking), thread_name_prefix="hook") as pool:
-            jobs = {hook.name: pool.submit(self._ask, hook, question, now) for hook in asking}
-            return known | {name: job.result() for name, job in jobs.items()}
+        """The answer of each, by the hook's name; one that hangs has not enough data."""
+        hooks = [self._limited(hook) for hook in hooks]
+        asks = {hook.name: partial(self._ask, hook, question, now) for hook in hooks}
+        longest = max((hook.timeout_seconds for hook in hooks), default=0.0)
+        heard = ask_together(asks, longest + self._grace)
+        return {hook.name: heard.get(hook.name) or late(hook, now) for hook in hooks}
+
+    def _limited(self, hook: HookGate) -> HookGate:
+        if self._driver != LAMBDA:
+            return hook
+        return replace(hook, timeout_seconds=min(hook.timeout_seconds, LAMBDA_SECONDS))
 
     def _ask(self, hook: HookGate, question: HookQuestion, now: float) -> HookAnswer:
         if not runs_in(hook, self._driver):
             return unsure(hook, "is a command, which a Lambda cannot run; make it a function", now)
         run = self._command if hook.command else self._function
-        return run(hook, question, now)
+        try:
+            return run(hook, question, now)
+        except Exception as error:  # noqa: BLE001 a hook never ends a release
+            return unsure(hook, f"could not be asked: {str(error)[:300]}", now)
 
 
 # --- what an answer means
@@ -145,6 +157,10 @@ def of_document(hook: HookGate, told: Any, at: float) -> HookAnswer:
 def unsure(hook: HookGate, what: str, at: float) -> HookAnswer:
     """Not enough data, with a text that names the hook."""
     return HookAnswer(NOT_ENOUGH_DATA, f"hook {hook.name} {what}", at)
+
+
+def late(hook: HookGate, at: float) -> HookAnswer:
+    return unsure(hook, f"did not answer within {hook.timeout_seconds:g} s", at)
 
 
 def _answer_line(output: str) -> dict[str, Any] | None:

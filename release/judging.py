@@ -19,6 +19,7 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
+from release.capturing import compares_pairs
 from release.gates import (
     FAIL_AT,
     PASS_AT,
@@ -31,7 +32,13 @@ from release.gates import (
 )
 from release.observation import HookAnswer, Observation, VariantMinute
 from release.phases import phase_of, step_of, weight_shown
-from release.stages import Stage, candidate_alarms, landed_alarms
+from release.stages import (
+    Stage,
+    candidate_alarms,
+    deciding_alarms,
+    landed_alarms,
+    owner_alarms,
+)
 from release.state import PairMinute, Release, StepResult
 
 ABSOLUTE = (LimitGate, AlarmGate, HookGate)
@@ -41,7 +48,16 @@ PASS_ODDS = (0.02, 0.1, 0.25, 0.5, 0.75)
 ANY_SHARE = 0.5
 NOTHING = VariantMinute(0, 0, None)
 # Stages in which nothing is counted, but a version that has had traffic can ring an alarm.
-WATCHED = frozenset({Stage.CAPACITY, Stage.WEIGHT, Stage.FULL_CAPACITY, Stage.HELD})
+WAITING = frozenset(
+    {
+        Stage.LEAVE,
+        Stage.CAPACITY,
+        Stage.WEIGHT,
+        Stage.FULL_CAPACITY,
+        Stage.SWAP,
+        Stage.HELD,
+    }
+)
 
 
 def verdict_of(release: Release, observation: Observation) -> StepVerdict:
@@ -65,21 +81,29 @@ def alarms_compared(release: Release) -> tuple[str, ...]:
         ours = landed_alarms(release)
     else:
         ours = candidate_alarms(release)
-    owners = (g.alarm for g in release.manifest.release.gates if isinstance(g, AlarmGate))
-    return tuple(dict.fromkeys((*(a.name for a in ours), *owners)))
+    return tuple(dict.fromkeys((*(a.name for a in ours), *owner_alarms(release))))
+
+
+def is_watched(release: Release) -> bool:
+    """Whether an alarm takes the release back at once, in a stage that counts nothing.
+
+    A swap that was issued runs to its end first, and a shadow that only compared has its answer.
+    """
+    stage = Stage(release.stage)
+    is_too_late = release.ending is not None or (stage is Stage.SWAP and release.issued)
+    is_about_to_share = stage is Stage.WEIGHT and release.issued
+    has_traffic = release.first_traffic_at is not None or is_about_to_share
+    return stage in WAITING and has_traffic and not is_too_late
 
 
 def ringing(release: Release, observation: Observation) -> str:
-    """The alarms that decide and ring, in a stage that only waits; empty where none does.
+    """The alarms that decide and ring, of those that were asked for; empty where none does.
 
-    One that is missing or has no data says nothing here: the bake before and after asks for more.
+    One that is missing or has no data says nothing here: the bakes before and after ask for more.
     """
-    if Stage(release.stage) not in WATCHED or release.first_traffic_at is None:
-        return ""
-    gates = release.manifest.release.gates
-    silent = {g.alarm for g in gates if isinstance(g, AlarmGate) and g.dry_run}
-    deciding = [name for name in alarms_compared(release) if name not in silent]
-    return ", ".join(n for n in deciding if observation.alarms.get(n) == "ALARM")
+    ours = (*candidate_alarms(release), *landed_alarms(release))
+    deciding = dict.fromkeys((*(a.name for a in ours), *deciding_alarms(release)))
+    return ", ".join(sorted(n for n in deciding if observation.alarms.get(n) == "ALARM"))
 
 
 def fresh_hooks(release: Release) -> dict[str, HookAnswer]:
@@ -97,16 +121,12 @@ def landed_verdict(release: Release, observation: Observation) -> StepVerdict:
         for at, m in sorted(landed.items())
         if m.requests
     )
-    names = (*(a.name for a in landed_alarms(release)), *_owners(gates))
+    names = (*(a.name for a in landed_alarms(release)), *owner_alarms(release))
     alarms = {n: observation.alarms.get(n, "missing") for n in names}
     step = Step(100.0, Tolerance(1.0, 0.0), 0.0, math.inf)
     found = judge_step(index, step, gates, minutes, alarms, 0.0, fresh_hooks(release))
     slow = _latency_after(release, landed)
     return found if slow is None else _with(found, slow)
-
-
-def _owners(gates: tuple[object, ...]) -> tuple[str, ...]:
-    return tuple(g.alarm for g in gates if isinstance(g, AlarmGate))
 
 
 def _latency_after(release: Release, landed: dict[float, VariantMinute]) -> GateVerdict | None:
@@ -125,12 +145,6 @@ def _latency_after(release: Release, landed: dict[float, VariantMinute]) -> Gate
 
 
 # --- pairs of a shadow
-
-
-def compares_pairs(release: Release) -> bool:
-    """Whether both versions' answers are captured, so that they can be held side by side."""
-    live = release.before.config.body.get("DataCaptureConfig") or {}
-    return bool(live.get("EnableCapture")) and release.manifest.target.data_capture is not None
 
 
 def judge_pairs(pairs: tuple[PairMinute, ...], at_most: float) -> GateVerdict:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contracts.release_manifest import HookGate
 from release.errors import LockedError
-from release.state import EndpointState, Lock, Owner
+from release.state import EndpointState, Lock, Owner, Release
 
 
 def this_process(who: str, token: str, siblings: frozenset[str]) -> Owner:
@@ -54,6 +55,12 @@ def holder(state: EndpointState, wall: float, here: Owner) -> Lock | None:
 def where(lock: Lock) -> str:
     """The place of a driver, as people are told it."""
     return f"{lock.host} (process {lock.pid})" if lock.pid else lock.host
+
+
+def lease_of(release: Release, seconds: float) -> float:
+    """A lease of ``seconds``, and of as long as its driver may wait for a hook meanwhile."""
+    hooks = (g for g in release.manifest.release.gates if isinstance(g, HookGate))
+    return seconds + max((hook.timeout_seconds for hook in hooks), default=0.0)
 
 
 def acquire(

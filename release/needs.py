@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from contracts.release_manifest import LIVE_VARIANT, HookGate, PredictionGate, Shadow
+from contracts.release_manifest import LIVE_VARIANT, HookGate, PredictionGate
+from release.capturing import compares_pairs
 from release.counting import (
     CANDIDATE,
     MINUTE,
@@ -14,9 +15,10 @@ from release.counting import (
     queries,
     slow_limit,
 )
-from release.judging import WATCHED, compares_pairs, fresh_hooks
+from release.hooks import due
+from release.judging import fresh_hooks, is_watched
 from release.observation import CaptureQuery, Endpoint, MetricQuery
-from release.phases import candidate_variant, has_config, phase_of
+from release.phases import candidate_variant, has_config
 from release.stages import Stage, candidate_alarms, landed_alarms, own_config, owner_alarms
 from release.state import ROLLBACK, Release
 
@@ -40,8 +42,8 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
         case Stage.BAKE | Stage.MIRROR:
             asked = queries(release, endpoint)
             return Needs(asked, (*candidate, *owners), hooks, _captures(release, asked))
-        case Stage.SWAP:
-            return Needs((), (*candidate, *landed))
+        case Stage.SWAP if release.issued:
+            return Needs((), (*candidate, *landed, *owners))
         case Stage.SHIFT if release.issued:
             asked = queries(release, endpoint)
             is_baking = endpoint.deployment is not None and endpoint.deployment.is_baking
@@ -53,7 +55,7 @@ def needs(release: Release, endpoint: Endpoint) -> Needs:
         case Stage.POST_BAKE:
             query = _alone(release, endpoint, release.stage_since)
             return Needs(query, (*landed, *owners), hooks)
-        case stage if stage in WATCHED and release.first_traffic_at is not None:
+        case _ if is_watched(release):
             return Needs((), (*candidate, *owners))
         case _:
             return Needs()
@@ -81,7 +83,7 @@ def _alone(release: Release, endpoint: Endpoint, began: float) -> tuple[MetricQu
 
 def _captures(release: Release, asked: tuple[MetricQuery, ...]) -> CaptureQuery | None:
     gates = release.manifest.release.gates
-    pairs = isinstance(phase_of(release), Shadow) and compares_pairs(release)
+    pairs = compares_pairs(release)
     if not pairs and not any(isinstance(g, PredictionGate) for g in gates):
         return None
     return capture_query(release, asked, pairs=pairs)
@@ -91,11 +93,8 @@ def due_hooks(release: Release, now: float) -> tuple[HookGate, ...]:
     """The hooks that have not answered in this step, or not for as long as they are to be asked."""
     if release.stage not in JUDGED:
         return ()
-    fresh = fresh_hooks(release)
     hooks = (g for g in release.manifest.release.gates if isinstance(g, HookGate))
-    return tuple(
-        h for h in hooks if h.name not in fresh or not 0 <= now - fresh[h.name].at < h.every_seconds
-    )
+    return due(hooks, fresh_hooks(release), now)
 
 
 def whole_story(release: Release, now: float) -> tuple[MetricQuery, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from contracts.release_manifest import HookGate
 from release.observation import Captured, CaptureQuery, HookAnswer
@@ -36,17 +36,10 @@ class Event:
 Observer = Callable[[Event], None]
 
 
-class Told(Protocol):
-    """How many events of a release the world was told; ``problem`` says why no more."""
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def problem(self) -> str: ...
-
-
 @dataclass(frozen=True)
-class ToldAll:
+class Told:
+    """``count`` events have been told; ``problem`` says why no more, empty where all were."""
+
     count: int
     problem: str = ""
 
@@ -60,7 +53,7 @@ def _no_captures(_release: Release, _query: CaptureQuery) -> Captured | None:
 
 
 def _tell_nobody(_release: Release, told: int) -> Told:
-    return ToldAll(told)
+    return Told(told)
 
 
 HookAnswers = dict[str, HookAnswer]

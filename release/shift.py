@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.release_manifest import AlarmGate, BlueGreen, Rolling
+from contracts.release_manifest import BlueGreen, Rolling
 from release.actions import Action, PublishVerdict, UpdateEndpoint
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.gates import Answer, StepVerdict
 from release.guardrails import deployment_config, is_last_comparison
-from release.judging import end_step, landed_verdict, verdict_of
+from release.judging import end_step, landed_verdict, ringing, verdict_of
 from release.observation import UPDATE_ROLLBACK_FAILED, Deployment, Endpoint, Observation
 from release.phases import compares, phase_of
 from release.retreat import hands_off, retreat, unless_steady
@@ -22,6 +22,7 @@ from release.stages import (
     Move,
     Progress,
     Stage,
+    deciding_alarms,
     gate_alarm,
     go,
     landed_alarms,
@@ -66,9 +67,8 @@ def _begin(release: Release, endpoint: Endpoint) -> Move:
 
 def rollback_alarms(release: Release) -> tuple[str, ...]:
     """The alarms on the new fleet and the owner's, as far as they decide."""
-    gates = release.manifest.release.gates
-    owners = (g.alarm for g in gates if isinstance(g, AlarmGate) and not g.dry_run)
-    return tuple(dict.fromkeys((*(a.name for a in landed_alarms(release)), *owners)))
+    ours = (a.name for a in landed_alarms(release))
+    return tuple(dict.fromkeys((*ours, *deciding_alarms(release))))
 
 
 def _strategy(release: Release) -> BlueGreen | Rolling:
@@ -83,9 +83,9 @@ def _strategy(release: Release) -> BlueGreen | Rolling:
 
 def _watch(release: Release, observation: Observation) -> Move:
     endpoint = observation.endpoint
-    ringing = sorted(n for n in rollback_alarms(release) if observation.alarms.get(n) == "ALARM")
-    if ringing and not release.tripped:
-        release = replace(release, tripped=f"alarm {', '.join(ringing)}")
+    rings = ringing(release, observation)
+    if rings and not release.tripped:
+        release = replace(release, tripped=f"alarm {rings}")
     release = with_minutes(_with_stretch(release, endpoint), observation)
     if release.ending is None and not release.promote_now:
         release = _judged(release, observation)

@@ -148,6 +148,12 @@ def owner_alarms(release: Release) -> tuple[str, ...]:
     return tuple(g.alarm for g in release.manifest.release.gates if isinstance(g, AlarmGate))
 
 
+def deciding_alarms(release: Release) -> tuple[str, ...]:
+    """Those of the owner's alarms that do more than report."""
+    gates = release.manifest.release.gates
+    return tuple(g.alarm for g in gates if isinstance(g, AlarmGate) and not g.dry_run)
+
+
 def has_weights(endpoint: Endpoint, weights: dict[str, float]) -> bool:
     return all(
         (variant := endpoint.variant(name)) is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from release.bands import band
 from release.observation import HookAnswer, VariantMinute
 
 __all__ = [
@@ -18,8 +19,6 @@ __all__ = [
     "HookAnswer",
     "StepVerdict",
 ]
-
-Z_95 = 1.959964
 
 
 class Answer(StrEnum):
@@ -41,7 +40,7 @@ class CountedMinute:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share of requests with its 95 % band (Wilson 1927); for people, no gate decides by it."""
+    """A share of requests as people read it; no gate decides by it."""
 
     bad: int
     requests: int
@@ -49,17 +48,6 @@ class Estimate:
     @property
     def rate(self) -> float:
         return min(1.0, self.bad / self.requests) if self.requests else 0.0
-
-    @property
-    def band(self) -> tuple[float, float]:
-        """Lowest and highest share; the whole range where nothing was counted."""
-        if not self.requests:
-            return 0.0, 1.0
-        z2 = Z_95 * Z_95 / self.requests
-        middle = (self.rate + z2 / 2) / (1 + z2)
-        spread = self.rate * (1 - self.rate) / self.requests + z2 / (4 * self.requests)
-        half = Z_95 / (1 + z2) * math.sqrt(spread)
-        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -90,10 +78,11 @@ def _log10(natural: float) -> float | None:
     return natural / math.log(10) if math.isfinite(natural) else None
 
 
-def _band(estimate: Estimate) -> dict[str, float]:
-    low, high = estimate.band
+def _band(estimate: Estimate) -> dict[str, float | None]:
+    """No rate where nothing was counted."""
     counts = {"bad": estimate.bad, "requests": estimate.requests}
-    return {**counts, "rate": estimate.rate, "low": low, "high": high}
+    shown = band(estimate.bad, estimate.requests)
+    return {**counts, "rate": shown.share, "low": shown.low, "high": shown.high}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from contracts.release_manifest import (
     Rolling,
 )
 from contracts.release_settings import LIMIT_METRICS
+from release.hooks import LAMBDA, LAMBDA_SECONDS
 from release.lint.finding import Finding, error, warning
 from release.survey import Survey
 
@@ -39,15 +40,29 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
             case LimitGate(metric="slow", over_us=None):
                 rule = "a limit on slow answers needs to know what slow is"
                 found.append(error(rule, where, "write `over: 50ms` beside it"))
-            case HookGate() if gate.command and survey.driver == "lambda":
-                rule = f"the hook {gate.name} is a command, and the stack's driver is a Lambda"
-                remedy = "name a function instead, or set `slipway:controller: {driver: terminal}`"
-                found.append(error(rule, where, remedy))
+            case HookGate() if survey.driver == LAMBDA:
+                found += _asked_by_a_lambda(gate, where)
             case _:
                 pass
     found += _blind_all_at_once(manifest)
     found += _hold(manifest)
     return found
+
+
+def _asked_by_a_lambda(hook: HookGate, where: str) -> list[Finding]:
+    instead = "set `slipway:controller: {driver: terminal}`"
+    if hook.command:
+        rule = f"the hook {hook.name} is a command, and the stack's driver is a Lambda"
+        return [error(rule, where, f"name a function instead, or {instead}")]
+    if hook.timeout_seconds <= LAMBDA_SECONDS:
+        return []
+    most = f"{LAMBDA_SECONDS:g} s"
+    rule = (
+        f"the hook {hook.name} may take {hook.timeout_seconds:g} s; the Lambda that drives the "
+        f"release waits {most} for hooks"
+    )
+    remedy = f"let it take {most} at most and answer from a check that runs elsewhere"
+    return [error(rule, where, f"{remedy}, or {instead}")]
 
 
 def _blind_all_at_once(manifest: ReleaseManifest) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.release_manifest import PredictionGate, ReleaseManifest, Shadow
+from release.capturing import is_capturing
 from release.counting import MINUTE
 from release.lint.finding import Finding, error, warning
 from release.start import Snapshot
@@ -24,14 +25,9 @@ def lint(manifest: ReleaseManifest, snapshot: Snapshot) -> list[Finding]:
     if any("ServerlessConfig" in v for v in variants):
         rule = "a serverless endpoint takes no shadow variant"
         found.append(error(rule, "release.strategy", "run it on instances, or release by canary"))
-    captured = [c for c in (snapshot.live, snapshot.target) if c and _captures(c.body)]
+    live = None if snapshot.live is None else snapshot.live.body.get("DataCaptureConfig")
     is_compared = any(isinstance(g, PredictionGate) for g in manifest.release.gates)
-    if len(captured) < 2 and not is_compared:
-        rule = "without data capture of both versions their predictions are not compared"
-        found.append(warning(rule, "capture", "set `capture: {sampling: 100}` and release that"))
+    if not (is_capturing(live) or is_capturing(manifest.target.data_capture) or is_compared):
+        rule = "without data capture both versions' predictions are not compared"
+        found.append(warning(rule, "capture", "set `capture: {sampling: 100}`, and `slipway up`"))
     return found
-
-
-def _captures(body: dict[str, object]) -> bool:
-    settings = body.get("DataCaptureConfig")
-    return isinstance(settings, dict) and bool(settings.get("EnableCapture"))

@@ -289,6 +289,13 @@ def test_a_verdict_carries_its_numbers() -> None:
     json.dumps(told, allow_nan=False)
 
 
+def test_a_verdict_without_a_count_has_no_rate() -> None:
+    evidence = judged(ErrorGate(), minutes=[]).gates[0].evidence
+    assert evidence is not None
+    nothing = {"bad": 0, "requests": 0, "rate": None, "low": None, "high": None}
+    assert evidence.to_dict()["live"] == nothing
+
+
 def test_a_certain_verdict_is_json_too() -> None:
     evidence = judged(LimitGate("errors", 0.0), minutes=BAD).gates[0].evidence
     assert evidence is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -14,9 +15,22 @@ from typing import Any
 import pytest
 
 from contracts.release_manifest import HookGate
+from infra.state_machine import FUNCTION_TIMEOUT_SECONDS
+from release.handler import RESERVE_SECONDS, SLICE_SECONDS
 from release.hook_command import PASSED_ON, environment, run_command
 from release.hook_function import FunctionRunner
-from release.hooks import HookAnswer, HookQuestion, Hooks, due, of_document, of_exit, runs_in
+from release.hooks import (
+    GRACE_SECONDS,
+    LAMBDA_SECONDS,
+    HookAnswer,
+    HookQuestion,
+    Hooks,
+    due,
+    of_document,
+    of_exit,
+    runs_in,
+)
+from release.lock import process_is_alive
 
 QUESTION = HookQuestion(
     release_id="wine-1",
@@ -252,10 +266,11 @@ def test_a_function_that_cannot_be_asked_is_not_enough_data() -> None:
         def invoke(self, **_: Any) -> Any:
             raise RuntimeError("AccessDeniedException: not allowed")
 
-    told = FunctionRunner(lambda _: Broken())(FUNCTION, QUESTION, 7.0)
+    runner = FunctionRunner(lambda _: Broken())
+    told = Hooks("lambda", runner, runner)([FUNCTION], QUESTION, 7.0)
 
-    assert told.answer == "not_enough_data"
-    assert told.text == "hook business could not be asked: AccessDeniedException: not allowed"
+    text = "hook business could not be asked: AccessDeniedException: not allowed"
+    assert told == {"business": HookAnswer("not_enough_data", text, 7.0)}
 
 
 def test_a_function_that_hangs_is_not_enough_data() -> None:
@@ -297,21 +312,6 @@ def test_a_hook_is_asked_at_most_as_often_as_it_says() -> None:
     assert due([hook], asked, 50.0) == (hook,), "the clock went backwards"
 
 
-def test_the_answers_of_hooks_that_are_not_due_stay() -> None:
-    quick, slow = HookGate("quick", command=("a",)), replace(FUNCTION, every_seconds=900.0)
-    before = {"business": HookAnswer("fail", "bad", 90.0), "gone": HookAnswer("pass", "", 1.0)}
-
-    def run(gate: HookGate, question: HookQuestion, at: float) -> HookAnswer:
-        return HookAnswer("pass", gate.name, at)
-
-    told = Hooks("terminal", run, run)([quick, slow], QUESTION, before, 100.0)
-
-    assert told == {
-        "quick": HookAnswer("pass", "quick", 100.0),
-        "business": HookAnswer("fail", "bad", 90.0),
-    }
-
-
 @pytest.mark.parametrize(
     ("hook", "driver", "can"),
     [
@@ -329,7 +329,7 @@ def test_a_lambda_says_that_it_cannot_run_a_command() -> None:
     def never(gate: HookGate, question: HookQuestion, at: float) -> HookAnswer:
         raise AssertionError("asked")
 
-    told = Hooks("lambda", never, never)([python("pass")], QUESTION, {}, 5.0)
+    told = Hooks("lambda", never, never)([python("pass")], QUESTION, 5.0)
 
     assert told == {
         "smoke": HookAnswer(
@@ -360,6 +360,76 @@ def test_hooks_are_asked_at_the_same_time_and_answer_in_their_order() -> None:
         return HookAnswer("pass", gate.name, at)
 
     gates = [HookGate(name, command=("x",)) for name in ("c", "a", "b")]
-    answers = Hooks("terminal", run, run)(gates, QUESTION, {}, 5.0)
+    answers = Hooks("terminal", run, run)(gates, QUESTION, 5.0)
     assert list(answers) == ["c", "a", "b"]
     assert {a.text for a in answers.values()} == {"a", "b", "c"}
+
+
+def test_a_hook_that_hangs_beyond_its_time_is_left_behind() -> None:
+    is_over = threading.Event()
+
+    def run(gate: HookGate, _question: HookQuestion, at: float) -> HookAnswer:
+        if gate.name == "deaf":
+            is_over.wait(60)
+        return HookAnswer("pass", "", at)
+
+    gates = [HookGate(n, function_arn="arn", timeout_seconds=0.1) for n in ("deaf", "well")]
+    told = Hooks("terminal", run, run, grace=0.1)(gates, QUESTION, 5.0)
+    is_over.set()
+
+    assert told == {
+        "deaf": HookAnswer("not_enough_data", "hook deaf did not answer within 0.1 s", 5.0),
+        "well": HookAnswer("pass", "", 5.0),
+    }
+
+
+@pytest.mark.parametrize(("driver", "seconds"), [("lambda", LAMBDA_SECONDS), ("terminal", 300.0)])
+def test_a_lambda_gives_no_hook_more_than_a_slice_can(driver: str, seconds: float) -> None:
+    given: list[float] = []
+
+    def run(gate: HookGate, _question: HookQuestion, at: float) -> HookAnswer:
+        given.append(gate.timeout_seconds)
+        return HookAnswer("pass", "", at)
+
+    Hooks(driver, run, run)([replace(FUNCTION, timeout_seconds=300.0)], QUESTION, 5.0)
+    assert given == [seconds]
+
+
+def test_a_slice_that_asks_hooks_at_its_end_still_ends_before_the_function() -> None:
+    longest = SLICE_SECONDS + LAMBDA_SECONDS + GRACE_SECONDS + RESERVE_SECONDS
+    assert longest <= FUNCTION_TIMEOUT_SECONDS / 2, "the other half is for AWS's slow answers"
+
+
+LEAVING = """
+import pathlib, sys, threading
+from dataclasses import replace
+from contracts.release_manifest import HookGate
+from release.hook_command import run_command
+from release.hooks import HookQuestion, Hooks
+
+told = pathlib.Path(sys.argv[1])
+code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))"
+command = (sys.executable, "-c", code + "; time.sleep(60)", str(told))
+question = HookQuestion("r", "m", "e", "eu-west-1", "1", "2", "bake", 0, 5.0, "live", "new", 1.0)
+
+def hang(gate, question, at):
+    threading.Event().wait()
+
+def run(gate, question, at):
+    return run_command(replace(gate, timeout_seconds=60.0), question, at)
+
+deaf = HookGate("deaf", function_arn="arn", timeout_seconds=0.1)
+smoke = HookGate("smoke", command=command, timeout_seconds=0.1)
+answers = Hooks("terminal", run, hang, grace=0.1)([deaf, smoke], question, 5.0)
+assert {a.answer for a in answers.values()} == {"not_enough_data"}
+while not told.exists() or not told.read_text():
+    threading.Event().wait(0.02)
+"""
+
+
+def test_a_process_ends_though_hooks_hang_and_leaves_no_command_behind(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    root = Path(__file__).parents[2]
+    words = [sys.executable, "-c", LEAVING, str(told)]
+    subprocess.run(words, check=True, timeout=50, cwd=root)
+    assert not process_is_alive(int(told.read_text()))

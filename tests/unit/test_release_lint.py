@@ -188,7 +188,7 @@ STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
     (
         Shadow(100, TOLERANCE, 180, 7200, 0.05),
         WARNING,
-        "without data capture of both versions their predictions are not compared",
+        "without data capture both versions' predictions are not compared",
         "capture",
         "sampling: 100",
     ),
@@ -280,6 +280,15 @@ GATES: list[tuple[Any, Survey, str, str]] = [
         "name a function",
     ),
     (
+        HookGate("smoke", function_arn="arn:f", timeout_seconds=180.0),
+        Survey(driver="lambda"),
+        "the hook smoke may take 180 s; the Lambda that drives the release waits 120 s for hooks",
+        (
+            "let it take 120 s at most and answer from a check that runs elsewhere, or set "
+            "`slipway:controller: {driver: terminal}`"
+        ),
+    ),
+    (
         AlarmGate("orders"),
         Survey(alarms={}),
         "the alarm orders does not exist in eu-west-1",
@@ -296,8 +305,20 @@ def test_a_gate_that_cannot_decide_is_named(
     assert_found(found, ERROR, rule, "release.gates[1]", remedy)
 
 
+def test_hooks_are_asked_together_so_only_the_longest_has_to_fit() -> None:
+    hooks = tuple(HookGate(f"h{i}", function_arn="arn:f", timeout_seconds=120.0) for i in range(9))
+    assert lint(gates=(ErrorGate(), *hooks), survey=Survey(driver="lambda")) == ()
+    slow = replace(hooks[0], timeout_seconds=300.0)
+    assert lint(gates=(ErrorGate(), slow), survey=Survey(driver="terminal")) == ()
+
+
 CAPTURE = {"EnableCapture": True, "DestinationS3Uri": "s3://bucket/captures"}
 CAPTURED = {"target": replace(manifest().target, data_capture=CAPTURE)}
+
+
+def test_a_shadow_compares_pairs_in_the_release_that_turns_capture_on() -> None:
+    shadow = Shadow(100, TOLERANCE, 180, 7200, 0.05)
+    assert lint(shadow, changes=CAPTURED) == ()
 
 
 def captured_live() -> Snapshot:

@@ -28,7 +28,7 @@ from release.actions import (
 )
 from release.collaborators import destination
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
-from release.progress import Collaborators
+from release.progress import Collaborators, Told
 from release.state import Release
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of, target
 from tests.unit.release_strategies import (
@@ -275,22 +275,24 @@ def test_a_shadow_leaves_before_guardrails() -> None:
 CAPTURE = {"EnableCapture": True, "InitialSamplingPercentage": 100}
 
 
-def captured_pair() -> tuple[FakeCloud, Any]:
+def captured_pair(live: Any = CAPTURE, new: Any = CAPTURE) -> tuple[FakeCloud, Any]:
     cloud = cloud_of()
-    for name in ("1", "2"):
-        config = config_of(name, 4)
-        body = config.body | {"DataCaptureConfig": CAPTURE}
-        cloud.configs[config.name] = replace(config, body=body)
-    made = replace(staged(SHADOW), target=replace(target("2"), data_capture=CAPTURE))
+    config = config_of("1", 4)
+    if live is not None:
+        cloud.configs[config.name] = replace(config, body=config.body | {"DataCaptureConfig": live})
+    made = replace(staged(SHADOW), target=replace(target("2"), data_capture=new))
     return cloud, made
 
 
+@pytest.mark.parametrize(("live", "new"), [(CAPTURE, CAPTURE), (None, CAPTURE), (CAPTURE, None)])
 @pytest.mark.parametrize(
     ("differ", "outcome", "text"),
     [(0, "compared", "nothing follows it"), (40, "rolled_back", "pairs of answers differ")],
 )
-def test_pairs_of_answers_decide_on_a_shadow(differ: int, outcome: str, text: str) -> None:
-    cloud, made = captured_pair()
+def test_pairs_of_answers_decide_on_a_shadow_wherever_any_are_captured(
+    live: Any, new: Any, differ: int, outcome: str, text: str
+) -> None:
+    cloud, made = captured_pair(live, new)
     asked: list[CaptureQuery] = []
 
     def read(_release: Release, query: CaptureQuery) -> Captured:
@@ -304,7 +306,17 @@ def test_pairs_of_answers_decide_on_a_shadow(differ: int, outcome: str, text: st
     assert (asked[0].sources, asked[0].pairs) == ({"live": "live", "candidate": "shadow"}, True)
     assert asked[0].bins is None
     assert all(q.bins == ["edges"] for q in asked[1:])
+    transition = next(a for a in cloud.executed if isinstance(a, CreateConfig))
+    assert transition.body["DataCaptureConfig"] == CAPTURE
     assert_configs(cloud)
+
+
+def test_a_shadow_of_which_nothing_is_captured_compares_no_pairs() -> None:
+    cloud, made = captured_pair(None, CAPTURE | {"EnableCapture": False})
+    asked: list[CaptureQuery] = []
+    read = Collaborators(read_captures=lambda _release, query: asked.append(query))
+    assert release(cloud, made, beside=read).outcome == "compared"
+    assert asked == []
 
 
 def assert_configs(cloud: FakeCloud) -> None:
@@ -352,12 +364,12 @@ def test_where_a_gate_reads_answers_both_variants_are_captured_as_the_new_versio
     assert places == {during["DestinationS3Uri"]}
 
 
-def test_without_such_a_gate_a_canary_captures_as_live_does() -> None:
-    cloud = cloud_of()
-    made = replace(staged(CANARY), target=replace(target("2"), data_capture=NEW_CAPTURE))
-    release(cloud, made)
+@pytest.mark.parametrize("live", [None, OLD_CAPTURE])
+def test_without_such_a_gate_a_canary_captures_as_live_does(live: Any) -> None:
+    cloud, made = captured_pair(live, NEW_CAPTURE)
+    release(cloud, replace(made, release=staged(CANARY).release))
     transition = next(a for a in cloud.executed if isinstance(a, CreateConfig))
-    assert "DataCaptureConfig" not in transition.body
+    assert transition.body.get("DataCaptureConfig") == live
 
 
 def test_without_pairs_a_shadow_that_captures_holds() -> None:
@@ -402,10 +414,6 @@ def test_a_hook_that_fails_rolls_back_and_one_that_never_answers_is_no_pass() ->
 
 def test_events_are_announced_once_each_in_their_order() -> None:
     told: list[tuple[int, str]] = []
-
-    class Told:
-        def __init__(self, count: int) -> None:
-            self.count, self.problem = count, ""
 
     def announce(running: Release, count: int) -> Told:
         kinds = [e.kind for e in running.log if e.kind in ("started", "step", "ended")]

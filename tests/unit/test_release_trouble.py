@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.release_manifest import AlarmGate, Canary, ErrorGate, Step, Tolerance
+from contracts.release_manifest import Canary, Step
 from release.actions import (
     Action,
     PutAlarm,
@@ -355,90 +355,3 @@ def test_minutes_without_requests_are_not_asked_for_again_and_again() -> None:
     assert len(ends) > 10
     assert len(ends) == len(set(ends)), "each minute is due once"
     assert max(q.until - q.since for q in compared[:-1]) <= 20 * 60
-
-
-# --- alarms between the bakes
-
-
-def _rings_in(history: FakeHistory, stage: str, suffix: str) -> Any:
-    def rings(name: str, _cloud: FakeCloud) -> bool:
-        current = history.shared["state"].current if history.shared else None
-        is_there = current is not None and current.stage == stage
-        has_traffic = current is not None and current.first_traffic_at is not None
-        return is_there and has_traffic and name.endswith(suffix)
-
-    return rings
-
-
-@pytest.mark.parametrize("stage", ["capacity", "weight", "full capacity"])
-def test_an_alarm_that_rings_between_the_bakes_takes_it_back(stage: str) -> None:
-    history = FakeHistory()
-    cloud = cloud_of(ringing=_rings_in(history, stage, "-candidate"))
-
-    def scaled_in(state: Any) -> None:
-        current = state.current
-        if current is not None and (current.stage, current.step) == ("bake", 1):
-            cloud.set_live(2)  # so that there is something to wait for before the swap
-
-    history.after_save = scaled_in
-    result = release(cloud, staged(CANARY), history)
-    assert result.outcome == "rolled_back"
-    assert result.reason == f"alarm {result.id}-errors-candidate in stage {stage}"
-    assert_ended_well(cloud, "wine-test-c1")
-
-
-def test_before_the_first_request_no_alarm_decides() -> None:
-    cloud = cloud_of()
-
-    def rings(_name: str, seen: FakeCloud) -> bool:
-        return "candidate" in seen.fleets and seen.fleets["candidate"].weight == 0
-
-    cloud.ringing = rings
-    assert release(cloud, staged(CANARY)).outcome == "promoted"
-
-
-@pytest.mark.parametrize(("dry_run", "outcome"), [(False, "rolled_back"), (True, "promoted")])
-def test_an_owners_alarm_between_the_bakes_decides_unless_it_is_a_dry_run(
-    dry_run: bool, outcome: str
-) -> None:
-    history = FakeHistory()
-    cloud = cloud_of(other_alarms={"orders": "OK"})
-
-    def at_capacity(state: Any) -> None:
-        current = state.current
-        is_second = current is not None and current.stage == "capacity" and current.step == 1
-        cloud.other_alarms["orders"] = "ALARM" if is_second else "OK"
-
-    history.after_save = at_capacity
-    gates = (ErrorGate(), AlarmGate("orders", dry_run=dry_run))
-    result = release(cloud, staged(CANARY, gates=gates), history)
-    assert result.outcome == outcome
-    if not dry_run:
-        assert result.reason == "alarm orders in stage capacity"
-
-
-def test_an_alarm_takes_a_held_release_back() -> None:
-    history, cloud = FakeHistory(), cloud_of()
-    unsure = Canary((Step(20, Tolerance(1.01, 0.01), 60, 600),))
-    made = staged(unsure, on_inconclusive="hold")
-    assert release(cloud, made, history).outcome == "held"
-    cloud.ringing = lambda name, _cloud: name.endswith("-candidate")
-    result = release(cloud, made, history)
-    assert result.outcome == "rolled_back"
-    assert result.reason.endswith("in stage held")
-    assert_ended_well(cloud, "wine-test-c1")
-
-
-@pytest.mark.parametrize("state", ["INSUFFICIENT_DATA", "missing"])
-def test_an_alarm_without_data_does_not_end_what_only_waits(state: str) -> None:
-    history, cloud = FakeHistory(), cloud_of(other_alarms={"orders": "OK"})
-
-    def quiet(saved: Any) -> None:
-        is_baking = saved.current is not None and saved.current.stage in ("bake", "post-bake")
-        cloud.other_alarms = {"orders": "OK"} if is_baking else {"orders": state}
-        if state == "missing" and not is_baking:
-            cloud.other_alarms = {}
-
-    history.after_save = quiet
-    gates = (ErrorGate(), AlarmGate("orders"))
-    assert release(cloud, staged(CANARY, gates=gates), history).outcome == "promoted"

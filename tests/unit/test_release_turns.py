@@ -7,17 +7,32 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.release_manifest import Step, Tolerance
-from release.actions import Action, SetWeights
+from contracts.release_manifest import ErrorGate, HookGate, Step, Tolerance
+from release.actions import (
+    Action,
+    CreateConfig,
+    PutAlarm,
+    SetWeights,
+    UpdateEndpoint,
+    describe,
+)
 from release.aws import UnavailableError
 from release.errors import LockedError, NothingToReleaseError
 from release.lock import acquire, holder, where
-from release.loop import DriverOptions, TurnResult, turns
-from release.observation import MetricQuery
-from release.progress import Pace
-from release.state import EndpointState, Lock, Owner
+from release.loop import TurnResult, turns
+from release.observation import Endpoint, HookAnswer, MetricQuery
+from release.progress import Collaborators, Pace
+from release.state import EndpointState, Lock, Owner, Release
+from release.turn import DriverOptions
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
-from tests.unit.release_strategies import CANARY, assert_ended_well, cloud_of, release, staged
+from tests.unit.release_strategies import (
+    BROKEN,
+    CANARY,
+    assert_ended_well,
+    cloud_of,
+    release,
+    staged,
+)
 
 ONE = Owner("role/driver", "step functions execution e1", 0, "e1", frozenset())
 OTHER = replace(ONE, host="step functions execution e2", token="e2")
@@ -104,48 +119,139 @@ def test_a_terminal_continues_what_a_lambda_left() -> None:
     assert release(cloud, manifest("3"), history.other_process()).to_version == "2"
 
 
-class Blocked(FakeCloud):
-    """AWS never answers when the candidate is to get its weight."""
+def test_a_lease_outlasts_the_hook_that_a_slice_waits_for() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    hook = HookGate("orders", function_arn="arn:f", timeout_seconds=300.0)
+    made = staged(CANARY, gates=(ErrorGate(), hook))
+    left: list[float] = []
 
-    def execute(self, endpoint_name: str, action: Action) -> None:
-        if isinstance(action, SetWeights) and self.fleets["candidate"].weight == 0:
-            raise UnavailableError("aws did not answer: ThrottlingException: Rate exceeded")
-        super().execute(endpoint_name, action)
+    def ask(_release: Release, hooks: tuple[HookGate, ...], now: float) -> dict[str, HookAnswer]:
+        lock = history.shared["state"].lock
+        assert lock is not None
+        left.append(lock.expires_at - time.time())
+        return {h.name: HookAnswer("pass", "", now) for h in hooks}
+
+    options = DriverOptions(pace=PACE, beside=Collaborators(ask_hooks=ask))
+    told = TurnResult(None, 0.0, None)
+    while told.outcome is None:
+        until = time.monotonic() + 60
+        told = turns(made, cloud, history.other_process(), ONE, until, options=options)
+    assert told.outcome == "promoted"
+    assert min(left) > 300
 
 
-def test_a_call_that_is_never_answered_is_given_up_by_slices_as_by_a_terminal() -> None:
-    cloud, history = Blocked(), FakeHistory()
-    cloud.set_live(4)
-    first_failed = _until_unavailable(cloud, history)
-    with pytest.raises(UnavailableError):
-        slice_of(cloud, history.other_process())
+# --- an action that AWS does not take
+
+
+def unanswered(cloud: FakeCloud, kind: type[Action], name: str = "") -> None:
+    """From now on AWS answers no such action, or none on what is called ``name``."""
+
+    def fail(action: Action) -> None:
+        if isinstance(action, kind) and name in describe(action):
+            raise UnavailableError("aws did not answer: Throttling")
+
+    cloud.before_execute = fail
+
+
+def away(cloud: FakeCloud, history: FakeHistory) -> Release:
+    """Slices until AWS does not answer one; the release as that left it."""
+    with pytest.raises(UnavailableError, match="Throttling"):
+        to_its_end(cloud, history)
     current = history.other_process().load().current
     assert current is not None
-    assert current.unanswered_since == first_failed, "remembered across the slices"
-    state = history.shared["state"]
-    long_ago = replace(current, unanswered_since=first_failed - PACE.give_up_seconds - 1)
-    history.shared["state"] = replace(state, current=long_ago)
-    with pytest.raises(UnavailableError):
-        slice_of(cloud, history.other_process())
+    return current
+
+
+def to_its_end(cloud: FakeCloud, history: FakeHistory) -> TurnResult:
     told = slice_of(cloud, history.other_process())
     while told.outcome is None:
         told = slice_of(cloud, history.other_process())
+    return told
+
+
+def unanswered_since(history: FakeHistory, since: float) -> None:
+    state = history.shared["state"]
+    assert state.current is not None
+    history.shared["state"] = replace(state, current=replace(state.current, unanswered_since=since))
+
+
+def long_ago() -> float:
+    return time.time() - PACE.give_up_seconds - 1
+
+
+def test_a_call_that_is_never_answered_is_given_up_by_slices_as_by_a_terminal() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    unanswered(cloud, SetWeights, "candidate 0.11")
+    first = away(cloud, history).unanswered_since
+    assert first is not None
+    assert away(cloud, history).unanswered_since == first, "remembered across the slices"
+    unanswered_since(history, long_ago())
+    told = to_its_end(cloud, history)
     assert told.outcome == "inconclusive"
     assert told.result is not None
-    assert "no answer any more (aws did not answer: Throttling" in told.result.reason
+    assert "no answer any more (aws did not answer: Throttling)" in told.result.reason
     assert_ended_well(cloud, "wine-test-c1")
 
 
-def _until_unavailable(cloud: FakeCloud, history: FakeHistory) -> float:
-    for _ in range(50):
-        try:
-            slice_of(cloud, history.other_process())
-        except UnavailableError:
-            current = history.other_process().load().current
-            assert current is not None
-            assert current.unanswered_since is not None
-            return current.unanswered_since
-    raise AssertionError("it was never asked for a weight")
+def test_an_answer_makes_slices_forget_how_long_they_tried() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    unanswered(cloud, PutAlarm)
+    away(cloud, history)
+    unanswered_since(history, long_ago())
+    cloud.before_execute = lambda _action: None
+    slice_of(cloud, history.other_process())
+    current = history.other_process().load().current
+    assert current is not None
+    assert current.unanswered_since is None
+
+
+def test_it_is_the_unanswered_action_that_is_named_not_the_first_pending_one() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    unanswered(cloud, CreateConfig)
+    assert not isinstance(away(cloud, history).pending[0], CreateConfig)
+    unanswered_since(history, long_ago())
+    told = to_its_end(cloud, history)
+    assert told.result is not None
+    assert told.result.reason.startswith(
+        "AWS refused to create endpoint configuration wine-test-t-"
+    )
+
+
+def test_where_nothing_of_aws_can_be_seen_slices_try_on() -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    unanswered(cloud, PutAlarm)
+    away(cloud, history)
+    unanswered_since(history, long_ago())
+    answer = cloud.endpoint
+
+    def no_answer(_name: str) -> Endpoint:
+        raise UnavailableError("aws did not answer DescribeEndpoint: Throttling")
+
+    def last_look(action: Action) -> None:
+        cloud.endpoint = no_answer  # type: ignore[method-assign]
+        raise UnavailableError(f"aws did not answer: Throttling of {describe(action)}")
+
+    cloud.before_execute = last_look
+    waiting = away(cloud, history)
+    assert (waiting.stage, waiting.ending) == ("prepare", None)
+    cloud.endpoint = answer  # type: ignore[method-assign]
+    cloud.before_execute = lambda _action: None
+    assert to_its_end(cloud, history).outcome == "promoted"
+
+
+def test_the_way_back_is_tried_for_as_long_as_there_are_slices() -> None:
+    cloud, history = cloud_of(behaviours=BROKEN), FakeHistory()
+    unanswered(cloud, UpdateEndpoint, "wine-test-c1")
+    away(cloud, history)
+    unanswered_since(history, long_ago())
+    stuck = away(cloud, history)
+    assert (stuck.stage, stuck.ending) == ("back", "rolled_back")
+    cloud.before_execute = lambda _action: None
+    assert to_its_end(cloud, history).outcome == "rolled_back"
+    assert_ended_well(cloud, "wine-test-c1")
+
+
+# --- a held release
 
 
 def test_a_held_release_is_looked_at_without_its_minutes() -> None:

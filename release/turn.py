@@ -1,0 +1,229 @@
+"""One release under way: look, decide, save, act; its state, and the lock that its driver holds.
+
+The state is saved before each action, so that whoever comes next knows what may have been done, and
+held against what is stored before each one; the same write renews the lease and fails if another
+driver has taken over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from contracts.release_manifest import ReleaseManifest
+from release import controller
+from release.actions import describe
+from release.aws import Cloud, RefusedError
+from release.collect import nothing
+from release.errors import AwsError, ConflictError, LockedError
+from release.evidence import ReleaseResult, evidence, summarize
+from release.lock import lease_of, unlocked
+from release.look import look
+from release.needs import whole_story
+from release.observation import Endpoint, Request, Series
+from release.progress import NOBODY, Collaborators, Observer, Pace
+from release.stages import Stage
+from release.state import HELD, EndpointState, Owner, Release, finished
+from release.store import History
+from release.telling import Teller
+
+# Removes what nothing needs any more, and names it.
+Collector = Callable[[EndpointState, ReleaseManifest], list[str]]
+
+
+@dataclass(frozen=True)
+class DriverOptions:
+    """``owner``: who holds the lock; None for this process, with a token of its own."""
+
+    observer: Observer = lambda _event: None
+    pace: Pace = field(default_factory=Pace)
+    stop: threading.Event = field(default_factory=threading.Event)
+    collector: Collector = nothing
+    beside: Collaborators = NOBODY
+    owner: Owner | None = None
+
+
+class Running:
+    """The release that runs on the endpoint ``name``, as one driver moves it on.
+
+    ``state`` is what was read or written last.
+    """
+
+    def __init__(self, name: str, cloud: Cloud, history: History, options: DriverOptions) -> None:
+        self.state = EndpointState(name)
+        self.teller = Teller(options.observer)
+        self._name = name
+        self._cloud = cloud
+        self._history = history
+        self._pace = options.pace
+        self._collector = options.collector
+        self._beside = options.beside
+        # Which of the pending actions was tried last.
+        self._tried = 0
+
+    @property
+    def release(self) -> Release:
+        if self.state.current is None:
+            raise AssertionError("no release is running")
+        return self.state.current
+
+    @property
+    def is_held(self) -> bool:
+        return self.release.stage == Stage.HELD
+
+    # --- one step
+
+    def step(self) -> ReleaseResult | None:
+        """Execute what is pending, else look and decide; the result when it has ended."""
+        if self.release.pending:
+            self._execute()
+            return None
+        return self._finish() if self._turn() else None
+
+    def _turn(self) -> bool:
+        """Look, decide and save; True when the release has an outcome."""
+        release = self.release
+        request = self._request()
+        observation = look(release, self._cloud, self._beside, request, self._trouble)
+        self.teller.now = observation.endpoint.now
+        changed, _ = controller.advance(release, observation)
+        changed = self._announced(changed)
+        if changed != release or self._lease_is_half_over():
+            self.save(changed)
+        if request is not None:
+            self._forget(request, changed)
+        self.teller.report(changed, observation)
+        return changed.outcome is not None
+
+    def _execute(self) -> None:
+        release = self.release
+        for self._tried, action in enumerate(release.pending):
+            if self._lease_is_half_over():
+                self.save(release)
+            elif not self._history.is_unchanged():
+                raise self._taken_over()
+            try:
+                self._cloud.execute(self._name, action)
+            except RefusedError as error:
+                self.refuse(str(error))
+                return
+            self.teller.say("action", describe(action))
+        self.save(controller.executed(release))
+
+    def refuse(self, message: str) -> None:
+        """Decide what follows where the action that was tried last is not to be had."""
+        release = self.release
+        now = self._cloud.endpoint(self._name).now
+        self.save(controller.refused(release, release.pending[self._tried], message, now))
+
+    # --- the end
+
+    def hold(self, *, with_series: bool) -> ReleaseResult:
+        """The lock is free; a person's word, or another command, goes on with it.
+
+        ``with_series`` reads all of its minutes, to tell what the candidate got.
+        """
+        release = self.release
+        series: Series = {}
+        if with_series:
+            series = self._whole_series(release, self._cloud.endpoint(self._name))
+        self.unlock()
+        return summarize(replace(release, outcome=HELD), series)
+
+    def _finish(self) -> ReleaseResult:
+        """Evidence first, then the end: a kill in between only writes the evidence again."""
+        release = self.release
+        endpoint = self._cloud.endpoint(self._name)
+        series = self._whole_series(release, endpoint)
+        self._history.write_evidence(release.id, self._evidence(release, series, endpoint))
+        ended = finished(self.state, release.manifest.release.keep_versions)
+        self._history.save(ended)
+        self.state = ended
+        self._collect(release.manifest)
+        return summarize(release, series)
+
+    def _evidence(self, release: Release, series: Series, endpoint: Endpoint) -> str:
+        after = self._cloud.config(endpoint.config_name) if endpoint.config_name else None
+        return evidence(release, series, endpoint.config_name, after)
+
+    def _collect(self, manifest: ReleaseManifest) -> None:
+        """What could not be removed today is found again at the end of the next release."""
+        try:
+            removed = self._collector(self.state, manifest)
+        except AwsError as error:
+            self._trouble(f"collection stopped: {error}")
+            return
+        for name in removed:
+            self.teller.say("collected", name)
+
+    def _whole_series(self, release: Release, endpoint: Endpoint) -> Series:
+        series: Series = {}
+        for query in whole_story(release, endpoint.now):
+            try:
+                found = self._cloud.series(self._name, query)
+            except AwsError as error:
+                self._trouble(f"minutes are missing in the evidence: {error}")
+                continue
+            for name, minutes in found.items():
+                series[name] = series.get(name, {}) | minutes
+        return series
+
+    # --- a person's word, and the world
+
+    def _request(self) -> Request | None:
+        try:
+            return self._history.request()
+        except AwsError as error:
+            self._trouble(str(error))
+            return None
+
+    def _forget(self, request: Request, release: Release) -> None:
+        if request.release_id == release.id and request.id not in release.requests:
+            return
+        try:
+            self._history.forget_request(request)
+        except AwsError as error:
+            self._trouble(str(error))
+
+    def _announced(self, release: Release) -> Release:
+        told = self._beside.announce(release, release.told)
+        if told.problem:
+            self._trouble(told.problem)
+        return release if told.count == release.told else replace(release, told=told.count)
+
+    def _trouble(self, text: str) -> None:
+        self.teller.say("trouble", text)
+
+    # --- the state and its lease
+
+    def _lease_is_half_over(self) -> bool:
+        lock, lease = self.state.lock, lease_of(self.release, self._pace.lease_seconds / 2)
+        return lock is None or lock.expires_at - time.time() < lease
+
+    def save(self, release: Release, extra_seconds: float = 0.0) -> None:
+        """Write the release with a renewed lease, ``extra_seconds`` longer than usual.
+
+        Raises:
+            LockedError: another driver has taken over.
+        """
+        state = replace(self.state, current=release)
+        if state.lock is not None:
+            lease = lease_of(release, self._pace.lease_seconds) + extra_seconds
+            state = replace(state, lock=replace(state.lock, expires_at=time.time() + lease))
+        try:
+            self._history.save(state)
+        except ConflictError:
+            raise self._taken_over() from None
+        self.state = state
+
+    def unlock(self) -> None:
+        """Whoever comes next may go on with it at once."""
+        self._history.save(unlocked(self.state))
+
+    def _taken_over(self) -> LockedError:
+        return LockedError(
+            f"{self._name}: another process has taken over release {self.release.id}; "
+            "this one stops and changes nothing more"
+        )
