@@ -40,7 +40,18 @@ def read_gates(node: Node, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
         node.problems.add(
             f"{path}[0].dryRun", True, "at least one gate must decide", "leave dryRun out of one"
         )
+    _one_limit(node, items)
     return tuple(gates)
+
+
+def _one_limit(node: Node, items: list[Node]) -> None:
+    """CloudWatch is asked for one count of slow answers, which all gates share."""
+    written = [found for found in (item.find("over") for item in items) if found[1] is not None]
+    for path, value in written[1:]:
+        if value != written[0][1]:
+            allowed = f"all gates count slow answers over one latency, and {written[0][0]} is "
+            remedy = "write the same, or limit p95 (`of: p95`)"
+            node.problems.add(path, value, f"{allowed}{written[0][1]}", remedy)
 
 
 def _gate(item: Node) -> Gate | None:
@@ -109,6 +120,9 @@ def _limit(item: Node) -> Gate:
     where, written = item.find("over")
     if of == "slow" and written is None:
         item.problems.add(where, written, "a latency such as 50ms is needed", "say what slow is")
+    if of != "slow" and written is not None:
+        allowed = f"a limit of {of} has none; `of: slow` has"
+        item.problems.add(where, written, allowed, "leave it out")
     at_most = _at_most(item, is_latency=of == "p95")
     is_dry = item.flag("dryRun", default=False)
     return LimitGate(of, at_most, None if written is None else over, is_dry)

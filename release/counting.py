@@ -110,9 +110,9 @@ def capture_query(
 
 
 def slow_limit(release: Release) -> float | None:
-    """Microseconds above which an answer counts as slow: the first gate's that says so."""
+    """Microseconds above which an answer counts as slow; the configuration has one for all gates."""
     for gate in release.manifest.release.gates:
-        if isinstance(gate, LatencyGate | LimitGate) and gate.over_us is not None:
+        if isinstance(gate, LatencyGate) or (isinstance(gate, LimitGate) and gate.metric == "slow"):
             return gate.over_us
     return None
 
@@ -145,6 +145,8 @@ def with_minutes(release: Release, observation: Observation) -> Release:
                 start, release.step, stretch.share, live[start], candidate[start]
             )
             before = known.get(start)
+            if before is not None:
+                minute = keeping_predictions(minute, before)
             if before is None or (before.step == release.step and before != minute):
                 changed[start] = minute
     if not changed:
@@ -157,6 +159,16 @@ def with_minutes(release: Release, observation: Observation) -> Release:
     merged = known | changed
     earlier = release.minutes[: len(release.minutes) - len(known)]
     return replace(release, minutes=(*earlier, *(merged[s] for s in sorted(merged))))
+
+
+def keeping_predictions(minute: CountedMinute, before: CountedMinute) -> CountedMinute:
+    """What was captured stays captured: a reading of the bucket that failed takes nothing away."""
+    live, candidate = minute.live, minute.candidate
+    if live.predictions is None:
+        live = replace(live, predictions=before.live.predictions)
+    if candidate.predictions is None:
+        candidate = replace(candidate, predictions=before.candidate.predictions)
+    return replace(minute, live=live, candidate=candidate)
 
 
 def _known_from(minutes: tuple[CountedMinute, ...], since: float) -> dict[float, CountedMinute]:

@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 import simdjson
 
+from inference.decoding.large_json import may_have_endless_lists
 from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
 
 EXACT = 2.0**53
@@ -70,7 +71,7 @@ class NumberReader:
 
     def json(self, body: bytes) -> Part | None:
         """``instances`` and the other forms of rows; ``inputs`` of columns; ``dataframe_split``."""
-        if body[:1] != b"{":
+        if body[:1] != b"{" or may_have_endless_lists(body):
             return None
         try:
             if self._booleans:
@@ -184,7 +185,7 @@ class NumberReader:
         body = body.removesuffix(b"\n")
         if not body[:1].isdigit() and not body.startswith(b"-"):
             body = self._without_header(body)
-        if self._booleans or not body or b"[" in body:
+        if self._booleans or not body or b"[" in body or may_have_endless_lists(body, b"\n"):
             return None
         width = self.width
         try:

@@ -93,6 +93,8 @@ class Endpoints:
         deployment = deployment_of(params, endpoint)
         excluded = rules.excluded_properties(params)
         rules.check_updatable(endpoint, repairs=True)
+        # AWS loses sight of an endpoint whose configuration was deleted, until it is made again.
+        self._catalog.config(endpoint.config_name, context)
         config = self._catalog.config(params["EndpointConfigName"], context)
         rules.check_scaled_variants(
             endpoint.config["ProductionVariants"],

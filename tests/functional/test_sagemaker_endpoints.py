@@ -435,6 +435,11 @@ def test_a_configuration_may_go_while_it_serves_but_not_come_again(bench: Bench)
         bench.sagemaker.update_endpoint, EndpointName=endpoint, EndpointConfigName=config
     )
     assert message.startswith("Could not find endpoint configuration")
+    other = bench.config(bench.variant("live", bench.model()))
+    _, message = refused(
+        bench.sagemaker.update_endpoint, EndpointName=endpoint, EndpointConfigName=other
+    )
+    assert message == f'Could not find endpoint configuration "{arn("endpoint-config", config)}".'
 
 
 def test_without_its_model_a_variant_cannot_scale_out(bench: Bench) -> None:

@@ -441,6 +441,23 @@ RELEASES = (
         release={"gates": {"metric": "errors"}},
     ),
     _bad(
+        "two limits of slow answers",
+        f"{WINE}.release.gates[1].over is '2s'; all gates count slow answers over one latency, and "
+        f"{WINE}.release.gates[0].over is 5ms; write the same, or limit p95 (`of: p95`)",
+        release={
+            "gates": [
+                {"metric": "latency", "over": "5ms"},
+                {"metric": "limit", "of": "slow", "atMost": 0.01, "over": "2s"},
+            ]
+        },
+    ),
+    _bad(
+        "a percentile with a limit of slow answers",
+        f"{WINE}.release.gates[0].over is '2s'; a limit of p95 has none; `of: slow` has; leave it "
+        "out",
+        release={"gates": [{"metric": "limit", "of": "p95", "atMost": "9ms", "over": "2s"}]},
+    ),
+    _bad(
         "no gates",
         f"{WINE}.release.gates is []; at least one gate is needed; write `- {{metric: errors}}`",
         release={"gates": []},

@@ -11,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import strict_json
+from inference.decoding import large_json
+from inference.decoding.numbers import NumberReader
 from inference.errors import RequestError
+from inference.signature import Column, Signature
 
+ONE_NUMBER = Signature((Column("x", "number", "double", nullable=False),), None)
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
@@ -82,3 +86,28 @@ def test_what_is_refused_says_the_same(body: bytes, message: str) -> None:
 def test_a_bare_nan_is_null() -> None:
     (value,) = strict_json.parse(b'{"instances": [NaN]}')["instances"]
     assert math.isnan(value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(DOCUMENTS)
+def test_item_by_item_it_is_the_same_document(document: Any) -> None:
+    body = json.dumps({"instances": document}).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_json, "may_have_endless_lists", lambda _: True)
+        assert strict_json.parse(body) == json.loads(body)
+
+
+def test_a_list_that_simdjson_cannot_count_is_whole() -> None:
+    """Its count ends at 2**24 - 1, and ``as_list`` then writes past the end."""
+    body = b'{"instances":[' + b"1," * large_json.MOST_ITEMS + b"1]}"
+    items = strict_json.parse(body)["instances"]
+    assert len(items) == 2**24
+    assert set(items) == {1}
+
+
+def test_more_lines_than_simdjson_counts_are_left_to_the_careful_decoder() -> None:
+    reader = NumberReader(ONE_NUMBER)
+    body = b"1\n" * (large_json.MOST_ITEMS + 1)
+    assert reader.csv(body) is None
+    assert reader.csv(body[: -2 * 2]) is not None
+    assert reader.json(b'{"instances":[' + b"[1]," * large_json.MOST_ITEMS + b"[1]]}") is None
