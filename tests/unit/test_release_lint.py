@@ -256,11 +256,26 @@ def test_rolling_takes_one_variant_only() -> None:
     "strategy", [BlueGreen(CanaryShift(10, 299), 900, TOLERANCE), Rolling(50, 299, TOLERANCE)]
 )
 def test_a_shift_too_short_for_a_minute_to_count_is_an_error(strategy: Strategy) -> None:
-    found = lint(strategy)
-    assert [f for f in found if "no bake that compares lasts 300 s" in f.rule]
-    assert not [
-        f for f in lint(strategy, gates=(LimitGate("errors", 0.1),)) if "compares" in f.rule
-    ]
+    where = f"release.{'blueGreen' if isinstance(strategy, BlueGreen) else 'rolling'}"
+    remedy = "let wait be 300 s or more"
+    for gate in (ErrorGate(), LimitGate("errors", 0.1)):
+        found = lint(strategy, gates=(gate,))
+        assert_found(found, ERROR, "no bake that compares lasts 300 s", where, remedy)
+    dry = (AlarmGate("orders"), LimitGate("errors", 0.1, dry_run=True))
+    assert not [f for f in lint(strategy, gates=dry) if "compares" in f.rule]
+
+
+def test_a_limit_needs_a_minute_of_the_final_bake_where_all_moves_at_once() -> None:
+    gates = (LimitGate("errors", 0.05),)
+    found = lint(BlueGreen(AllAtOnce(), 299, TOLERANCE), gates=gates)
+    rule = (
+        "no bake on all traffic lasts 300 s: with warm-up and settling no minute would count, and "
+        "the release would end inconclusive"
+    )
+    assert_found(found, ERROR, rule, "release.blueGreen", "let finalWait be 300 s or more")
+    for sound in ((300, gates), (299, (ErrorGate(),)), (299, (AlarmGate("orders"),))):
+        found = lint(BlueGreen(AllAtOnce(), sound[0], TOLERANCE), gates=sound[1])
+        assert not [f for f in found if "no minute would" in f.rule]
 
 
 def test_a_guardrail_deployment_cannot_be_held() -> None:
