@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from contracts.release_manifest import AlarmGate, BlueGreen, ReleaseManifest, Rolling
+from contracts.release_manifest import (
+    AlarmGate,
+    BlueGreen,
+    LimitGate,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+)
+from release.counting import MINUTE
 from release.lint.finding import Finding, error, warning
 from release.survey import AlarmSeen, Survey
 
@@ -10,6 +18,7 @@ from release.survey import AlarmSeen, Survey
 def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     return [
         *_post_bake(manifest),
+        *_uncounted(manifest),
         *_named(manifest, survey),
         *_standing(manifest, survey),
         *_permission(manifest, survey),
@@ -29,6 +38,22 @@ def _post_bake(manifest: ReleaseManifest) -> list[Finding]:
             remedy = f"let the post-bake last {window:g} s or more"
             found.append(warning(rule, f"alarms: {alarm.suffix}", remedy))
     return found
+
+
+def _uncounted(manifest: ReleaseManifest) -> list[Finding]:
+    """Limits are asked after the swap too, and nothing is promoted without their answer."""
+    settings = manifest.release
+    is_limited = any(isinstance(g, LimitGate) and not g.dry_run for g in settings.gates)
+    needed = settings.settle_seconds + settings.warm_up_seconds + 2 * MINUTE
+    promotes = not isinstance(settings.phases[-1], Shadow)
+    if not (is_limited and promotes) or settings.post_bake_seconds >= needed:
+        return []
+    rule = (
+        f"the post-bake is {settings.post_bake_seconds:g} s, but the first whole minute that the "
+        f"limits can look at has settled after up to {needed:g} s: the release will wait for it"
+    )
+    remedy = f"let it last {needed:g} s or more, or shorten warmUp and settle"
+    return [warning(rule, "release.postBake", remedy)]
 
 
 def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:

@@ -439,6 +439,19 @@ def test_a_post_bake_shorter_than_the_alarm_is_a_warning() -> None:
     assert_found(found, WARNING, "post-bake of 120 s", "alarms: errors", "600 s or more")
 
 
+def test_a_post_bake_too_short_for_the_limits_is_a_warning() -> None:
+    gates = (ErrorGate(), LimitGate("errors", 0.05))
+    found = lint(gates=gates, post_bake_seconds=239.0)
+    rule = (
+        "the post-bake is 239 s, but the first whole minute that the limits can look at has "
+        "settled after up to 240 s: the release will wait for it"
+    )
+    assert_found(found, WARNING, rule, "release.postBake", "let it last 240 s or more")
+    assert lint(gates=gates, post_bake_seconds=240.0) == ()
+    compared = lint(Shadow(100, TOLERANCE, 180, 7200, 0.05), gates=gates, post_bake_seconds=0.0)
+    assert not [f for f in compared if f.where == "release.postBake"]
+
+
 @pytest.mark.parametrize(
     ("strategy", "needed"),
     [
@@ -496,7 +509,8 @@ def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> Non
     assert ["2.00% slow answers" in f.rule for f in found] == [True]
     assert len(lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02))) == 2
     gates = (ErrorGate(dry_run=True), LatencyGate(50_000, dry_run=True), LimitGate("errors", 0.1))
-    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), gates=gates) == ()
+    limited: dict[str, Any] = {"gates": gates, "post_bake_seconds": 240.0}
+    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), **limited) == ()
 
 
 @pytest.mark.parametrize(
