@@ -156,7 +156,7 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     if to is None and others:
         return others[0]
     for good in others:
-        if to is not None and _is_named(good, to):
+        if to is not None and is_named(good, to):
             return good
     wanted = "a version to go back to" if to is None else f"version {to}"
     raise VersionError(
@@ -165,7 +165,8 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     )
 
 
-def _is_named(good: GoodVersion, to: str) -> bool:
+def is_named(good: GoodVersion, to: str) -> bool:
+    """Whether ``to`` is its version, or the beginning of its content hash."""
     by_hash = len(to) >= SHORTEST_HASH and good.content_hash.startswith(to)
     return good.version == to or by_hash
 
