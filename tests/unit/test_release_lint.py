@@ -462,10 +462,37 @@ def test_a_post_bake_too_short_for_the_limits_is_a_warning() -> None:
     ],
 )
 def test_both_fleets_must_fit_into_the_quota(strategy: Strategy | None, needed: int) -> None:
-    enough = lint(strategy, survey=Survey(quota=Quota(10 + needed, 10)))
+    enough = lint(strategy, survey=Survey(quotas={"ml.c7i.large": Quota(10 + needed, 10)}))
     assert not [f for f in enough if f.where == "quota"]
-    short = lint(strategy, survey=Survey(quota=Quota(9 + needed, 10)))
+    short = lint(strategy, survey=Survey(quotas={"ml.c7i.large": Quota(9 + needed, 10)}))
     assert_found(short, ERROR, f"need {needed} more ml.c7i.large", "quota", "Service Quotas")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "old", "new"),
+    [
+        (None, 10, 15),  # live as it was is made anew beside the first candidates
+        (FINE, 0, 10),
+        (Rolling(25, 300, TOLERANCE), 0, 10),
+        (Shadow(50, TOLERANCE, 180, 7200, 0.05), 10, 5),
+    ],
+)
+def test_a_change_of_the_instance_type_needs_quota_of_both(
+    strategy: Strategy | None, old: int, new: int
+) -> None:
+    seen = snapshot(live=config_with(InstanceType="ml.m5.large"))
+
+    def short_of(old_free: int, new_free: int) -> list[str]:
+        quotas = {"ml.m5.large": Quota(10 + old_free, 10), "ml.c7i.large": Quota(new_free, 0)}
+        found = lint(strategy, seen=seen, survey=Survey(quotas=quotas))
+        return [f.rule for f in found if f.where == "quota"]
+
+    assert short_of(old, new) == []
+    (rule,) = short_of(old, new - 1)
+    assert f"need {new} more ml.c7i.large, and the account has {new - 1} left of" in rule
+    if old:
+        (rule,) = short_of(old - 1, new)
+        assert f"need {old} more ml.m5.large, and the account has {old - 1} left of" in rule
 
 
 def traffic(per_minute: float, errors: float, slow: float | None = None) -> Survey:
