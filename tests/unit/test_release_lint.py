@@ -415,6 +415,84 @@ def test_an_alarm_with_the_wrong_dimensions_is_named(
     assert [f for f in found if f.severity == severity and rule in f.rule]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "dimensions", "rule", "remedy"),
+    [
+        (
+            None,
+            {"VariantName": "nope", "EndpointConfigName": "wine-test-c1"},
+            "watches variant nope; there will be live and candidate",
+            "name an alarm on live or candidate",
+        ),
+        (
+            FINE,
+            {"VariantName": "candidate"},
+            "watches variant candidate; there will be live",
+            "name an alarm on live",
+        ),
+        (
+            Shadow(100, TOLERANCE, 180, 7200, 0.05),
+            {"VariantName": "nope"},
+            "watches variant nope; there will be live and shadow",
+            "name an alarm on live or shadow",
+        ),
+        (
+            FINE,
+            {"VariantName": "live", "EndpointConfigName": "wine-test-c1"},
+            "watches configuration wine-test-c1, and wine-test-c2 is released",
+            "let its EndpointConfigName be wine-test-c2",
+        ),
+    ],
+)
+def test_an_alarm_that_cannot_see_the_new_version_is_named(
+    strategy: Strategy | None, dimensions: dict[str, str], rule: str, remedy: str
+) -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    found = lint(strategy, gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **dimensions))
+    assert_found(found, ERROR, f"the alarm orders {rule}", "release.gates[1]", remedy)
+
+
+def test_an_alarm_on_the_new_version_alone_is_sound() -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    target = {"VariantName": "live", "EndpointConfigName": "wine-test-c2"}
+    assert lint(FINE, gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **target)) == ()
+    candidate = seen_alarm(EndpointName=ENDPOINT, VariantName="candidate")
+    assert lint(gates=gates, survey=candidate) == ()
+    found = lint(gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **target))
+    rule = "the alarm orders watches configuration wine-test-c2, unused before the swap"
+    remedy = "leave that dimension out, and name variant candidate"
+    assert_found(found, WARNING, rule, "release.gates[1]", remedy)
+
+
+SLOW_ALARM = Survey(alarms={"orders": AlarmSeen("orders", "Shop", "Orders", {}, "OK", 600.0)})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bake"),
+    [
+        (Canary((Step(10, TOLERANCE, 180, 300),)), "release.steps[0].bake.max lasts 300 s"),
+        (Shadow(100, TOLERANCE, 180, 599, 0.05), "release.shadow.bake.max lasts 599 s"),
+        (BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), "release.blueGreen lasts 300 s"),
+        (Rolling(25, 300, TOLERANCE), "release.rolling lasts 300 s"),
+    ],
+)
+def test_an_alarm_slower_than_a_bake_is_a_warning(strategy: Strategy, bake: str) -> None:
+    gates: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders"))}
+    found = lint(strategy, survey=SLOW_ALARM, post_bake_seconds=600.0, **gates)
+    rule = f"the alarm orders needs 600 s to ring, and {bake}"
+    remedy = "let it last 600 s or more, or give the alarm shorter or fewer periods"
+    assert_found(found, WARNING, rule, "release.gates[1]", remedy)
+    dry: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders", dry_run=True))}
+    assert not [f for f in lint(strategy, survey=SLOW_ALARM, **dry) if "to ring" in f.rule]
+
+
+def test_an_alarm_slower_than_the_post_bake_is_a_warning() -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    (found,) = lint(gates=gates, survey=SLOW_ALARM, post_bake_seconds=599.0)
+    assert found.rule == "the alarm orders needs 600 s to ring, and release.postBake lasts 599 s"
+    assert lint(gates=gates, survey=SLOW_ALARM, post_bake_seconds=600.0) == ()
+
+
 def test_more_alarms_than_sagemaker_takes() -> None:
     gates = (ErrorGate(), *(AlarmGate(f"a{i}") for i in range(9)))
     found = lint(FINE, gates=gates)
