@@ -149,7 +149,7 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     ``to`` is a version, or the beginning of a content hash where a version was released twice.
 
     Raises:
-        VersionError: there is none, or ``to`` is not among them; names those that are.
+        VersionError: there is none, or ``to`` serves or is not among them; names those that are.
     """
     others = [g for g in state.good if g.content_hash != live_hash]
     known = ", ".join(g.version for g in others) or "none"
@@ -158,6 +158,12 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     for good in others:
         if to is not None and is_named(good, to):
             return good
+    serving = (g for g in state.good if g.content_hash == live_hash)
+    if to is not None and any(is_named(g, to) for g in serving):
+        raise VersionError(
+            f"{state.endpoint_name} serves version {to} already; it can go back to another good "
+            f"version that is kept ({known})"
+        )
     wanted = "a version to go back to" if to is None else f"version {to}"
     raise VersionError(
         f"{state.endpoint_name}: {wanted} is not among the good versions that are kept ({known}); "

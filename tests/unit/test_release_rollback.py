@@ -54,6 +54,15 @@ def test_a_version_that_is_kept_no_more_is_refused_with_those_that_are() -> None
         rollback(cloud, history, "9")
 
 
+@pytest.mark.parametrize("to", ["3", "hash-3"])
+def test_the_version_that_serves_is_refused_as_such(to: str) -> None:
+    cloud, history = with_versions(3)
+    wanted = rf"wine-test serves version {to} already; .* another good version .* \(2, 1\)"
+    with pytest.raises(VersionError, match=wanted):
+        rollback(cloud, history, to)
+    assert history.load().current is None
+
+
 def retyped() -> tuple[FakeCloud, FakeHistory]:
     cloud, made = prepared("retyped", CANARY)
     history = FakeHistory()
