@@ -8,7 +8,7 @@ from contracts.release_manifest import Canary
 from release.capacity import carried_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.forward import begin_step
-from release.gates import Answer
+from release.gates import Answer, StepVerdict
 from release.judging import end_step, landed_verdict, verdict_of
 from release.observation import IN_SERVICE, Endpoint, Observation
 from release.phases import first_step, phase_of, step_of, weight_shown
@@ -17,8 +17,10 @@ from release.scaling import bring_back
 from release.stages import Move, Stage, go, has_weights, landed_alarms
 from release.state import HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
-# How long the alarms on the new version may stay unread after the post-bake.
+# How long after the post-bake the alarms on the new version may stay unread, and the limits and
+# hooks without an answer.
 ALARM_PATIENCE_SECONDS = 600.0
+GATE_PATIENCE_SECONDS = 3600.0
 
 
 def bake(release: Release, observation: Observation) -> Move:
@@ -93,7 +95,6 @@ def _landed_names(release: Release) -> tuple[str, ...]:
 def post_bake(release: Release, observation: Observation) -> Move:
     """The new version alone: alarms, limits and hooks can still take it back."""
     endpoint = observation.endpoint
-    settings = release.manifest.release
     if release.is_scaling_removed:
         return bring_back(release)
     verdict = landed_verdict(release, observation)
@@ -105,19 +106,39 @@ def post_bake(release: Release, observation: Observation) -> Move:
     waiting = unless_steady(release, endpoint, release.base)
     if waiting is not None:
         return waiting
-    if endpoint.now - release.stage_since < settings.post_bake_seconds or release.paused_at:
+    late = endpoint.now - release.stage_since - release.manifest.release.post_bake_seconds
+    if late < 0 or release.paused_at:
         return release, ()
+    if release.promote_now:
+        return _promoted(release, f"promoted by {release.promote_now}", endpoint.now), ()
+    unshown = _unshown(release, observation, verdict)
+    if unshown is None:
+        return _promoted(release, "all gates passed", endpoint.now), ()
+    reason, patience = unshown
+    if late < patience:
+        return release, ()
+    # Nothing is held here: all requests would meet what is not known to be well.
+    return retreat(release, INCONCLUSIVE, reason, endpoint.now), ()
+
+
+def _promoted(release: Release, reason: str, now: float) -> Release:
+    return go(replace(release, ending=PROMOTED, reason=reason), Stage.CLEANUP, now)
+
+
+def _unshown(
+    release: Release, observation: Observation, verdict: StepVerdict
+) -> tuple[str, float] | None:
+    """What is not known to be well, and how many seconds more the post-bake may wait for it."""
     unseen = sorted(n for n in _landed_names(release) if observation.alarms.get(n) != "OK")
-    if unseen and not release.promote_now:
+    if unseen:
         # They take missing data for healthy, so what is not OK now was not read, or is gone.
-        if endpoint.now - release.stage_since < settings.post_bake_seconds + ALARM_PATIENCE_SECONDS:
-            return release, ()
         reason = f"alarm {', '.join(unseen)} is not known to be OK after the swap"
-        return retreat(release, INCONCLUSIVE, reason, endpoint.now), ()
-    is_shown = release.passed or bool(release.promote_now)
-    if not is_shown and verdict.answer is not Answer.PASS:
-        reason = f"no verdict on the new version: {verdict.text}"
-        return retreat(release, INCONCLUSIVE, reason, endpoint.now), ()
-    by = f"promoted by {release.promote_now}" if release.promote_now else "all gates passed"
-    ended = replace(release, ending=PROMOTED, reason=by)
-    return go(ended, Stage.CLEANUP, endpoint.now), ()
+        return reason, ALARM_PATIENCE_SECONDS
+    holding = [g for g in verdict.gates if g.answer is Answer.HOLD and not g.dry_run]
+    silent = [g.text for g in holding if g.gate.startswith(("limit ", "hook "))]
+    if silent:
+        reason = f"no verdict on the new version after the swap: {'; '.join(silent)}"
+        return reason, GATE_PATIENCE_SECONDS
+    if not release.passed and verdict.answer is not Answer.PASS:
+        return f"no verdict on the new version: {verdict.text}", 0.0
+    return None

@@ -54,7 +54,7 @@ def _survey(
     if not isinstance(cloud, AwsCloud):
         return Survey()
     longest = predicted_seconds(manifest, state, seen, None)[2]
-    return replace(survey_aws.survey(cloud, manifest, seen.endpoint, longest), driver=TERMINAL)
+    return replace(survey_aws.survey(cloud, manifest, seen, longest), driver=TERMINAL)
 
 
 def new_rollback(

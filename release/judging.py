@@ -107,8 +107,9 @@ def ringing(release: Release, observation: Observation) -> str:
 
 
 def fresh_hooks(release: Release) -> dict[str, HookAnswer]:
-    """Answers that were given since this step began: an earlier one says nothing of it."""
-    return {n: a for n, a in release.hooks.items() if a.at >= release.step_since}
+    """Answers given since this step, or the post-bake, began: an earlier one says nothing of it."""
+    since = release.stage_since if release.stage == Stage.POST_BAKE else release.step_since
+    return {n: a for n, a in release.hooks.items() if a.at >= since}
 
 
 def landed_verdict(release: Release, observation: Observation) -> StepVerdict:
@@ -123,7 +124,9 @@ def landed_verdict(release: Release, observation: Observation) -> StepVerdict:
     )
     names = (*(a.name for a in landed_alarms(release)), *owner_alarms(release))
     alarms = {n: observation.alarms.get(n, "missing") for n in names}
-    step = Step(100.0, Tolerance(1.0, 0.0), 0.0, math.inf)
+    # What the steps were let through with is enough; where nothing compared, the limit itself.
+    tolerance = step_of(release).tolerance if release.passed else Tolerance(1.0, 0.0)
+    step = Step(100.0, tolerance, 0.0, math.inf)
     found = judge_step(index, step, gates, minutes, alarms, 0.0, fresh_hooks(release))
     slow = _latency_after(release, landed)
     return found if slow is None else _with(found, slow)

@@ -17,7 +17,8 @@ from release.claim import Claim
 from release.errors import AwsError, InterruptedReleaseError, ReleaseError
 from release.evidence import ReleaseResult
 from release.stages import FORWARD, Stage
-from release.state import HELD, RELEASE, Owner
+from release.start import is_named
+from release.state import HELD, PROMOTED, RELEASE, ROLLBACK, ROLLED_BACK, Owner, Release
 from release.store import History
 from release.turn import DriverOptions, Running
 
@@ -63,13 +64,12 @@ class Driver:
         if state.current is not None:
             self._claim.take_over(state, state.current)
             current = self._running.release
-            is_release = current.purpose == RELEASE
-            if is_release:
+            if current.purpose == RELEASE:
                 now = self._cloud.endpoint(self._name).now
                 why = f"stopped by `slipway rollback` ({who})"
                 self._running.save(controller.abort(current, why, now))
             result = self._drive()
-            if to is None or not is_release or result.from_version == to:
+            if _is_where_wanted(current, result, to):
                 return result
             state = self._history.load()
         self._claim.begin(
@@ -189,6 +189,14 @@ class Driver:
             f"release {release.id} waits in stage {release.stage}; {goes_on}; run the same command "
             "again to continue it, or `slipway rollback` to undo it"
         )
+
+
+def _is_where_wanted(ended: Release, result: ReleaseResult, to: str | None) -> bool:
+    """Whether what was under way ended where a rollback to ``to`` goes; None: what was before."""
+    if to is None:
+        return result.outcome != PROMOTED
+    has_moved = result.outcome == (ROLLED_BACK if ended.purpose == ROLLBACK else PROMOTED)
+    return is_named(ended.destination if has_moved else ended.before.good, to)
 
 
 def turns(

@@ -8,11 +8,11 @@ from typing import Any
 from contracts.release_manifest import ReleaseManifest
 from release.errors import PlanError
 from release.lint import ERROR, Finding, find
-from release.lint.capacity import extra_instances, live_count
+from release.lint.capacity import Need, extra_instances, live_count, needs
 from release.stage_plans import Circumstances, Span, StagePlan, stages, total
 from release.start import Snapshot, good_of_live
 from release.state import USUAL_TURNOVER_SECONDS, EndpointState
-from release.survey import Quota, Survey, Traffic
+from release.survey import Survey, Traffic
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Plan:
     traffic: Traffic | None
     extra_instance_hours: float
     extra_instances: int
-    quota: Quota | None
+    instances: tuple[Need, ...]
     untold: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -96,7 +96,7 @@ def make_plan(
         traffic=survey.traffic,
         extra_instance_hours=_extra_instance_hours(planned),
         extra_instances=max(extra_instances(phase, count) for phase in settings.phases),
-        quota=survey.quota,
+        instances=needs(manifest, snapshot, survey),
         untold=survey.tells,
         findings=find(manifest, snapshot, survey, turnover),
     )

@@ -149,15 +149,21 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     ``to`` is a version, or the beginning of a content hash where a version was released twice.
 
     Raises:
-        VersionError: there is none, or ``to`` is not among them; names those that are.
+        VersionError: there is none, or ``to`` serves or is not among them; names those that are.
     """
     others = [g for g in state.good if g.content_hash != live_hash]
     known = ", ".join(g.version for g in others) or "none"
     if to is None and others:
         return others[0]
     for good in others:
-        if to is not None and _is_named(good, to):
+        if to is not None and is_named(good, to):
             return good
+    serving = (g for g in state.good if g.content_hash == live_hash)
+    if to is not None and any(is_named(g, to) for g in serving):
+        raise VersionError(
+            f"{state.endpoint_name} serves version {to} already; it can go back to another good "
+            f"version that is kept ({known})"
+        )
     wanted = "a version to go back to" if to is None else f"version {to}"
     raise VersionError(
         f"{state.endpoint_name}: {wanted} is not among the good versions that are kept ({known}); "
@@ -165,7 +171,8 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
     )
 
 
-def _is_named(good: GoodVersion, to: str) -> bool:
+def is_named(good: GoodVersion, to: str) -> bool:
+    """Whether ``to`` is its version, or the beginning of its content hash."""
     by_hash = len(to) >= SHORTEST_HASH and good.content_hash.startswith(to)
     return good.version == to or by_hash
 

@@ -50,7 +50,7 @@ class AlarmSeen:
 
 @dataclass(frozen=True)
 class Quota:
-    """Instances of the target's type: allowed in the account, and in use by all endpoints."""
+    """Instances of one type: allowed in the account, and in use by all endpoints."""
 
     allowed: int
     in_use: int
@@ -58,11 +58,14 @@ class Quota:
 
 @dataclass(frozen=True)
 class Survey:
-    """None: not asked, or the account does not tell. ``alarms``: those that exist, by name."""
+    """None: not asked, or the account does not tell. ``alarms``: those that exist, by name.
+
+    ``quotas`` by instance type, of those that the account tells.
+    """
 
     traffic: Traffic | None = None
     alarms: Mapping[str, AlarmSeen] | None = None
-    quota: Quota | None = None
+    quotas: Mapping[str, Quota] = field(default_factory=dict[str, Quota])
     may_describe_alarms: bool | None = None
     driver: str = "terminal"
     tells: tuple[str, ...] = field(default_factory=tuple[str, ...])

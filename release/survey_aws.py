@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,8 @@ from urllib.parse import unquote
 from contracts.release_manifest import LIVE_VARIANT, AlarmGate, LatencyGate, ReleaseManifest
 from release.aws import AwsCloud, RefusedError, UnavailableError, call
 from release.aws_metrics import NAMESPACE
-from release.observation import Endpoint
+from release.lint.capacity import instance_types
+from release.start import Snapshot
 from release.survey import AlarmSeen, Quota, Survey, Traffic
 
 WEEK = 7 * 86400.0
@@ -23,20 +25,22 @@ DESCRIBE_ALARMS = "cloudwatch:DescribeAlarms"
 
 
 def survey(
-    cloud: AwsCloud, manifest: ReleaseManifest, endpoint: Endpoint, seconds: float
+    cloud: AwsCloud, manifest: ReleaseManifest, snapshot: Snapshot, seconds: float
 ) -> Survey:
     """Ask AWS for what the plan of a release that lasts ``seconds`` needs to know."""
     untold: list[str] = []
-    allowed = _told(untold, "the quota", _allowed_instances, cloud, manifest.target.instance_type)
-    quota = None
-    if allowed is not None:
-        in_use = _told(untold, "the use", _instances_in_use, cloud, manifest.target.instance_type)
-        quota = None if in_use is None else Quota(allowed, in_use)
+    types = instance_types(manifest, snapshot)
+    allowed = _told(untold, "the quota", _allowed_instances, cloud, types) or {}
+    in_use = _told(untold, "the use", _instances_in_use, cloud) if allowed else None
+    quotas: dict[str, Quota] = {}
+    if in_use is not None:
+        quotas = {kind: Quota(most, in_use[kind]) for kind, most in allowed.items()}
+    now = snapshot.endpoint.now
     is_driven_by_lambda = manifest.controller.state_machine_arn is not None
     return Survey(
-        traffic=_told(untold, "the traffic", traffic, cloud, manifest, endpoint.now, seconds),
+        traffic=_told(untold, "the traffic", traffic, cloud, manifest, now, seconds),
         alarms=_told(untold, "the alarms", _alarms, cloud, manifest),
-        quota=quota,
+        quotas=quotas,
         may_describe_alarms=_told(untold, "the role", _may_describe_alarms, cloud, manifest),
         driver="lambda" if is_driven_by_lambda else "terminal",
         tells=tuple(untold),
@@ -133,19 +137,25 @@ def _alarms(cloud: AwsCloud, manifest: ReleaseManifest) -> dict[str, AlarmSeen]:
 # --- quota
 
 
-def _allowed_instances(cloud: AwsCloud, instance_type: str) -> int | None:
-    wanted = QUOTA_NAME.format(instance_type)
+def _allowed_instances(cloud: AwsCloud, types: Sequence[str]) -> dict[str, int]:
+    """By type: the account's own quotas, then AWS's defaults; a type that neither names is left."""
+    names = {QUOTA_NAME.format(kind): kind for kind in types}
+    found: dict[str, int] = {}
     for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
         for quota in _pages(cloud["service-quotas"], operation, "Quotas", ServiceCode="sagemaker"):
-            if quota.get("QuotaName") == wanted:
-                return int(quota["Value"])
-    return None
+            kind = names.get(quota.get("QuotaName", ""))
+            if kind is not None:
+                found.setdefault(kind, int(quota["Value"]))
+            if len(found) == len(names):
+                return found
+    return found
 
 
-def _instances_in_use(cloud: AwsCloud, instance_type: str) -> int:
+def _instances_in_use(cloud: AwsCloud) -> Counter[str]:
+    """By type, over all endpoints of the account."""
     sagemaker = cloud["sagemaker"]
     types: dict[str, dict[str, str]] = {}
-    used = 0
+    used: Counter[str] = Counter()
     for count, entry in enumerate(_pages(sagemaker, "list_endpoints", "Endpoints", MaxResults=100)):
         if count >= MAX_ENDPOINTS:
             break
@@ -156,8 +166,8 @@ def _instances_in_use(cloud: AwsCloud, instance_type: str) -> int:
             variants = config.production() if config is not None else []
             types[str(name)] = {v["VariantName"]: v.get("InstanceType", "") for v in variants}
         for variant in described.get("ProductionVariants", []):
-            if types[str(name)].get(variant["VariantName"]) == instance_type:
-                used += int(variant.get("DesiredInstanceCount", 0))
+            kind = types[str(name)].get(variant["VariantName"], "")
+            used[kind] += int(variant.get("DesiredInstanceCount", 0))
     return used
 
 

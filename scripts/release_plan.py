@@ -11,6 +11,7 @@ from scripts.release_screen import duration
 
 if TYPE_CHECKING:
     from contracts.release_manifest import ReleaseManifest
+    from release.lint.capacity import Need
     from release.plan import Plan
     from release.start import Snapshot
     from scripts.release_stack import ReleaseStack
@@ -28,7 +29,7 @@ def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
     state = place.state(manifest.endpoint_name)
     snapshot = snapshot_of(place, manifest)
     seconds = predicted_seconds(manifest, state, snapshot, None)[2]
-    seen = survey(place.cloud, manifest, snapshot.endpoint, seconds)
+    seen = survey(place.cloud, manifest, snapshot, seconds)
     version = snapshot.live.version if snapshot.live is not None else None
     metrics = _packaged_metrics(place, manifest, version)
     return make_plan(manifest, state, snapshot, seen, metrics)
@@ -147,15 +148,20 @@ def _show_totals(plan: Plan) -> None:
         markup=False,
         soft_wrap=True,
     )
-    quota = "quota not told by the account"
-    if plan.quota is not None:
-        quota = f"quota {plan.quota.allowed}, {plan.quota.in_use} in use"
+    needed = ", ".join(_need(need) for need in plan.instances)
     stdout.print(
         f"at most {plan.exposed:g} % of the requests meet the new version before it is trusted; "
-        f"{plan.extra_instances} more instances at the peak ({quota}), "
+        f"{plan.extra_instances} more instances at the peak ({needed}), "
         f"{plan.extra_instance_hours:.2g} extra instance-hours",
         markup=False,
         soft_wrap=True,
     )
     for untold in plan.untold:
         stdout.print(f"not told: {untold}", markup=False, soft_wrap=True)
+
+
+def _need(need: Need) -> str:
+    told = "not told by the account"
+    if need.quota is not None:
+        told = f"{need.quota.allowed}, {need.quota.in_use} in use"
+    return f"{need.extra} more {need.instance_type}: quota {told}"

@@ -131,7 +131,7 @@ def _refuse_early(
     )
     start.begin_release(state, manifest, snapshot, "", cloud.caller(), retry=retry)
     longest = predicted_seconds(manifest, state, snapshot, None)[2]
-    seen = replace(survey(cloud, manifest, endpoint, longest), driver=LAMBDA)
+    seen = replace(survey(cloud, manifest, snapshot, longest), driver=LAMBDA)
     refuse_errors(manifest, state, snapshot, seen)
 
 

@@ -140,7 +140,8 @@ def _show_running(row: dict[str, Any]) -> None:
         stdout.print(f"  {text}", markup=False, soft_wrap=True)
 
 
-def show_history(rows: list[dict[str, Any]]) -> None:
+def show_history(rows: list[dict[str, Any]], limit: int, total: int) -> None:
+    """At most ``limit`` of ``total`` releases; where there are more, how to see them."""
     if not rows:
         stdout.print("no releases yet")
         return
@@ -158,6 +159,9 @@ def show_history(rows: list[dict[str, Any]]) -> None:
             duration(row["seconds"]),
         )
     stdout.print(table)
+    if total > limit:
+        text = f"the newest {limit} of {total} releases; `--limit {total}` lists them all"
+        stdout.print(text, markup=False, soft_wrap=True)
     pages = [row["page"] for row in rows if row.get("page")]
     if pages:
         stdout.print(

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from typing import Any
 
+from contracts.history import page_key
 from contracts.release_manifest import ReleaseManifest
 from release.lock import holder, this_process, where
 from release.state import HELD, EndpointState, Release
-from release.store import read_freeze
+from release.store import read_evidence, read_freeze
 from scripts.release_stack import ReleaseStack
+
+TOLD = (
+    "id",
+    "purpose",
+    "from_version",
+    "to_version",
+    "outcome",
+    "reason",
+    "seconds",
+    "started_at",
+    "started_by",
+)
 
 
 def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]:
@@ -91,7 +105,21 @@ def _freeze_row(
     return {**asdict(freeze), "text": freeze.text}
 
 
-def running_row(running: Release) -> dict[str, Any]:
+def history_rows(place: ReleaseStack, state: EndpointState, limit: int) -> list[dict[str, Any]]:
+    """The newest ``limit`` releases that are remembered, the newest first."""
+    rows: list[dict[str, Any]] = []
+    for release_id in reversed(state.releases[-limit:]):
+        text = read_evidence(place.s3, place.bucket, release_id)
+        if text is not None:
+            told: dict[str, Any] = json.loads(text)
+            page = f"s3://{place.bucket}/{page_key(release_id)}"
+            rows.append({**{k: told[k] for k in TOLD}, "page": page})
+        elif state.current is not None and state.current.id == release_id:
+            rows.append(_running_row(state.current))
+    return rows
+
+
+def _running_row(running: Release) -> dict[str, Any]:
     return {
         "id": running.id,
         "purpose": running.purpose,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 ModelArgument = Annotated[
     str | None, typer.Argument(help="The model; not needed where the stack has only one.")
 ]
-HISTORY_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -171,33 +170,25 @@ def status(
 
 
 def history(
-    model: ModelArgument = None, stack: StackOption = None, as_json: JsonOption = False
+    model: ModelArgument = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many.")] = 20,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """The releases of an endpoint, newest first."""
-    from contracts.history import page_key
-    from release.store import read_evidence
     from scripts.registry_follow import catch_up
     from scripts.release_screen import show_history
     from scripts.release_stack import open_stack
-    from scripts.release_status import running_row
+    from scripts.release_status import history_rows
 
     place = open_stack(stack)
     endpoint = place.remembered(model)
     state = place.state(endpoint)
-    keys = ("id", "purpose", "from_version", "to_version", "outcome", "reason", "seconds")
-    rows: list[dict[str, Any]] = []
-    for release_id in reversed(state.releases[-HISTORY_SHOWN:]):
-        text = read_evidence(place.s3, place.bucket, release_id)
-        if text is not None:
-            told: dict[str, Any] = json.loads(text)
-            row = {k: told[k] for k in (*keys, "started_at", "started_by")}
-            rows.append({**row, "page": f"s3://{place.bucket}/{page_key(release_id)}"})
-        elif state.current is not None and state.current.id == release_id:
-            rows.append(running_row(state.current))
+    rows = history_rows(place, state, limit)
     if as_json:
         print_json(rows)
     else:
-        show_history(rows)
+        show_history(rows, limit, len(state.releases))
     catch_up(place, endpoint)
 
 

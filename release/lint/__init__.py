@@ -23,7 +23,7 @@ def find(
         *guardrails.lint(manifest, snapshot, count, turnover_seconds),
         *shadow.lint(manifest, snapshot),
         *alarms.lint(manifest, survey),
-        *capacity.lint(manifest, survey, count),
+        *capacity.lint(manifest, snapshot, survey),
         *traffic.lint(manifest, survey),
     ]
     return tuple(sorted(found, key=lambda f: f.severity != ERROR))

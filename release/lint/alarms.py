@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from contracts.release_manifest import AlarmGate, BlueGreen, ReleaseManifest, Rolling
+from collections.abc import Iterator
+
+from contracts.release_manifest import (
+    LIVE_VARIANT,
+    AlarmGate,
+    BlueGreen,
+    Canary,
+    LimitGate,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+)
+from release.counting import MINUTE
+from release.guardrails import waits_of
 from release.lint.finding import Finding, error, warning
+from release.lint.guardrails import key_of
+from release.phases import candidate_variant, has_config
 from release.survey import AlarmSeen, Survey
 
 
 def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     return [
         *_post_bake(manifest),
+        *_uncounted(manifest),
         *_named(manifest, survey),
         *_standing(manifest, survey),
         *_permission(manifest, survey),
@@ -31,6 +47,22 @@ def _post_bake(manifest: ReleaseManifest) -> list[Finding]:
     return found
 
 
+def _uncounted(manifest: ReleaseManifest) -> list[Finding]:
+    """Limits are asked after the swap too, and nothing is promoted without their answer."""
+    settings = manifest.release
+    is_limited = any(isinstance(g, LimitGate) and not g.dry_run for g in settings.gates)
+    needed = settings.settle_seconds + settings.warm_up_seconds + 2 * MINUTE
+    promotes = not isinstance(settings.phases[-1], Shadow)
+    if not (is_limited and promotes) or settings.post_bake_seconds >= needed:
+        return []
+    rule = (
+        f"the post-bake is {settings.post_bake_seconds:g} s, but the first whole minute that the "
+        f"limits can look at has settled after up to {needed:g} s: the release will wait for it"
+    )
+    remedy = f"let it last {needed:g} s or more, or shorten warmUp and settle"
+    return [warning(rule, "release.postBake", remedy)]
+
+
 def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     """The owner's alarms among the gates."""
     if survey.alarms is None:
@@ -47,6 +79,8 @@ def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
             continue
         found += _dimensions(manifest, seen, where)
         found += _composite(manifest, seen, gate, where)
+        if not gate.dry_run:
+            found += _window(manifest, seen, where)
         if seen.state == "ALARM" and not gate.dry_run:
             rule = f"the alarm {gate.alarm} is in ALARM now: the release would fail at once"
             found.append(error(rule, where, "look into it first"))
@@ -77,10 +111,55 @@ def _dimensions(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[
     if "VariantName" not in seen.dimensions:
         rule = f"the alarm {seen.name} has no VariantName: SageMaker publishes no such metric"
         return [error(rule, where, "give it the dimensions EndpointName and VariantName")]
-    if "EndpointConfigName" not in seen.dimensions:
+    phases = manifest.release.phases
+    own = [candidate_variant(p) for p in phases if has_config(p)]
+    variants = tuple(dict.fromkeys((LIVE_VARIANT, *own)))
+    variant, config = seen.dimensions["VariantName"], seen.dimensions.get("EndpointConfigName")
+    if variant not in variants:
+        rule = f"the alarm {seen.name} watches variant {variant}; there will be {_all(variants)}"
+        return [error(rule, where, f"name an alarm on {' or '.join(variants)}")]
+    if config is None and variant == LIVE_VARIANT:
         rule = f"the alarm {seen.name} mixes the old and the new fleet: it sees errors diluted"
         return [warning(rule, where, "rollback alarms of the stack tell the fleets apart")]
+    target = manifest.target.endpoint_config_name
+    if config not in (None, target):
+        rule = f"the alarm {seen.name} watches configuration {config}, and {target} is released"
+        return [error(rule, where, f"let its EndpointConfigName be {target}, or leave that out")]
+    if config == target and own:
+        rule = f"the alarm {seen.name} watches configuration {config}, unused before the swap"
+        return [warning(rule, where, f"leave that dimension out, and name variant {own[0]}")]
     return []
+
+
+def _all(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _window(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[Finding]:
+    """Whether it can ring within each bake of what it sees from its beginning on."""
+    window = seen.window_seconds
+    short = [f"{key} lasts {longest:g} s" for key, longest in _bakes(manifest) if longest < window]
+    if not short:
+        return []
+    rule = f"the alarm {seen.name} needs {window:g} s to ring, and {', '.join(short)}"
+    remedy = f"let it last {window:g} s or more, or give the alarm shorter or fewer periods"
+    return [warning(rule, where, remedy)]
+
+
+def _bakes(manifest: ReleaseManifest) -> Iterator[tuple[str, float]]:
+    """Each bake by its key in the stack's file, and how many seconds it lasts at most."""
+    settings = manifest.release
+    for phase in settings.phases:
+        match phase:
+            case Canary(steps=steps):
+                for i, step in enumerate(steps):
+                    yield f"release.steps[{i}].bake.max", step.bake_max_seconds
+            case Shadow(bake_max_seconds=longest):
+                yield "release.shadow.bake.max", longest
+            case BlueGreen() | Rolling():
+                yield key_of(phase), min((w for w in waits_of(phase) if w), default=0)
+    if not isinstance(settings.phases[-1], Shadow):
+        yield "release.postBake", settings.post_bake_seconds
 
 
 def _standing(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:

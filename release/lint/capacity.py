@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from contracts.release_manifest import (
     LIVE_VARIANT,
@@ -16,7 +17,7 @@ from contracts.release_manifest import (
 from release.forward import candidate_count
 from release.lint.finding import Finding, error
 from release.start import Snapshot
-from release.survey import Survey
+from release.survey import Quota, Survey
 
 
 def live_count(manifest: ReleaseManifest, snapshot: Snapshot) -> int:
@@ -40,18 +41,62 @@ def extra_instances(strategy: Strategy, count: int) -> int:
             return count + candidate_count(min(100, percent), count)
 
 
-def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
+@dataclass(frozen=True)
+class Need:
+    """Instances of one type that a release needs beside those of now, at its peak.
+
+    ``quota`` None: the account does not tell.
+    """
+
+    instance_type: str
+    extra: int
+    quota: Quota | None
+
+
+def instance_types(manifest: ReleaseManifest, snapshot: Snapshot) -> tuple[str, ...]:
+    """The type that serves now and the target's, once where they are the same."""
+    variants = [] if snapshot.live is None else snapshot.live.production()
+    live = [str(v["InstanceType"]) for v in variants if v.get("InstanceType")]
+    return tuple(dict.fromkeys((*live[:1], manifest.target.instance_type)))
+
+
+def needs(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> tuple[Need, ...]:
+    """What each phase needs of each type; the most of them counts."""
+    count, phases = live_count(manifest, snapshot), manifest.release.phases
+    match instance_types(manifest, snapshot):
+        case (old, new):
+            both = [_of_each_type(phase, count) for phase in phases]
+            extra = {old: max(o for o, _ in both), new: max(n for _, n in both)}
+        case (same, *_):
+            extra = {same: max(extra_instances(phase, count) for phase in phases)}
+        case _:
+            extra = {}
+    return tuple(Need(kind, n, survey.quotas.get(kind)) for kind, n in extra.items() if n)
+
+
+def _of_each_type(strategy: Strategy, count: int) -> tuple[int, int]:
+    """More instances of the old type and of the new one, where the target changes it."""
+    match strategy:
+        case Canary(steps=steps):
+            # Into the transition live is made anew too; at the swap the new type alone is.
+            return count, count + (candidate_count(steps[-1].weight, count) if steps else 0)
+        case BlueGreen() | Rolling():
+            return 0, count
+        case Shadow(sampling_percent=percent):
+            return count, candidate_count(min(100, percent), count)
+
+
+def lint(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> list[Finding]:
     """Quota; a scaling target that stands in the way is the release's own work (facts 6)."""
-    if survey.quota is None:
-        return []
-    extra = max(extra_instances(phase, count) for phase in manifest.release.phases)
-    free = survey.quota.allowed - survey.quota.in_use
-    if extra <= free:
-        return []
-    kind = manifest.target.instance_type
-    rule = (
-        f"both fleets together need {extra} more {kind}, and the account has {free} left of "
-        f"{survey.quota.allowed} for endpoint usage"
-    )
-    remedy = "ask for a higher quota in Service Quotas, or release by rolling in small batches"
-    return [error(rule, "quota", remedy)]
+    found: list[Finding] = []
+    for need in needs(manifest, snapshot, survey):
+        quota = need.quota
+        if quota is None or need.extra <= quota.allowed - quota.in_use:
+            continue
+        rule = (
+            f"both fleets together need {need.extra} more {need.instance_type}, and the account "
+            f"has {quota.allowed - quota.in_use} left of {quota.allowed} for endpoint usage"
+        )
+        remedy = "ask for a higher quota in Service Quotas, or release by rolling in small batches"
+        found.append(error(rule, "quota", remedy))
+    return found

@@ -10,6 +10,7 @@ from contracts.release_manifest import (
     AllAtOnce,
     BlueGreen,
     CanaryShift,
+    LimitGate,
     LinearShift,
     ReleaseManifest,
     Rolling,
@@ -18,6 +19,7 @@ from release.counting import MINUTE
 from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, turnovers_of, waits_of
 from release.lint.finding import Finding, error, warning
 from release.lint.gates import RELATIVE
+from release.phases import compares
 from release.start import Snapshot
 
 LONGEST_WAIT = 3600
@@ -146,18 +148,21 @@ def shift_overhead(manifest: ReleaseManifest) -> float:
 def _uncounted(
     manifest: ReleaseManifest, strategy: BlueGreen | Rolling, waits: list[int], where: str
 ) -> list[Finding]:
-    """Whether the gates that compare will have a single minute to look at."""
-    comparing = [g for g in manifest.release.gates if isinstance(g, RELATIVE) and not g.dry_run]
-    is_at_once = isinstance(strategy, BlueGreen) and isinstance(strategy.shift, AllAtOnce)
+    """Whether the gates that count requests will have a single minute to look at."""
+    bakes, counting, what, key = waits[:-1], (*RELATIVE, LimitGate), "that compares", "wait"
+    if not compares(strategy):
+        bakes, counting, what, key = waits, (LimitGate,), "on all traffic", "finalWait"
+    deciding = [g for g in manifest.release.gates if not g.dry_run]
     needed = shift_overhead(manifest) + MINUTE
-    longest = max(waits[:-1], default=0)
-    if not comparing or is_at_once or longest >= needed:
+    longest = max(bakes, default=0)
+    if longest >= needed or not any(isinstance(g, counting) for g in deciding):
         return []
     rule = (
-        f"no bake that compares lasts {needed:g} s: with warm-up and settling no minute would "
+        f"no bake {what} lasts {needed:g} s: with warm-up and settling no minute would "
         "count, and the release would end inconclusive"
     )
-    return [error(rule, where, f"let wait be {needed:g} s or more, or shorten warmUp and settle")]
+    remedy = f"let {key} be {needed:g} s or more, or shorten warmUp and settle"
+    return [error(rule, where, remedy)]
 
 
 def _timeout(

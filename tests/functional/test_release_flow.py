@@ -52,8 +52,8 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(stage: Stage) -> None
     assert plan["traffic"]["requests_per_minute"] > 0
     assert "points" in plan["stages"][1]["gates"][0]["text"]
     assert plan["untold"] == []
-    assert plan["quota"]["allowed"] == 40
-    assert plan["quota"]["in_use"] >= 2
+    assert plan["instances"][0]["quota"]["allowed"] == 40
+    assert plan["instances"][0]["quota"]["in_use"] >= 2
     before = len(stage.traffic.answers())
     told = stage.told("release")
     assert told["outcome"] == "promoted", told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +23,21 @@ from release.aws import AwsCloud, RefusedError, UnavailableError
 from release.aws_describe import describe_endpoint
 from release.collect import Collection, remove
 from release.errors import AwsError
-from release.observation import Deployment, MetricQuery, ScalingTarget, Variant, VariantMinute
-from tests.unit.release_samples import NOT_SUSPENDED
+from release.observation import (
+    Config,
+    Deployment,
+    Endpoint,
+    MetricQuery,
+    ScalingTarget,
+    Variant,
+    VariantMinute,
+)
+from release.start import Snapshot
+from release.survey import Quota
+from release.survey_aws import survey
+from tests.unit.release_samples import NOT_SUSPENDED, config_of, manifest, target
 
+NEW_TYPE = target("2").instance_type
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 PLACE = {
     "ServiceNamespace": "sagemaker",
@@ -403,3 +416,37 @@ def test_scale_in_is_suspended_only_where_there_is_a_target() -> None:
     nothing = Recorder(describe_scalable_targets={"ScalableTargets": []})
     aws_scaling.execute(nothing, "wine", SetScaling(suspended))
     assert [name for name, _ in nothing.calls] == ["describe_scalable_targets"]
+
+
+# --- what a plan asks
+
+
+def of_type(config: Config, kind: str) -> Config:
+    variant = config.production()[0] | {"InstanceType": kind}
+    return replace(config, body={"ProductionVariants": [variant]})
+
+
+def test_a_survey_asks_the_quota_of_the_type_that_serves_and_of_the_targets() -> None:
+    quota = "{} for endpoint usage".format
+    own = {"Quotas": [{"QuotaName": quota("ml.m5.large"), "Value": 5.0}]}
+    usual = {"Quotas": [{"QuotaName": quota(t), "Value": 2.0} for t in ("ml.m5.large", NEW_TYPE)]}
+    variants = [{"VariantName": "live", "DesiredInstanceCount": 4}]
+    live = of_type(config_of("1"), "ml.m5.large")
+    cloud = cloud_of(
+        service_quotas=Recorder(list_service_quotas=own, list_aws_default_service_quotas=usual),
+        sagemaker=Recorder(
+            list_endpoints={"Endpoints": [{"EndpointName": "a"}, {"EndpointName": "b"}]},
+            describe_endpoint={"EndpointConfigName": live.name, "ProductionVariants": variants},
+            describe_endpoint_config={"EndpointConfigArn": "arn:c", **live.body},
+            list_tags={"Tags": []},
+        ),
+        cloudwatch=Recorder(get_metric_data={"MetricDataResults": []}),
+        iam=Recorder(
+            list_role_policies={"PolicyNames": []},
+            list_attached_role_policies={"AttachedPolicies": []},
+        ),
+    )
+    endpoint = Endpoint(1_000_000.0, "InService", live.name, 0.0)
+    seen = survey(cloud, manifest(), Snapshot(endpoint, live, config_of("2"), None), 3600.0)
+    assert seen.tells == ()
+    assert seen.quotas == {"ml.m5.large": Quota(5, 8), NEW_TYPE: Quota(2, 0)}

@@ -256,11 +256,26 @@ def test_rolling_takes_one_variant_only() -> None:
     "strategy", [BlueGreen(CanaryShift(10, 299), 900, TOLERANCE), Rolling(50, 299, TOLERANCE)]
 )
 def test_a_shift_too_short_for_a_minute_to_count_is_an_error(strategy: Strategy) -> None:
-    found = lint(strategy)
-    assert [f for f in found if "no bake that compares lasts 300 s" in f.rule]
-    assert not [
-        f for f in lint(strategy, gates=(LimitGate("errors", 0.1),)) if "compares" in f.rule
-    ]
+    where = f"release.{'blueGreen' if isinstance(strategy, BlueGreen) else 'rolling'}"
+    remedy = "let wait be 300 s or more"
+    for gate in (ErrorGate(), LimitGate("errors", 0.1)):
+        found = lint(strategy, gates=(gate,))
+        assert_found(found, ERROR, "no bake that compares lasts 300 s", where, remedy)
+    dry = (AlarmGate("orders"), LimitGate("errors", 0.1, dry_run=True))
+    assert not [f for f in lint(strategy, gates=dry) if "compares" in f.rule]
+
+
+def test_a_limit_needs_a_minute_of_the_final_bake_where_all_moves_at_once() -> None:
+    gates = (LimitGate("errors", 0.05),)
+    found = lint(BlueGreen(AllAtOnce(), 299, TOLERANCE), gates=gates)
+    rule = (
+        "no bake on all traffic lasts 300 s: with warm-up and settling no minute would count, and "
+        "the release would end inconclusive"
+    )
+    assert_found(found, ERROR, rule, "release.blueGreen", "let finalWait be 300 s or more")
+    for sound in ((300, gates), (299, (ErrorGate(),)), (299, (AlarmGate("orders"),))):
+        found = lint(BlueGreen(AllAtOnce(), sound[0], TOLERANCE), gates=sound[1])
+        assert not [f for f in found if "no minute would" in f.rule]
 
 
 def test_a_guardrail_deployment_cannot_be_held() -> None:
@@ -400,6 +415,84 @@ def test_an_alarm_with_the_wrong_dimensions_is_named(
     assert [f for f in found if f.severity == severity and rule in f.rule]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "dimensions", "rule", "remedy"),
+    [
+        (
+            None,
+            {"VariantName": "nope", "EndpointConfigName": "wine-test-c1"},
+            "watches variant nope; there will be live and candidate",
+            "name an alarm on live or candidate",
+        ),
+        (
+            FINE,
+            {"VariantName": "candidate"},
+            "watches variant candidate; there will be live",
+            "name an alarm on live",
+        ),
+        (
+            Shadow(100, TOLERANCE, 180, 7200, 0.05),
+            {"VariantName": "nope"},
+            "watches variant nope; there will be live and shadow",
+            "name an alarm on live or shadow",
+        ),
+        (
+            FINE,
+            {"VariantName": "live", "EndpointConfigName": "wine-test-c1"},
+            "watches configuration wine-test-c1, and wine-test-c2 is released",
+            "let its EndpointConfigName be wine-test-c2",
+        ),
+    ],
+)
+def test_an_alarm_that_cannot_see_the_new_version_is_named(
+    strategy: Strategy | None, dimensions: dict[str, str], rule: str, remedy: str
+) -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    found = lint(strategy, gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **dimensions))
+    assert_found(found, ERROR, f"the alarm orders {rule}", "release.gates[1]", remedy)
+
+
+def test_an_alarm_on_the_new_version_alone_is_sound() -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    target = {"VariantName": "live", "EndpointConfigName": "wine-test-c2"}
+    assert lint(FINE, gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **target)) == ()
+    candidate = seen_alarm(EndpointName=ENDPOINT, VariantName="candidate")
+    assert lint(gates=gates, survey=candidate) == ()
+    found = lint(gates=gates, survey=seen_alarm(EndpointName=ENDPOINT, **target))
+    rule = "the alarm orders watches configuration wine-test-c2, unused before the swap"
+    remedy = "leave that dimension out, and name variant candidate"
+    assert_found(found, WARNING, rule, "release.gates[1]", remedy)
+
+
+SLOW_ALARM = Survey(alarms={"orders": AlarmSeen("orders", "Shop", "Orders", {}, "OK", 600.0)})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bake"),
+    [
+        (Canary((Step(10, TOLERANCE, 180, 300),)), "release.steps[0].bake.max lasts 300 s"),
+        (Shadow(100, TOLERANCE, 180, 599, 0.05), "release.shadow.bake.max lasts 599 s"),
+        (BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), "release.blueGreen lasts 300 s"),
+        (Rolling(25, 300, TOLERANCE), "release.rolling lasts 300 s"),
+    ],
+)
+def test_an_alarm_slower_than_a_bake_is_a_warning(strategy: Strategy, bake: str) -> None:
+    gates: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders"))}
+    found = lint(strategy, survey=SLOW_ALARM, post_bake_seconds=600.0, **gates)
+    rule = f"the alarm orders needs 600 s to ring, and {bake}"
+    remedy = "let it last 600 s or more, or give the alarm shorter or fewer periods"
+    assert_found(found, WARNING, rule, "release.gates[1]", remedy)
+    dry: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders", dry_run=True))}
+    assert not [f for f in lint(strategy, survey=SLOW_ALARM, **dry) if "to ring" in f.rule]
+
+
+def test_an_alarm_slower_than_the_post_bake_is_a_warning() -> None:
+    gates = (ErrorGate(), AlarmGate("orders"))
+    (found,) = lint(gates=gates, survey=SLOW_ALARM, post_bake_seconds=599.0)
+    assert found.rule == "the alarm orders needs 600 s to ring, and release.postBake lasts 599 s"
+    assert lint(gates=gates, survey=SLOW_ALARM, post_bake_seconds=600.0) == ()
+
+
 def test_more_alarms_than_sagemaker_takes() -> None:
     gates = (ErrorGate(), *(AlarmGate(f"a{i}") for i in range(9)))
     found = lint(FINE, gates=gates)
@@ -424,6 +517,19 @@ def test_a_post_bake_shorter_than_the_alarm_is_a_warning() -> None:
     assert_found(found, WARNING, "post-bake of 120 s", "alarms: errors", "600 s or more")
 
 
+def test_a_post_bake_too_short_for_the_limits_is_a_warning() -> None:
+    gates = (ErrorGate(), LimitGate("errors", 0.05))
+    found = lint(gates=gates, post_bake_seconds=239.0)
+    rule = (
+        "the post-bake is 239 s, but the first whole minute that the limits can look at has "
+        "settled after up to 240 s: the release will wait for it"
+    )
+    assert_found(found, WARNING, rule, "release.postBake", "let it last 240 s or more")
+    assert lint(gates=gates, post_bake_seconds=240.0) == ()
+    compared = lint(Shadow(100, TOLERANCE, 180, 7200, 0.05), gates=gates, post_bake_seconds=0.0)
+    assert not [f for f in compared if f.where == "release.postBake"]
+
+
 @pytest.mark.parametrize(
     ("strategy", "needed"),
     [
@@ -434,10 +540,37 @@ def test_a_post_bake_shorter_than_the_alarm_is_a_warning() -> None:
     ],
 )
 def test_both_fleets_must_fit_into_the_quota(strategy: Strategy | None, needed: int) -> None:
-    enough = lint(strategy, survey=Survey(quota=Quota(10 + needed, 10)))
+    enough = lint(strategy, survey=Survey(quotas={"ml.c7i.large": Quota(10 + needed, 10)}))
     assert not [f for f in enough if f.where == "quota"]
-    short = lint(strategy, survey=Survey(quota=Quota(9 + needed, 10)))
+    short = lint(strategy, survey=Survey(quotas={"ml.c7i.large": Quota(9 + needed, 10)}))
     assert_found(short, ERROR, f"need {needed} more ml.c7i.large", "quota", "Service Quotas")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "old", "new"),
+    [
+        (None, 10, 15),  # live as it was is made anew beside the first candidates
+        (FINE, 0, 10),
+        (Rolling(25, 300, TOLERANCE), 0, 10),
+        (Shadow(50, TOLERANCE, 180, 7200, 0.05), 10, 5),
+    ],
+)
+def test_a_change_of_the_instance_type_needs_quota_of_both(
+    strategy: Strategy | None, old: int, new: int
+) -> None:
+    seen = snapshot(live=config_with(InstanceType="ml.m5.large"))
+
+    def short_of(old_free: int, new_free: int) -> list[str]:
+        quotas = {"ml.m5.large": Quota(10 + old_free, 10), "ml.c7i.large": Quota(new_free, 0)}
+        found = lint(strategy, seen=seen, survey=Survey(quotas=quotas))
+        return [f.rule for f in found if f.where == "quota"]
+
+    assert short_of(old, new) == []
+    (rule,) = short_of(old, new - 1)
+    assert f"need {new} more ml.c7i.large, and the account has {new - 1} left of" in rule
+    if old:
+        (rule,) = short_of(old - 1, new)
+        assert f"need {old} more ml.m5.large, and the account has {old - 1} left of" in rule
 
 
 def traffic(per_minute: float, errors: float, slow: float | None = None) -> Survey:
@@ -481,7 +614,8 @@ def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> Non
     assert ["2.00% slow answers" in f.rule for f in found] == [True]
     assert len(lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02))) == 2
     gates = (ErrorGate(dry_run=True), LatencyGate(50_000, dry_run=True), LimitGate("errors", 0.1))
-    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), gates=gates) == ()
+    limited: dict[str, Any] = {"gates": gates, "post_bake_seconds": 240.0}
+    assert lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02), **limited) == ()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from contracts.release_manifest import (
     Tolerance,
 )
 from release.errors import PlanError
+from release.lint.capacity import Need
 from release.observation import Endpoint, Variant
 from release.plan import Plan, make_plan, predicted_seconds, refuse_errors
 from release.start import Snapshot
@@ -194,8 +195,26 @@ def test_a_canary_after_a_shadow_takes_its_place_directly() -> None:
 
 
 def test_the_quota_stands_beside_what_is_needed() -> None:
-    plan = planned(survey=Survey(traffic=BUSY, quota=Quota(100, 12)))
-    assert (plan.quota, plan.extra_instances) == (Quota(100, 12), 6)
+    plan = planned(survey=Survey(traffic=BUSY, quotas={"ml.c7i.large": Quota(100, 12)}))
+    assert (plan.instances, plan.extra_instances) == (
+        (Need("ml.c7i.large", 6, Quota(100, 12)),),
+        6,
+    )
+
+
+def test_a_new_instance_type_stands_beside_the_old_one(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = snapshot()
+    live = config_of("1", 4).production()[0] | {"InstanceType": "ml.m5.large"}
+    seen = replace(seen, live=replace(config_of("1"), body={"ProductionVariants": [live]}))
+    survey = Survey(quotas={"ml.m5.large": Quota(5, 4)})
+    plan = make_plan(manifest(strategy=CANARY), EndpointState(ENDPOINT), seen, survey, {})
+    assert plan.instances == (
+        Need("ml.m5.large", 4, Quota(5, 4)),
+        Need("ml.c7i.large", 6, None),
+    )
+    show_plan(plan)
+    shown = capsys.readouterr().out
+    assert "4 more ml.m5.large: quota 5, 4 in use, 6 more ml.c7i.large: quota not told" in shown
 
 
 def test_a_plan_is_plain_json() -> None:

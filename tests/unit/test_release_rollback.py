@@ -9,6 +9,7 @@ import pytest
 from release.driver import run_rollback
 from release.errors import VersionError
 from release.evidence import ReleaseResult
+from release.state import EndpointState
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, config_of, manifest
 from tests.unit.release_samples import scaling_target
 from tests.unit.release_strategies import CANARY, FAST, cloud_of, release
@@ -51,6 +52,15 @@ def test_a_version_that_is_kept_no_more_is_refused_with_those_that_are() -> None
     cloud, history = with_versions(3)
     with pytest.raises(VersionError, match=r"version 9 is not among .* that are kept \(2, 1\)"):
         rollback(cloud, history, "9")
+
+
+@pytest.mark.parametrize("to", ["3", "hash-3"])
+def test_the_version_that_serves_is_refused_as_such(to: str) -> None:
+    cloud, history = with_versions(3)
+    wanted = rf"wine-test serves version {to} already; .* another good version .* \(2, 1\)"
+    with pytest.raises(VersionError, match=wanted):
+        rollback(cloud, history, to)
+    assert history.load().current is None
 
 
 def retyped() -> tuple[FakeCloud, FakeHistory]:
@@ -110,4 +120,55 @@ def test_a_release_that_waits_is_undone_and_then_gone_back_further() -> None:
     assert release(cloud, made, history).outcome == "held"
     result = rollback(cloud, history, "1")
     assert (result.outcome, result.to_version) == ("rolled_back", "1")
+    assert cloud.serving == "wine-test-c1"
+
+
+def interrupted() -> tuple[FakeCloud, FakeHistory]:
+    """A rollback from 3 to 2 that died after its first save."""
+    cloud, history = with_versions(3)
+    history.after_save = Killer([1])
+    with pytest.raises(Killed):
+        rollback(cloud, history, "2")
+    expire(history)
+    again = history.other_process()
+    assert again.load().current is not None
+    return cloud, again
+
+
+@pytest.mark.parametrize(
+    ("to", "serves"), [("1", "1"), ("hash-1", "1"), ("2", "2"), ("hash-2", "2"), (None, "2")]
+)
+def test_after_one_that_was_interrupted_it_goes_where_it_is_told_now(
+    to: str | None, serves: str
+) -> None:
+    cloud, again = interrupted()
+    result = rollback(cloud, again, to)
+    assert (result.outcome, result.to_version) == ("rolled_back", serves)
+    assert cloud.serving == f"wine-test-c{serves}"
+    assert again.load().current is None
+
+
+def test_the_version_that_it_left_is_no_good_one_any_more() -> None:
+    cloud, again = interrupted()
+    with pytest.raises(VersionError, match=r"version 3 is not among .* that are kept \(1\)"):
+        rollback(cloud, again, "3")
+    assert (cloud.serving, again.load().current) == ("wine-test-c2", None)
+
+
+@pytest.mark.parametrize("to", [None, "1"])
+def test_a_release_that_ends_promoted_meanwhile_is_gone_back_from(to: str | None) -> None:
+    """It died while it tidied up: it cannot be undone any more, only rolled back."""
+    cloud, history = with_versions(1)
+
+    def kill(state: EndpointState) -> None:
+        if state.current is not None and state.current.ending == "promoted":
+            raise Killed
+
+    history.after_save = kill
+    with pytest.raises(Killed):
+        release(cloud, manifest(strategy=CANARY), history)
+    expire(history)
+    again = history.other_process()
+    result = rollback(cloud, again, to)
+    assert (result.outcome, result.purpose, result.to_version) == ("rolled_back", "rollback", "1")
     assert cloud.serving == "wine-test-c1"

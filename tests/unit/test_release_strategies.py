@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,7 @@ from contracts.release_manifest import (
     PredictionGate,
     Rolling,
     Shadow,
+    Strategy,
 )
 from release.actions import (
     CreateConfig,
@@ -26,6 +28,7 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
+from release.baking import GATE_PATIENCE_SECONDS
 from release.collaborators import destination
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
 from release.progress import Collaborators, Told
@@ -219,6 +222,49 @@ def test_all_at_once_is_decided_by_limits_alone() -> None:
     assert release(cloud_of(), staged(AT_ONCE, gates=gates)).outcome == "promoted"
 
 
+LIMITED = (ErrorGate(), LimitGate("errors", 0.05))
+
+
+def after_the_swap(change: Callable[[FakeCloud], None]) -> FakeCloud:
+    cloud = cloud_of()
+    cloud.before_look = lambda seen: change(seen) if seen.serving == "wine-test-c2" else None
+    return cloud
+
+
+@pytest.mark.parametrize("strategy", [CANARY, BLUE_GREEN])
+def test_a_post_bake_too_short_to_count_waits_for_what_its_limits_say(strategy: Strategy) -> None:
+    worse = {"wine-test-m2": Behaviour(error_rate=0.15)}
+    cloud = after_the_swap(lambda seen: setattr(seen, "behaviours", worse))
+    made = staged(strategy, gates=LIMITED, post_bake_seconds=60.0)
+    result = release(cloud, made)
+    assert result.outcome == "rolled_back", result.reason
+    assert "errors 15 % (limit 5 %)" in result.reason
+    assert result.reason.endswith("after the swap")
+    assert_ended_well(cloud, "wine-test-c1")
+    assert release(cloud_of(), made).outcome == "promoted"
+
+
+@pytest.mark.parametrize("on_inconclusive", ["rollback", "hold"])
+def test_limits_without_metrics_after_the_swap_take_it_back(on_inconclusive: str) -> None:
+    cloud = after_the_swap(lambda seen: setattr(seen, "has_metrics", False))
+    made = staged(CANARY, gates=LIMITED, on_inconclusive=on_inconclusive)
+    result = release(cloud, made)
+    assert result.outcome == "inconclusive"
+    silent = "limit of errors: no settled minute of the candidate yet"
+    assert result.reason == f"no verdict on the new version after the swap: {silent}"
+    assert result.seconds >= GATE_PATIENCE_SECONDS
+    assert_ended_well(cloud, "wine-test-c1")
+    dry = (ErrorGate(), LimitGate("errors", 0.05, dry_run=True))
+    cloud = after_the_swap(lambda seen: setattr(seen, "has_metrics", False))
+    assert release(cloud, staged(CANARY, gates=dry)).outcome == "promoted"
+
+
+def test_a_version_near_its_limit_is_promoted_as_its_steps_were_passed() -> None:
+    near = Behaviour(error_rate=0.049)
+    cloud = cloud_of(behaviours={"wine-test-m1": near, "wine-test-m2": near})
+    assert release(cloud, staged(CANARY, gates=LIMITED)).outcome == "promoted"
+
+
 def test_a_target_configuration_that_is_deleted_meanwhile_moves_nothing() -> None:
     cloud = cloud_of()
 
@@ -380,6 +426,24 @@ def test_without_pairs_a_shadow_that_captures_holds() -> None:
 
 
 # --- hooks and announcements
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("pass", "promoted"), ("", "inconclusive")])
+def test_a_hook_is_asked_anew_after_the_swap_and_must_pass(answer: str, outcome: str) -> None:
+    """What it said of the last step, an hour before it would be asked again, says nothing."""
+
+    def ask(running: Release, hooks: tuple[HookGate, ...], now: float) -> dict[str, HookAnswer]:
+        told = answer if running.stage == "post-bake" else "pass"
+        return {h.name: HookAnswer(told or "not_enough_data", "by itself", now) for h in hooks}
+
+    gates = (ErrorGate(), HookGate("smoke", ("true",), every_seconds=7200))
+    result = release(
+        cloud_of(rate=5.0), staged(CANARY, gates=gates), beside=Collaborators(ask_hooks=ask)
+    )
+    assert result.outcome == outcome
+    if not answer:
+        reason = "after the swap: hook smoke has not enough data: by itself"
+        assert result.reason == f"no verdict on the new version {reason}"
 
 
 def test_hooks_are_asked_as_often_as_they_say_and_decide() -> None:
