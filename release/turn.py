@@ -18,7 +18,7 @@ from release.actions import describe
 from release.aws import Cloud, RefusedError
 from release.collect import nothing
 from release.errors import AwsError, ConflictError, LockedError
-from release.evidence import ReleaseResult, evidence, summarize
+from release.evidence import ReleaseResult, evidence, summarize, together
 from release.lock import lease_of, unlocked
 from release.look import look
 from release.needs import whole_story
@@ -166,8 +166,7 @@ class Running:
             except AwsError as error:
                 self._trouble(f"minutes are missing in the evidence: {error}")
                 continue
-            for name, minutes in found.items():
-                series[name] = series.get(name, {}) | minutes
+            series = together(series, found)
         return series
 
     # --- a person's word, and the world
