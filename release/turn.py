@@ -29,6 +29,8 @@ from release.state import HELD, EndpointState, Owner, Release, finished
 from release.store import History
 from release.telling import Teller
 
+# How long a release that has ended waits for its end to be told, looking again at the usual pace.
+TELL_SECONDS = 120.0
 # Removes what nothing needs any more, and names it.
 Collector = Callable[[EndpointState, ReleaseManifest], list[str]]
 
@@ -62,6 +64,7 @@ class Running:
         self._beside = options.beside
         # Which of the pending actions was tried last.
         self._tried = 0
+        self._is_untold = False
 
     @property
     def release(self) -> Release:
@@ -95,7 +98,10 @@ class Running:
         if request is not None:
             self._forget(request, changed)
         self.teller.report(changed, observation)
-        return changed.outcome is not None
+        waited = observation.endpoint.now - changed.stage_since
+        # Nobody goes on with a release that has ended: what was not told now is never told.
+        is_heard = not self._is_untold or waited >= TELL_SECONDS
+        return changed.outcome is not None and is_heard
 
     def _execute(self) -> None:
         release = self.release
@@ -188,6 +194,7 @@ class Running:
 
     def _announced(self, release: Release) -> Release:
         told = self._beside.announce(release, release.told)
+        self._is_untold = bool(told.problem)
         if told.problem:
             self._trouble(told.problem)
         return release if told.count == release.told else replace(release, told=told.count)
