@@ -403,3 +403,23 @@ def test_scale_in_is_suspended_only_where_there_is_a_target() -> None:
     nothing = Recorder(describe_scalable_targets={"ScalableTargets": []})
     aws_scaling.execute(nothing, "wine", SetScaling(suspended))
     assert [name for name, _ in nothing.calls] == ["describe_scalable_targets"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ConcurrentUpdateException", "RequestLimitExceeded", "ThrottlingException", "SlowDown"],
+)
+def test_what_passes_is_no_refusal_though_it_comes_as_a_client_error(code: str) -> None:
+    scaling = Recorder(describe_scalable_targets=refused(code, "another update is under way"))
+    cloud = cloud_of(application_autoscaling=scaling)
+
+    with pytest.raises(UnavailableError, match=f"{code}: another update is under way"):
+        cloud.scaling("wine")
+
+
+def test_a_quota_is_refused() -> None:
+    limit = refused("LimitExceededException", "too many targets")
+    cloud = cloud_of(application_autoscaling=Recorder(describe_scalable_targets=limit))
+
+    with pytest.raises(RefusedError, match="too many targets"):
+        cloud.scaling("wine")
