@@ -10,6 +10,8 @@ import pytest
 from contracts.release_manifest import BlueGreen, ErrorGate, LimitGate, Strategy
 from release.evidence import ReleaseResult, result_of, together
 from release.observation import MetricQuery, VariantMinute
+from release.page import render
+from release.page_charts import figures
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory
 from tests.unit.release_strategies import (
     BLUE_GREEN,
@@ -117,3 +119,47 @@ def test_evidence_of_before_copies_were_counted_is_read() -> None:
     old = {k: v for k, v in told.items() if not k.startswith("mirrored")}
 
     assert result_of(told) == result_of(old) == result
+
+
+def test_the_page_tells_copies_and_traffic_apart() -> None:
+    result, told = told_of(STRATEGIES["shadow, canary"])
+
+    traffic, errors, *_ = figures(told)
+    assert traffic.legend == (("shadow", "shadow"), ("candidate", "candidate"))
+    assert traffic.caption == (
+        "Percent of live's traffic that is copied to the shadow, at most 50 %. "
+        "Percent of all traffic to the candidate, at most 100 %, the rest is live's."
+    )
+    assert "50 % copied to the shadow after" in traffic.chart.description
+    assert [row[1:] for row in traffic.table.rows] == [
+        ("0 %", "0 %"),
+        ("50 %", "0 %"),
+        ("0 %", "0 %"),
+        ("0 %", "10 %"),
+        ("0 %", "50 %"),
+        ("0 %", "100 %"),
+    ]
+    assert [name for _, name in errors.legend] == ["live", "shadow", "candidate"]
+    assert f"shadow 0 of {result.mirrored_requests:,}" in errors.chart.description
+    assert f"candidate 0 of {result.candidate_requests:,}" in errors.chart.description
+    page = render(told)
+    for name, value in (
+        ("Requests to the new version", result.candidate_requests),
+        ("Requests copied to its shadow", result.mirrored_requests),
+    ):
+        assert f'<dt>{name}</dt><dd class="">{value:,}' in page
+
+
+def test_a_canary_alone_tells_of_no_shadow() -> None:
+    _, told = told_of(CANARY)
+
+    assert "shadow" not in render(told).split("<body>")[1].lower()
+
+
+def test_on_a_phone_both_configurations_stand_below_each_other() -> None:
+    _, told = told_of(CANARY)
+
+    page = render(told)
+    assert '<table class="stacked"><caption>What changed' in page
+    assert '<td class="code" data-label="Before">wine-test-m1</td>' in page
+    assert '<td class="code" data-label="After">wine-test-m2</td>' in page
