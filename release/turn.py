@@ -20,10 +20,11 @@ from release.collect import nothing
 from release.errors import AwsError, ConflictError, LockedError
 from release.evidence import ReleaseResult, evidence, summarize, together
 from release.lock import lease_of, unlocked
-from release.look import look
+from release.look import look, with_author
 from release.needs import whole_story
 from release.observation import Endpoint, Request, Series
 from release.progress import NOBODY, Collaborators, Observer, Pace
+from release.retreat import FOREIGN
 from release.stages import Stage
 from release.state import HELD, EndpointState, Owner, Release, finished
 from release.store import History
@@ -92,6 +93,8 @@ class Running:
         observation = look(release, self._cloud, self._beside, request, self._trouble)
         self.teller.now = observation.endpoint.now
         changed, _ = controller.advance(release, observation)
+        if any(entry.kind == FOREIGN for entry in changed.log[len(release.log) :]):
+            changed, _ = controller.advance(release, with_author(observation, release, self._cloud))
         changed = self._announced(changed)
         if changed != release or self._lease_is_half_over():
             self.save(changed)
