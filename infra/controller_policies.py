@@ -133,6 +133,8 @@ def _watching(place: Place) -> list[dict[str, Any]]:
     return [
         # Metrics know no resources.
         allow("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]),
+        # Who else moved its endpoint; CloudTrail's events know no resources.
+        allow("ReadTrail", ["cloudtrail:LookupEvents"], ["*"]),
         allow("ReadAlarms", ["cloudwatch:DescribeAlarms"], [place.arn("cloudwatch", "alarm:*")]),
         allow(
             "MakeRollbackAlarms",

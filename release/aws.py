@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from contracts.release_manifest import LIVE_VARIANT
-from release import aws_scaling
+from release import aws_scaling, aws_trail
 from release.actions import (
     Action,
     CreateConfig,
@@ -68,6 +68,7 @@ class Cloud(Protocol):
     def scaling(self, endpoint_name: str) -> ScalingTarget | None: ...
     def alarms(self, names: tuple[str, ...]) -> dict[str, str]: ...
     def series(self, endpoint_name: str, query: MetricQuery) -> Series: ...
+    def changed_by(self, endpoint_name: str, now: float) -> str: ...
     def execute(self, endpoint_name: str, action: Action) -> None: ...
 
 
@@ -135,6 +136,10 @@ class AwsCloud:
             listed = (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
             found |= {a["AlarmName"]: a["StateValue"] for a in listed}
         return found
+
+    def changed_by(self, endpoint_name: str, now: float) -> str:
+        """Who else changed it in the last minutes; empty where that is not known."""
+        return aws_trail.changed_by(self["cloudtrail"], endpoint_name, now, self.caller())
 
     def series(self, endpoint_name: str, query: MetricQuery) -> Series:
         return read_series(self["cloudwatch"], endpoint_name, query)

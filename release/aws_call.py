@@ -15,6 +15,27 @@ NOT_FOUND = "Could not find"
 EXISTS = "already existing"
 GONE = "ObjectNotFoundException"
 DENIED = "AccessDenied"
+# They pass, though some come as HTTP 400: botocore's codes of throttling (legacy and standard
+# retries) but for LimitExceededException, which is a quota here, and a change that waits for
+# another one's end (Application Auto Scaling).
+PASSING = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "ConcurrentUpdateException",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
 
 
 class RefusedError(AwsError):
@@ -60,8 +81,9 @@ def call(function: Callable[..., Any], **arguments: Any) -> Any:
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
         details = response.get("Error", {})
         text = f"{details.get('Code', 'unknown')}: {details.get('Message', '')}"
-        is_throttled = "Throttl" in str(details.get("Code")) or status == 429
-        if status >= 500 or is_throttled:
+        code = str(details.get("Code"))
+        is_passing = code in PASSING or "Throttl" in code or status == 429
+        if status >= 500 or is_passing:
             raise UnavailableError(f"aws did not answer {error.operation_name}: {text}") from error
         raise RefusedError(text, str(details.get("Code", "")), response) from error
     except BotoCoreError as error:

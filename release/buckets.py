@@ -10,6 +10,7 @@ from contracts.release_manifest import CANDIDATE_VARIANT as CANDIDATE
 from contracts.release_manifest import LIVE_VARIANT as LIVE
 from contracts.release_manifest import SHADOW_VARIANT
 
+VARIANTS = (LIVE, SHADOW_VARIANT, CANDIDATE)
 MAX_POINTS, MIN_POINTS = 96, 12
 FEW = 30
 BUCKETS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
@@ -33,7 +34,8 @@ def in_buckets(told: dict[str, Any]) -> tuple[list[Bucket], int]:
         return [], 1
     began = float(told["started_at"])
     span = (float(rows[-1]["start"]) - float(rows[0]["start"])) / MINUTE + 1
-    requests = sum(int(counts["requests"]) for row in rows if (counts := _told(row, CANDIDATE)))
+    new = (row.get(name) for row in rows for name in (CANDIDATE, SHADOW_VARIANT))
+    requests = sum(int(counts["requests"]) for counts in new if counts)
     size = _size(span, requests)
     grouped: dict[float, list[dict[str, Any]]] = {}
     for row in rows:
@@ -51,16 +53,16 @@ def _size(span: float, requests: int) -> int:
     return math.ceil(span / MAX_POINTS)
 
 
-def _told(row: dict[str, Any], variant: str) -> dict[str, Any] | None:
-    """A shadow stands where a candidate does."""
-    return row.get(variant) or (row.get(SHADOW_VARIANT) if variant == CANDIDATE else None)
+def variants_in(buckets: list[Bucket]) -> list[str]:
+    """Live, and what it was compared with: a shadow, a candidate, or one after the other."""
+    return [v for v in VARIANTS if v == LIVE or any(b.counts[v]["requests"] for b in buckets)]
 
 
 def _bucket(start: float, rows: list[dict[str, Any]], began: float) -> Bucket:
     counts: dict[str, dict[str, int]] = {}
     p95: dict[str, float | None] = {}
-    for variant in (LIVE, CANDIDATE):
-        seen = [told for row in rows if (told := _told(row, variant))]
+    for variant in VARIANTS:
+        seen = [told for row in rows if (told := row.get(variant))]
         timed = [s for s in seen if s.get("slow") is not None]
         counts[variant] = {
             "requests": sum(int(s["requests"]) for s in seen),

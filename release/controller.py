@@ -24,7 +24,7 @@ from release.gates import StepVerdict
 from release.judging import is_watched, landed_verdict, ringing, verdict_of
 from release.needs import Needs, needs
 from release.observation import IN_SERVICE, Endpoint, Observation
-from release.stages import FORWARD, Move, Stage, go
+from release.stages import FORWARD, Move, Stage, go, has_weights
 from release.state import INCONCLUSIVE, ROLLED_BACK, Release
 
 __all__ = ["Needs", "aborted", "advance", "executed", "needs", "refused", "resumed", "verdict"]
@@ -69,13 +69,19 @@ def advance(release: Release, observation: Observation) -> Move:
         before = requests.skipped_ahead(release, endpoint)
         before = _unless_ringing(before, observation)
         release, actions = STAGES[Stage(before.stage)](before, observation)
-        if actions and release.paused_at is not None and Stage(before.stage) in WITHHELD:
+        is_paused = release.paused_at is not None and not _keeps_up(before, endpoint)
+        if actions and is_paused and Stage(before.stage) in WITHHELD:
             return before, ()
         if release is before or release == before:
             break
     if any(isinstance(a, UpdateEndpoint | SetWeights | SetCapacity) for a in actions):
         release = replace(release, issued_at=endpoint.now, modified=endpoint.last_modified)
     return replace(release, pending=actions) if actions else release, actions
+
+
+def _keeps_up(release: Release, endpoint: Endpoint) -> bool:
+    """Whether the candidate only gets the instances that the share it has already needs."""
+    return release.stage == Stage.CAPACITY and has_weights(endpoint, release.wanted_weights)
 
 
 def _unless_ringing(release: Release, observation: Observation) -> Release:
@@ -102,6 +108,7 @@ def _on_time(release: Release, now: float) -> Release:
         published_at=None,
         clean_since=None,
         first_traffic_at=None if release.first_traffic_at is None else now,
+        grown_at=None if release.grown_at is None else min(now, release.grown_at),
     )
     return changed.noted(now, "clock", f"the clock went back by {back:.0f} s", seconds=back)
 

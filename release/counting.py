@@ -40,7 +40,8 @@ def first_counting(release: Release) -> float | None:
     """The start of the first minute that counts at this weight."""
     if release.clean_since is None or release.first_traffic_at is None:
         return None
-    warm = release.first_traffic_at + release.manifest.release.warm_up_seconds
+    cold = max(release.first_traffic_at, release.grown_at or 0.0)
+    warm = cold + release.manifest.release.warm_up_seconds
     return math.ceil(max(release.clean_since, warm) / MINUTE) * MINUTE
 
 

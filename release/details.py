@@ -95,23 +95,31 @@ def pairs(release: Release) -> list[dict[str, Any]]:
 
 
 def weights(release: Release) -> list[dict[str, Any]]:
-    """The candidate's share of the traffic in percent, from each of these moments on."""
-    found: list[dict[str, Any]] = [{"at": release.started_at, "weight": 0.0}]
-    phase = release.manifest.release.phases[0]
+    """The new version's share of the traffic in percent, from each of these moments on.
+
+    ``mirrored``: it is the share of live's requests of which a shadow got copies.
+    """
+    found: list[dict[str, Any]] = [{"at": release.started_at, "weight": 0.0, "mirrored": False}]
+    phases = iter(release.manifest.release.phases)
+    phase = next(phases)
     for entry in release.log:
+        if entry.kind == "phase":
+            phase = next(phases, phase)
         weight = _weight(entry)
-        if entry.kind == "entered" and isinstance(phase, Shadow):
-            # A shadow takes its copies from the start; after it the candidate enters with none.
-            is_first = not any(w["weight"] for w in found)
-            weight = phase.sampling_percent if is_first else None
-        if weight is not None and weight != found[-1]["weight"]:
-            found.append({"at": entry.at, "weight": weight})
+        if entry.kind == "entered":
+            # A shadow takes its copies from the start; a candidate enters with none.
+            weight = phase.sampling_percent if isinstance(phase, Shadow) else 0.0
+        if weight is None:
+            continue
+        is_copy = weight > 0 and isinstance(phase, Shadow) and entry.kind != "landed"
+        if (weight, is_copy) != (found[-1]["weight"], found[-1]["mirrored"]):
+            found.append({"at": entry.at, "weight": weight, "mirrored": is_copy})
     return found
 
 
 def _weight(entry: Entry) -> float | None:
     match entry.kind:
-        case "zero" | "back" | "left" | "phase":
+        case "zero" | "back" | "left":
             return 0.0
         case "landed":
             return 100.0

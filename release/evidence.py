@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from contracts.canonical import pretty_json
-from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT
-from release.details import details
-from release.observation import Config, Series
+from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, SHADOW_VARIANT
+from release.details import details, weights
+from release.observation import Config, Series, VariantMinute
 from release.records import encode
 from release.state import COMPARED, HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
 
@@ -29,8 +29,11 @@ class ReleaseResult:
 
     ``registry_uri`` is where the version that was released, or gone back to, is registered.
 
+    ``candidate_requests`` are those that the new version answered to callers, also alone after the
+    swap; ``mirrored_requests`` are copies, whose answers nobody got.
+
     ``seconds_from_first_error_to_zero_weight`` counts from the start of the first minute in which
-    the candidate failed: CloudWatch tells no more than the minute.
+    the new version failed a caller: CloudWatch tells no more than the minute.
     """
 
     id: str
@@ -48,6 +51,8 @@ class ReleaseResult:
     candidate_errors: int
     seconds_from_first_error_to_zero_weight: float | None
     seconds: float
+    mirrored_requests: int = 0
+    mirrored_errors: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -64,12 +69,14 @@ def result_of(told: dict[str, Any]) -> ReleaseResult:
         StepSummary(float(s["weight"]), str(s["verdict"]), float(s["seconds"]))
         for s in told["steps"]
     )
-    return ReleaseResult(steps=steps, **{name: told[name] for name in names})
+    # Evidence of before copies were counted apart has no count of them.
+    known = {name: told[name] for name in names if name in told or not name.startswith("mirrored")}
+    return ReleaseResult(steps=steps, **known)
 
 
 def summarize(release: Release, series: Series) -> ReleaseResult:
     """The result; ``series`` has every minute of the transition, counted by gates or not."""
-    candidate = series.get(CANDIDATE_VARIANT, {})
+    candidate, shadow = (series.get(n, {}).values() for n in (CANDIDATE_VARIANT, SHADOW_VARIANT))
     return ReleaseResult(
         id=release.id,
         model=release.manifest.model,
@@ -82,10 +89,12 @@ def summarize(release: Release, series: Series) -> ReleaseResult:
         outcome=release.outcome or "running",
         reason=release.reason,
         steps=tuple(StepSummary(s.weight, s.verdict, s.seconds) for s in release.steps),
-        candidate_requests=sum(m.requests for m in candidate.values()),
-        candidate_errors=sum(m.errors for m in candidate.values()),
+        candidate_requests=sum(m.requests for m in candidate),
+        candidate_errors=sum(m.errors for m in candidate),
         seconds_from_first_error_to_zero_weight=_seconds_to_zero(release, series),
         seconds=release.stage_since - release.started_at,
+        mirrored_requests=sum(m.requests for m in shadow),
+        mirrored_errors=sum(m.errors for m in shadow),
     )
 
 
@@ -95,6 +104,26 @@ def _seconds_to_zero(release: Release, series: Series) -> float | None:
         return None
     first = max(min(bad), release.first_traffic_at or min(bad))
     return max(0.0, release.zero_weight_at - first)
+
+
+def together(series: Series, more: Series) -> Series:
+    """Both; a minute in which a variant answered under two configurations is the sum of them."""
+    found = {name: dict(minutes) for name, minutes in series.items()}
+    for name, minutes in more.items():
+        mine = found.setdefault(name, {})
+        for at, minute in minutes.items():
+            mine[at] = _sum(mine[at], minute) if at in mine else minute
+    return found
+
+
+def _sum(one: VariantMinute, other: VariantMinute) -> VariantMinute:
+    return replace(
+        one,
+        requests=one.requests + other.requests,
+        errors=one.errors + other.errors,
+        p95_us=max((p for p in (one.p95_us, other.p95_us) if p is not None), default=None),
+        slow=None if one.slow is None or other.slow is None else one.slow + other.slow,
+    )
 
 
 def evidence(
@@ -128,18 +157,13 @@ def evidence(
 
 def timeline(release: Release, series: Series) -> list[dict[str, Any]]:
     """One row a minute: the share that was set in it, and what each variant did."""
-    live, candidate = series.get(LIVE_VARIANT, {}), series.get(CANDIDATE_VARIANT, {})
-    weights = [(e.at, float(e.data["weight"])) for e in release.log if e.kind == "weight"]
-    weights += [(e.at, 0.0) for e in release.log if e.kind in ("zero", "back")]
+    variants = {n: series.get(n, {}) for n in (LIVE_VARIANT, CANDIDATE_VARIANT, SHADOW_VARIANT)}
+    changes = [w for w in weights(release) if not w["mirrored"]]
     rows: list[dict[str, Any]] = []
-    for start in sorted(live.keys() | candidate.keys()):
-        set_before = [w for at, w in sorted(weights) if at < start + 60]
-        rows.append(
-            {
-                "start": start,
-                "weight": set_before[-1] if set_before else 0.0,
-                "live": asdict(live[start]) if start in live else None,
-                "candidate": asdict(candidate[start]) if start in candidate else None,
-            }
-        )
+    for start in sorted(set().union(*variants.values())):
+        set_before = [w["weight"] for w in changes if w["at"] < start + 60]
+        row: dict[str, Any] = {"start": start, "weight": set_before[-1] if set_before else 0.0}
+        for name, minutes in variants.items():
+            row[name] = asdict(minutes[start]) if start in minutes else None
+        rows.append(row)
     return rows

@@ -178,7 +178,9 @@ def weight(release: Release, observation: Observation) -> Move:
         weight = step_of(release).weight
         clean = endpoint.now + DATE_RESOLUTION_SECONDS
         first = clean if release.first_traffic_at is None else release.first_traffic_at
-        changed = replace(release, clean_since=clean, first_traffic_at=first)
+        # The weights stood already: it only got instances, which are cold.
+        grown = release.grown_at if release.issued else clean
+        changed = replace(release, clean_since=clean, first_traffic_at=first, grown_at=grown)
         text = f"candidate at {weight:g} %"
         data = {"weight": weight, "weights": release.wanted_weights, "count": release.wanted_count}
         changed = changed.noted(endpoint.now, "weight", text, **data)

@@ -16,6 +16,7 @@ from release.state import Release
 
 T = TypeVar("T")
 Trouble = Callable[[str], None]
+UNKNOWN = "by whom is not known (CloudTrail may tell it some minutes later)"
 
 
 def look(
@@ -49,6 +50,16 @@ def look(
     if wanted.alarms:
         alarms = _or(lambda: cloud.alarms(wanted.alarms), alarms, trouble)
     return Observation(endpoint, series, alarms, hooks, captured.pairs, captured.bins, request)
+
+
+def with_author(observation: Observation, release: Release, cloud: Cloud) -> Observation:
+    """The same, and in its remarks who changed the endpoint, as far as CloudTrail tells."""
+    endpoint = observation.endpoint
+    name = release.manifest.endpoint_name
+    who = _or(lambda: cloud.changed_by(name, endpoint.now), "", lambda _text: None)
+    text = f"by {who}" if who else UNKNOWN
+    remarks = "; ".join(r for r in (endpoint.remarks, text) if r)
+    return replace(observation, endpoint=replace(endpoint, remarks=remarks))
 
 
 def _or(ask: Callable[[], T], nothing: T, trouble: Trouble) -> T:

@@ -98,21 +98,23 @@ def due_hooks(release: Release, now: float) -> tuple[HookGate, ...]:
 
 
 def whole_story(release: Release, now: float) -> tuple[MetricQuery, ...]:
-    """Every minute in which both versions had requests, counted by gates or not; for evidence."""
+    """Every minute that either version answered, counted by gates or not; for evidence.
+
+    What a shadow answered is a series of its own: nobody got those answers.
+    """
     if release.purpose == ROLLBACK:
         return ()
     since = release.started_at // MINUTE * MINUTE
     until = now // MINUTE * MINUTE
-    found: list[MetricQuery] = []
+    # Whatever way it got all of the traffic, and until it was taken back. The minute in which the
+    # release began may still belong to an earlier one of the same version.
+    target = release.destination.endpoint_config_name
+    found = [MetricQuery(target, (LIVE_VARIANT,), since + MINUTE, until, CANDIDATE)]
     for index, phase in enumerate(release.manifest.release.phases[: release.phase + 1]):
         if has_config(phase):
             config, variant = own_config(release, index), candidate_variant(phase)
             found.append(MetricQuery(config, (LIVE_VARIANT,), since, until))
-            found.append(MetricQuery(config, (variant,), since, until, CANDIDATE))
-            continue
-        target = release.destination.endpoint_config_name
-        at = next((e.at for e in release.log if e.kind == "landed"), now)
-        shifted = min(until, at // MINUTE * MINUTE)
-        found.append(MetricQuery(release.before.config.name, (LIVE_VARIANT,), since, until))
-        found.append(MetricQuery(target, (LIVE_VARIANT,), since, shifted, CANDIDATE))
+            found.append(MetricQuery(config, (variant,), since, until))
+        else:
+            found.append(MetricQuery(release.before.config.name, (LIVE_VARIANT,), since, until))
     return tuple(found)

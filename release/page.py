@@ -14,7 +14,8 @@ from string import Template
 from typing import Any
 
 from release.charts import SIZES, svg
-from release.page_charts import Figure, Table, figures
+from release.page_charts import figures
+from release.page_figure import Figure, Table
 from release.page_parts import configuration, facts, hooks, steps, story
 from release.page_text import duration
 from release.state import ROLLBACK

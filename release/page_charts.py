@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from contracts.release_manifest import SHADOW_VARIANT
 from release.bands import band
-from release.buckets import CANDIDATE, LIVE, MAX_POINTS, MINUTE, Bucket, in_buckets
+from release.buckets import (
+    CANDIDATE,
+    MAX_POINTS,
+    MINUTE,
+    Bucket,
+    in_buckets,
+    variants_in,
+)
 from release.charts import Chart, Limit, Line, linear_ticks
+from release.page_figure import Figure, Table, legend_of, marks_of, seconds_of
 from release.page_text import duration, interval, milliseconds, power, tick_power
 
 # Requests from which on an interval is narrow enough to decide the scale of a chart.
 ENOUGH = 150
-
-
-@dataclass(frozen=True)
-class Table:
-    """The numbers of a chart, for those who cannot see it or want to know exactly."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """``caption`` says what to see; ``legend``: (style, name) of each line."""
-
-    chart: Chart
-    caption: str
-    legend: tuple[tuple[str, str], ...]
-    table: Table
+SPLIT = {
+    SHADOW_VARIANT: "Percent of live's traffic that is copied to the shadow, at most {:g} %.",
+    CANDIDATE: "Percent of all traffic to the candidate, at most {:g} %, the rest is live's.",
+}
 
 
 def figures(told: dict[str, Any]) -> list[Figure]:
@@ -56,18 +49,25 @@ def _traffic(told: dict[str, Any]) -> Figure | None:
     weights: list[dict[str, Any]] = told.get("weights") or []
     if not weights:
         return None
-    began, seconds = float(told["started_at"]), _seconds(told)
-    is_mirrored = _newcomer(told) != CANDIDATE
-    what = "of live's traffic is copied to the shadow" if is_mirrored else "of all traffic"
-    points = [(max(0.0, float(w["at"]) - began), float(w["weight"])) for w in weights]
-    points.append((seconds, points[-1][1]))
-    peak = max(weight for _, weight in points)
+    began, seconds = float(told["started_at"]), seconds_of(told)
+    shares = {
+        SHADOW_VARIANT: [float(w["weight"]) if w.get("mirrored") else 0.0 for w in weights],
+        CANDIDATE: [0.0 if w.get("mirrored") else float(w["weight"]) for w in weights],
+    }
+    names = [name for name, values in shares.items() if any(values)] or [CANDIDATE]
+    ats = [max(0.0, float(w["at"]) - began) for w in weights]
+    peaks = {name: max(shares[name]) for name in names}
+    peak = max(peaks.values())
     ticks = (0.0, 25.0, 50.0, 75.0, 100.0) if peak > 50 else tuple(linear_ticks(max(peak, 1.0)))
-    changes = [f"{w:g} % after {duration(at)}" for at, w in points[1:-1]]
+    changes = [
+        f"{float(w['weight']):g} %{' copied to the shadow' if w.get('mirrored') else ''} after "
+        f"{duration(at)}"
+        for at, w in zip(ats[1:], weights[1:], strict=True)
+    ]
     chart = Chart(
         "traffic",
         "Traffic split over time",
-        "The candidate's share: 0 % at first"
+        "The new version's share: 0 % at first"
         + (", then " + ", ".join(changes) if changes else "")
         + ".",
         seconds,
@@ -75,12 +75,22 @@ def _traffic(told: dict[str, Any]) -> Figure | None:
         ticks[-1],
         ticks,
         lambda v: f"{v:g} %",
-        (Line(CANDIDATE, CANDIDATE, points, is_stepped=True, is_filled=True),),
+        [
+            Line(
+                name,
+                name,
+                [*zip(ats, shares[name], strict=True), (seconds, shares[name][-1])],
+                is_stepped=True,
+                is_filled=True,
+            )
+            for name in names
+        ],
     )
-    rows = tuple((duration(at), f"{weight:g} %") for at, weight in points[:-1])
-    rest = "" if is_mirrored else ", the rest is live's"
-    caption = f"Percent {what} over time, at most {peak:g} %{rest}."
-    return Figure(chart, caption, ((CANDIDATE, _newcomer(told)),), Table(("after", "share"), rows))
+    rows = tuple(
+        (duration(at), *(f"{shares[name][i]:g} %" for name in names)) for i, at in enumerate(ats)
+    )
+    caption = " ".join(SPLIT[name].format(peaks[name]) for name in names)
+    return Figure(chart, caption, legend_of(names), Table(("after", *names), rows))
 
 
 # --- shares with bands
@@ -93,7 +103,8 @@ def _shares(
     rows: list[tuple[str, ...]] = []
     top = 0.0
     seen = 0
-    for variant in (LIVE, CANDIDATE):
+    names = variants_in(buckets)
+    for variant in names:
         points: list[tuple[float, float | None]] = []
         bands: list[tuple[float, float, float]] = []
         for bucket in buckets:
@@ -110,42 +121,25 @@ def _shares(
     if not seen:
         return None
     for bucket in buckets:
-        cells = [_share_cells(bucket.counts[variant], what, of) for variant in (LIVE, CANDIDATE)]
-        rows.append((duration(bucket.at), *cells[0], *cells[1]))
+        cells = (_share_cells(bucket.counts[variant], what, of) for variant in names)
+        rows.append((duration(bucket.at), *(cell for each_of in cells for cell in each_of)))
     ticks = linear_ticks(min(100.0, max(top, 0.1)))
-    totals = [_total(buckets, variant, what, of) for variant in (LIVE, CANDIDATE)]
+    totals = ", ".join(f"{variant} {_total(buckets, variant, what, of)}" for variant in names)
     chart = Chart(
         what,
         title,
-        f"live {totals[0]}, {_newcomer(told)} {totals[1]} over the whole release.",
-        _seconds(told),
+        f"{totals} over the whole release.",
+        seconds_of(told),
         0.0,
         ticks[-1],
         ticks,
         lambda v: f"{v:.3g} %",
         lines,
-        marks=_marks(told),
+        marks=marks_of(told),
     )
     caption = f"Percent of requests, one point for each {each}; shaded: 95 % intervals (Wilson)."
-    columns = ("after", LIVE, "of", "95 %", _newcomer(told), "of", "95 %")
-    legend = ((LIVE, LIVE), (CANDIDATE, _newcomer(told)))
-    return Figure(chart, caption, legend, Table(columns, tuple(rows)))
-
-
-def _newcomer(told: dict[str, Any]) -> str:
-    is_shadow = told.get("outcome") == "compared" or told.get("strategy") == SHADOW_VARIANT
-    return SHADOW_VARIANT if is_shadow else CANDIDATE
-
-
-def _marks(told: dict[str, Any]) -> list[tuple[float, str]]:
-    """The moments at which the candidate's share changed."""
-    began = float(told["started_at"])
-    weights: list[dict[str, Any]] = told.get("weights") or []
-    return [(max(0.0, float(w["at"]) - began), f"{float(w['weight']):g} %") for w in weights[1:]]
-
-
-def _seconds(told: dict[str, Any]) -> float:
-    return max(1.0, float(told.get("seconds") or 0.0))
+    columns = ("after", *(column for name in names for column in (name, "of", "95 %")))
+    return Figure(chart, caption, legend_of(names), Table(columns, tuple(rows)))
 
 
 def _percent(share: float | None) -> float | None:
@@ -171,28 +165,23 @@ def _latency(told: dict[str, Any], buckets: list[Bucket], each: str) -> Figure |
     if not values:
         return None
     ticks = linear_ticks(max(values))
-    lines = [
-        Line(variant, variant, [(b.at, b.p95[variant]) for b in buckets])
-        for variant in (LIVE, CANDIDATE)
-    ]
+    names = variants_in(buckets)
+    lines = [Line(variant, variant, [(b.at, b.p95[variant]) for b in buckets]) for variant in names]
     chart = Chart(
         "latency",
         "p95 latency",
         f"The slowest {each} had {max(values):.3g} ms.",
-        _seconds(told),
+        seconds_of(told),
         0.0,
         ticks[-1],
         ticks,
         lambda v: f"{v:.4g} ms",
         lines,
-        marks=_marks(told),
+        marks=marks_of(told),
     )
-    rows = tuple(
-        (duration(b.at), *(milliseconds(b.p95[v]) for v in (LIVE, CANDIDATE))) for b in buckets
-    )
+    rows = tuple((duration(b.at), *(milliseconds(b.p95[v]) for v in names)) for b in buckets)
     caption = f"The model's p95 latency in milliseconds, the worst of each {each}."
-    legend = ((LIVE, LIVE), (CANDIDATE, _newcomer(told)))
-    return Figure(chart, caption, legend, Table(("after", LIVE, _newcomer(told)), rows))
+    return Figure(chart, caption, legend_of(names), Table(("after", *names), rows))
 
 
 # --- pairs of a shadow
@@ -224,7 +213,7 @@ def _differing(told: dict[str, Any], each: str) -> Figure | None:
         "pairs",
         "Pairs that differ",
         f"{sum(int(p['differ']) for p in pairs):,} pairs of answers differ.",
-        _seconds(told),
+        seconds_of(told),
         0.0,
         ticks[-1],
         ticks,
@@ -260,7 +249,7 @@ def _e_values(told: dict[str, Any]) -> Figure | None:
         "Strength of the evidence (e-values)",
         f"Fail ended at {power(points[-1]['fail'])} of {power(fail_at)}, pass at "
         f"{power(points[-1]['passing'])} of {power(pass_at)}.",
-        _seconds(told),
+        seconds_of(told),
         float(low),
         float(high),
         [float(v) for v in range(low, high + 1, step)],
@@ -270,7 +259,7 @@ def _e_values(told: dict[str, Any]) -> Figure | None:
             Limit(fail_at, f"fail at {power(fail_at)}", "bad"),
             Limit(pass_at, f"pass at {power(pass_at)}", "good", is_right=True),
         ),
-        _marks(told),
+        marks_of(told),
     )
     rows = tuple(
         (

@@ -21,12 +21,18 @@ def facts(told: dict[str, Any]) -> str:
     """Who, how long against what was predicted, and what it cost in requests."""
     requests = int(told.get("candidate_requests") or 0)
     errors = int(told.get("candidate_errors") or 0)
+    copies, bad_copies = (int(told.get(f"mirrored_{n}") or 0) for n in ("requests", "errors"))
     zero = told.get("seconds_from_first_error_to_zero_weight")
     items: list[tuple[str, str, str]] = [
         ("Took", duration(float(told["seconds"])), _predicted(told)),
         ("Requests to the new version", f"{requests:,}", ""),
-        ("Of these failed", f"{errors:,}", f"{100 * errors / requests:.2g} %" if requests else ""),
+        ("Of these failed", f"{errors:,}", _percent(errors, requests)),
     ]
+    if copies:
+        items += [
+            ("Requests copied to its shadow", f"{copies:,}", "nobody got its answers"),
+            ("Of the copies failed", f"{bad_copies:,}", _percent(bad_copies, copies)),
+        ]
     if zero is not None and errors:
         items.append(("From its first error to weight 0", duration(float(zero)), ""))
     items.append(("Started by", str(told.get("started_by") or "unknown"), _drivers(told)))
@@ -36,6 +42,10 @@ def facts(told: dict[str, Any]) -> str:
         for name, value, more in items
     )
     return f"<dl>{rows}</dl>"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2g} %" if whole else ""
 
 
 def _wide(value: str) -> str:
@@ -83,7 +93,7 @@ def steps(told: dict[str, Any]) -> str:
         for row in rows
     )
     return (
-        '<table class="steps"><caption>Errors as a share of the requests that counted, with 95 % '
+        '<table class="stacked"><caption>Errors as a share of the requests that counted, with 95 % '
         f"intervals (Wilson).</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -221,13 +231,13 @@ def _settings(
 ) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(key)}</th>'
-        f'<td class="code">{escape(before.get(key, "–"))}</td>'
-        f'<td class="code">{escape(after.get(key, "–"))}</td></tr>'
+        f'<td class="code" data-label="Before">{escape(before.get(key, "–"))}</td>'
+        f'<td class="code" data-label="After">{escape(after.get(key, "–"))}</td></tr>'
         for key in keys
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Setting", "Before", "After"))
     return (
-        f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead>"
+        f'<table class="stacked"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 

@@ -37,6 +37,8 @@ from release.stages import (
 )
 from release.state import INCONCLUSIVE, ROLLBACK, ROLLED_BACK, Release
 
+# The kind of the log's entry on a change by someone else.
+FOREIGN = "foreign"
 MAX_ATTEMPTS = 3
 # The candidate has no traffic any more; what live lacks is not waited for longer than this.
 REFILL_LIMIT_SECONDS = 900.0
@@ -60,7 +62,7 @@ def hands_off(release: Release, endpoint: Endpoint, expected: str) -> Release:
     )
     changed = replace(release, ending=INCONCLUSIVE, reason=reason, clean_since=None)
     return go(changed, Stage.CLEANUP, endpoint.now).noted(
-        endpoint.now, "foreign", reason, config=endpoint.config_name, status=endpoint.status
+        endpoint.now, FOREIGN, reason, config=endpoint.config_name, status=endpoint.status
     )
 
 

@@ -132,7 +132,8 @@ class Release:
     actions were executed; ``issued_at`` when decided, ``modified`` the endpoint's LastModifiedTime
     then) and ``attempts`` belong to the stage, ``wanted_count`` and ``wanted_weights`` to the step.
     ``clean_since``: from when on minutes at this weight count; None while the endpoint is not as
-    wanted. ``ending`` is the outcome decided on, ``outcome`` the one reached.
+    wanted. ``grown_at``: when the candidate, in traffic already, last got more instances.
+    ``ending`` is the outcome decided on, ``outcome`` the one reached.
 
     ``base`` is the configuration on which the endpoint landed last. ``phase`` counts
     ``manifest.release.phases``, ``step`` the steps of all phases; ``passed``: the last step that
@@ -165,6 +166,7 @@ class Release:
     wanted_weights: dict[str, float] = field(default_factory=dict[str, float])
     clean_since: float | None = None
     first_traffic_at: float | None = None
+    grown_at: float | None = None
     zero_weight_at: float | None = None
     minutes: tuple[CountedMinute, ...] = ()
     asked_until: float = 0.0

@@ -18,17 +18,20 @@ from release.actions import describe
 from release.aws import Cloud, RefusedError
 from release.collect import nothing
 from release.errors import AwsError, ConflictError, LockedError
-from release.evidence import ReleaseResult, evidence, summarize
+from release.evidence import ReleaseResult, evidence, summarize, together
 from release.lock import lease_of, unlocked
-from release.look import look
+from release.look import look, with_author
 from release.needs import whole_story
 from release.observation import Endpoint, Request, Series
 from release.progress import NOBODY, Collaborators, Observer, Pace
+from release.retreat import FOREIGN
 from release.stages import Stage
 from release.state import HELD, EndpointState, Owner, Release, finished
 from release.store import History
 from release.telling import Teller
 
+# How long a release that has ended waits for its end to be told, looking again at the usual pace.
+TELL_SECONDS = 120.0
 # Removes what nothing needs any more, and names it.
 Collector = Callable[[EndpointState, ReleaseManifest], list[str]]
 
@@ -62,6 +65,7 @@ class Running:
         self._beside = options.beside
         # Which of the pending actions was tried last.
         self._tried = 0
+        self._is_untold = False
 
     @property
     def release(self) -> Release:
@@ -89,13 +93,18 @@ class Running:
         observation = look(release, self._cloud, self._beside, request, self._trouble)
         self.teller.now = observation.endpoint.now
         changed, _ = controller.advance(release, observation)
+        if any(entry.kind == FOREIGN for entry in changed.log[len(release.log) :]):
+            changed, _ = controller.advance(release, with_author(observation, release, self._cloud))
         changed = self._announced(changed)
         if changed != release or self._lease_is_half_over():
             self.save(changed)
         if request is not None:
             self._forget(request, changed)
         self.teller.report(changed, observation)
-        return changed.outcome is not None
+        waited = observation.endpoint.now - changed.stage_since
+        # Nobody goes on with a release that has ended: what was not told now is never told.
+        is_heard = not self._is_untold or waited >= TELL_SECONDS
+        return changed.outcome is not None and is_heard
 
     def _execute(self) -> None:
         release = self.release
@@ -166,8 +175,7 @@ class Running:
             except AwsError as error:
                 self._trouble(f"minutes are missing in the evidence: {error}")
                 continue
-            for name, minutes in found.items():
-                series[name] = series.get(name, {}) | minutes
+            series = together(series, found)
         return series
 
     # --- a person's word, and the world
@@ -189,6 +197,7 @@ class Running:
 
     def _announced(self, release: Release) -> Release:
         told = self._beside.announce(release, release.told)
+        self._is_untold = bool(told.problem)
         if told.problem:
             self._trouble(told.problem)
         return release if told.count == release.told else replace(release, told=told.count)

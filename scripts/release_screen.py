@@ -75,7 +75,10 @@ def show_result(result: ReleaseResult) -> None:
         stdout.print(f"  {result.reason}", markup=False, soft_wrap=True)
     if result.candidate_requests:
         errors = f"{result.candidate_errors:,} failed"
-        stdout.print(f"  the candidate got {result.candidate_requests:,} requests, {errors}")
+        stdout.print(f"  the new version got {result.candidate_requests:,} requests, {errors}")
+    if result.mirrored_requests:
+        failed = f"{result.mirrored_errors:,} failed; nobody got those answers"
+        stdout.print(f"  its shadow got copies of {result.mirrored_requests:,} more, {failed}")
     seconds = result.seconds_from_first_error_to_zero_weight
     if seconds is not None and result.outcome != "promoted":
         stdout.print(f"  {duration(seconds)} from its first error to weight 0")
@@ -195,8 +198,10 @@ def show_evidence(told: dict[str, Any]) -> None:
     ):
         table.add_column(name, justify="left" if name.startswith("minute") else "right")
     for row in told["timeline"]:
-        cells = [*_minute_cells(row["live"]), *_minute_cells(row["candidate"])]
-        table.add_row(moment(row["start"]), f"{row['weight']:g} %", *cells)
+        copied = None if row["candidate"] else row.get("shadow")
+        cells = [*_minute_cells(row["live"]), *_minute_cells(copied or row["candidate"])]
+        share = "copies" if copied else f"{row['weight']:g} %"
+        table.add_row(moment(row["start"]), share, *cells)
     stdout.print(table)
 
 

@@ -18,6 +18,9 @@ from release.gates.skew import SkewTally
 from release.gates.verdicts import CountedMinute
 
 KEPT = 64
+# Minutes at the end that may be revised or come late; none before them ever changes, so that a look
+# at a bake of days compares no more than these.
+REVISABLE = 64
 Key = tuple[tuple[Gate, ...], float | None]
 
 
@@ -34,7 +37,9 @@ class Tally:
     def can_aim(self, index: int, step: Step, minutes: tuple[CountedMinute, ...]) -> bool:
         """Whether this tally can go on to ``minutes`` and to a step of which it saw nothing."""
         is_step = (index, step) == (self.index, self.step) or index not in self._steps
-        return is_step and minutes[: len(self.minutes)] == self.minutes
+        seen = len(self.minutes)
+        tail = slice(max(0, seen - REVISABLE), seen)
+        return is_step and len(minutes) >= seen and minutes[tail] == self.minutes[tail]
 
     def aim(self, index: int, step: Step) -> None:
         """Judge this step from now on: its own evidence to pass, the release's to fail."""

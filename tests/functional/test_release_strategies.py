@@ -114,7 +114,8 @@ def test_a_shadow_that_fails_costs_no_client_anything(stage: Stage) -> None:
     before = len(stage.traffic.answers())
     told = stage.told("release", "--retry", code=2)
     assert told["outcome"] == "rolled_back", told
-    assert told["candidate_errors"] > 0
+    assert told["candidate_requests"] == 0
+    assert told["mirrored_errors"] > 0
     assert failures(stage, before) == []
     assert stage.serving() == "4"
     nothing_is_left(stage)

@@ -206,14 +206,10 @@ def inconclusive() -> dict[str, Any]:
 @cache
 def compared() -> dict[str, Any]:
     strategy = Shadow(50.0, Tolerance(2, 1), 600, 7200, 0.01)
-    release, series, now = bake_steps(base(), (), lambda _: Traffic(), 5)
-    release = replace(
-        release,
-        manifest=replace(
-            release.manifest, release=replace(release.manifest.release, strategy=strategy)
-        ),
-    )
-    release = release.noted(now, "mirror", "50 % of the requests are copied", weight=50.0)
+    began = base()
+    settings = replace(began.manifest.release, strategy=strategy)
+    began = replace(began, manifest=replace(began.manifest, release=settings))
+    release, series, now = bake_steps(began, (), lambda _: Traffic(), 5)
     rng = random.Random(5)
     pairs: list[dict[str, Any]] = []
     minutes: list[CountedMinute] = []
@@ -223,7 +219,7 @@ def compared() -> dict[str, Any]:
             _minute(rng, 1500, 0.004, 0.02, 31_000),
             _minute(rng, 750, 0.004, 0.02, 30_000),
         )
-        series["live"][at], series["candidate"][at] = live, shadow
+        series["live"][at], series.setdefault("shadow", {})[at] = live, shadow
         minutes.append(CountedMinute(at, 0, 1 / 3, live, shadow))
         differ = sum(rng.random() < 0.004 for _ in range(700))
         pairs.append({"start": at, "agree": 700 - differ, "differ": differ})

@@ -119,6 +119,8 @@ class FakeCloud:
     before_execute: Callable[[Action], None] = lambda _action: None
     after_execute: Callable[[Action], None] = lambda _action: None
     before_look: Callable[[FakeCloud], None] = lambda _cloud: None
+    # What CloudTrail tells of the last change; nothing where it may not be asked.
+    trail: list[str] = field(default_factory=list[str])
     has_metrics: bool = True
     counts_slow: bool = True
     executed: list[Action] = field(default_factory=list[Action])
@@ -317,6 +319,11 @@ class FakeCloud:
     def alarms(self, names: tuple[str, ...]) -> dict[str, str]:
         found = {n: self._state_of(n) for n in names}
         return {n: state for n, state in found.items() if state is not None}
+
+    def changed_by(self, endpoint_name: str, now: float) -> str:
+        if not self.trail:
+            raise RefusedError("AccessDenied: cloudtrail:LookupEvents")
+        return self.trail[0]
 
     def series(self, endpoint_name: str, query: MetricQuery) -> Series:
         series: Series = {query.alias or name: {} for name in query.variants}

@@ -18,6 +18,7 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
+from release.counting import MINUTE, REVISED_SECONDS
 from release.gates import CountedMinute, StepVerdict, judge_step, tally
 from release.observation import VariantMinute
 from tests.unit.gate_minutes import STEP, drawn, minute, variant
@@ -155,3 +156,21 @@ def test_only_so_many_tallies_are_kept() -> None:
     for at in range(tally.KEPT + 10):
         judged((minute(1000 + at, variant(5), variant(5)),), 0)
     assert len(tally._CACHE.kept) == tally.KEPT  # pyright: ignore[reportPrivateUsage]
+
+
+def test_only_minutes_that_may_be_revised_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes = drawn(random.Random(4), 300)
+    judged(minutes, 0)
+    compared: list[float] = []
+    plain = CountedMinute.__eq__
+
+    def equal(self: CountedMinute, other: object) -> bool:
+        compared.append(self.start)
+        return plain(self, other)
+
+    monkeypatch.setattr(CountedMinute, "__eq__", equal)
+
+    judged(tuple(replace(m) for m in minutes), 0)
+
+    assert 0 < len(compared) <= tally.REVISABLE
+    assert tally.REVISABLE * MINUTE > REVISED_SECONDS

@@ -189,6 +189,7 @@ def test_the_function_may_do_what_a_release_needs_on_what_is_the_stacks_own() ->
             [*configs, *models],
         ),
         "ReadMetrics": (["cloudwatch:GetMetricData"], ["*"]),
+        "ReadTrail": (["cloudtrail:LookupEvents"], ["*"]),
         "ReadAlarms": (
             ["cloudwatch:DescribeAlarms"],
             [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -450,3 +451,58 @@ def test_a_survey_asks_the_quota_of_the_type_that_serves_and_of_the_targets() ->
     seen = survey(cloud, manifest(), Snapshot(endpoint, live, config_of("2"), None), 3600.0)
     assert seen.tells == ()
     assert seen.quotas == {"ml.m5.large": Quota(5, 8), NEW_TYPE: Quota(2, 0)}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ConcurrentUpdateException", "RequestLimitExceeded", "ThrottlingException", "SlowDown"],
+)
+def test_what_passes_is_no_refusal_though_it_comes_as_a_client_error(code: str) -> None:
+    scaling = Recorder(describe_scalable_targets=refused(code, "another update is under way"))
+    cloud = cloud_of(application_autoscaling=scaling)
+
+    with pytest.raises(UnavailableError, match=f"{code}: another update is under way"):
+        cloud.scaling("wine")
+
+
+def test_a_quota_is_refused() -> None:
+    limit = refused("LimitExceededException", "too many targets")
+    cloud = cloud_of(application_autoscaling=Recorder(describe_scalable_targets=limit))
+
+    with pytest.raises(RefusedError, match="too many targets"):
+        cloud.scaling("wine")
+
+
+def trailed(seconds: int, who: str, endpoint: str = "wine", **more: Any) -> dict[str, Any]:
+    told = {
+        "userIdentity": {"arn": who},
+        "requestParameters": {"endpointName": endpoint, **more.pop("asked", {})},
+        **more,
+    }
+    return {"EventTime": AT + timedelta(seconds=seconds), "CloudTrailEvent": json.dumps(told)}
+
+
+def test_who_changed_an_endpoint_is_the_last_of_the_others_that_did() -> None:
+    scaled = {"desiredWeightsAndCapacities": [{"variantName": "live", "desiredInstanceCount": 9}]}
+    events = [
+        trailed(0, "arn:eve"),
+        trailed(5, "arn:bob"),
+        trailed(6, "arn:us"),
+        trailed(7, "arn:of-another-endpoint", "other"),
+        trailed(8, "arn:scaling", asked=scaled),
+        trailed(9, "arn:was-denied", errorCode="AccessDenied"),
+    ]
+    trail = Recorder(lookup_events={"Events": events})
+    cloud = cloud_of(cloudtrail=trail, sts=Recorder(get_caller_identity={"Arn": "arn:us"}))
+
+    found = cloud.changed_by("wine", AT.timestamp())
+
+    assert found == "arn:bob (UpdateEndpointWeightsAndCapacities at 00:00:05 UTC)"
+    (_, asked), *_ = trail.calls
+    assert asked["EndTime"] - asked["StartTime"] == 900
+
+
+def test_nobody_is_named_where_the_trail_has_nothing() -> None:
+    cloud = cloud_of(cloudtrail=Recorder(), sts=Recorder(get_caller_identity={"Arn": "arn:us"}))
+
+    assert cloud.changed_by("wine", AT.timestamp()) == ""

@@ -280,8 +280,19 @@ def test_an_update_by_someone_else_is_left_alone() -> None:
     assert cloud.suspension == NOT_SUSPENDED
 
 
-def test_weights_changed_by_someone_else_end_the_release() -> None:
-    cloud = FakeCloud()
+@pytest.mark.parametrize(
+    ("trail", "who"),
+    [
+        (
+            ["arn:aws:iam::1:user/bob (UpdateEndpoint at 12:00:00 UTC)"],
+            "by arn:aws:iam::1:user/bob (Upd",
+        ),
+        ([""], "by whom is not known (CloudTrail may tell it some minutes later)"),
+        ([], "by whom is not known (CloudTrail may tell it some minutes later)"),
+    ],
+)
+def test_weights_changed_by_someone_else_end_the_release(trail: list[str], who: str) -> None:
+    cloud = FakeCloud(trail=trail)
 
     def meddle(seen: FakeCloud) -> None:
         candidate = seen.fleets.get("candidate")
@@ -292,7 +303,7 @@ def test_weights_changed_by_someone_else_end_the_release() -> None:
     result = release(cloud)
     assert result.outcome == "inconclusive"
     assert "expected weights live 1, candidate 1, found" in result.reason
-    assert "candidate 3" in result.reason
+    assert f"candidate 3; {who}" in result.reason
 
 
 def test_an_endpoint_deleted_under_the_release_ends_it() -> None:

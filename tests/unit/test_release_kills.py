@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.release_manifest import BlueGreen, LimitGate, ReleaseManifest, Rolling, Strategy
+from release.actions import SetCapacity
 from release.errors import NothingToReleaseError, RejectedError
 from release.evidence import ReleaseResult
 from release.loop import turns
@@ -46,7 +47,10 @@ CASES = (
     "retyped and broken",
     "retyped, alarm after the swap",
     "scale-in waits for its chance",
+    "surge",
 )
+# Live's instances after the surge, and what half of the traffic needs then.
+SURGED, HALF = 12, 6
 
 
 class Killed(BaseException):
@@ -84,6 +88,13 @@ def in_lambda(cloud: FakeCloud, history: FakeHistory, made: ReleaseManifest) -> 
 DRIVERS: dict[str, Callable[..., ReleaseResult]] = {"terminal": in_terminal, "lambda": in_lambda}
 
 
+def surge(cloud: FakeCloud) -> None:
+    """Scaling triples live while the candidate has half of the traffic."""
+    candidate = cloud.fleets.get("candidate")
+    if candidate is not None and cloud.status == "InService" and candidate.weight == 1.0:
+        cloud.set_live(SURGED)
+
+
 def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]:
     cloud = cloud_of(tick=45.0)
     made = staged(strategy)
@@ -104,6 +115,8 @@ def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]
             cloud.ringing = lambda n, c: n.endswith("-landed") and c.serving == "wine-test-c2"
         case "scale-in waits for its chance":
             cloud.eager_scale_in = True
+        case "surge":
+            cloud.before_look = surge
         case _:
             pass
     if case.startswith("retyped"):
@@ -156,7 +169,7 @@ def expected(case: str, name: str) -> set[str]:
     is_guarded = any(isinstance(p, BlueGreen | Rolling) for p in staged(strategy).release.phases)
     good = {"compared"} if ends_compared else {"promoted"}
     match case:
-        case "good" | "retyped" | "scale-in waits for its chance":
+        case "good" | "retyped" | "scale-in waits for its chance" | "surge":
             return good
         case "no metrics":
             # All at once compares nothing; alarms alone decide.
@@ -181,7 +194,11 @@ def assert_it_ended_well(
         allowed = allowed | {"inconclusive"}
     assert result.outcome in allowed, result.reason
     serving = "wine-test-c2" if result.outcome == "promoted" else "wine-test-c1"
-    assert_ended_well(cloud, serving)
+    bakes_half = case == "surge" and name.endswith("canary") and "blue" not in name
+    has_surged = bakes_half and cloud.fleets["live"].count == SURGED
+    assert_ended_well(cloud, serving, SURGED if has_surged else 4)
+    if bakes_half and result.outcome == "promoted":
+        assert SetCapacity("candidate", HALF) in cloud.executed
     state = history.other_process().load()
     assert (state.current, state.lock) == (None, None)
     # Killed after it ended inconclusive, the next command may begin another one.
