@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from contracts.release_manifest import BlueGreen, Rolling
 from release.actions import Action, PublishVerdict, UpdateEndpoint
+from release.capacity import live_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.gates import Answer, StepVerdict
 from release.guardrails import deployment_config, is_last_comparison
@@ -60,7 +61,9 @@ def _begin(release: Release, endpoint: Endpoint) -> Move:
     turnover = release.turnover_seconds or release.usual_turnover_seconds
     target = release.destination.endpoint_config_name
     release, way = make_way(release, endpoint, target)
-    deployment = deployment_config(strategy, alarms, turnover)
+    # As many as there are now: scaling may have changed them since the plan.
+    count = live_count(endpoint, release)
+    deployment = deployment_config(strategy, alarms, count, turnover)
     update = UpdateEndpoint(target, exclude_weights=True, deployment=deployment)
     return replace(release, step_since=endpoint.now), (*way, update)
 

@@ -17,7 +17,7 @@ from contracts.release_manifest import (
     Tolerance,
 )
 from release.counting import MINUTE
-from release.guardrails import shares_of, waits_of
+from release.guardrails import bakes_of
 from release.lint.finding import Finding, warning
 from release.lint.guardrails import LONGEST_WAIT, key_of, shift_overhead
 from release.power import SURE_SIGMAS, passes, points_needed, requests_needed
@@ -49,7 +49,7 @@ class Window:
         return seen.requests_per_minute * self.more / MINUTE
 
 
-def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
     settings, seen = manifest.release, survey.traffic
     deciding = [g for g in settings.gates if not g.dry_run]
     compared = [g for g in deciding if isinstance(g, ErrorGate | LatencyGate)]
@@ -59,7 +59,7 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
         rule = f"no traffic in {seen.source}: no gate can pass without requests"
         return [warning(rule, "traffic", "release while there is traffic")]
     found: list[Finding] = []
-    for window in windows(manifest):
+    for window in windows(manifest, count):
         if any(isinstance(g, ErrorGate) for g in compared):
             found += _window(window, seen, seen.error_rate, "errors")
         if seen.slow_share is not None and any(isinstance(g, LatencyGate) for g in compared):
@@ -67,7 +67,8 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     return found
 
 
-def windows(manifest: ReleaseManifest) -> Iterator[Window]:
+def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
+    """Of all phases, with a fleet of ``count`` instances."""
     for phase in manifest.release.phases:
         match phase:
             case Canary(steps=steps):
@@ -92,16 +93,19 @@ def windows(manifest: ReleaseManifest) -> Iterator[Window]:
                     1 + percent / 100,
                 )
             case BlueGreen() | Rolling():
-                yield from _shifted(manifest, phase)
+                yield from _shifted(manifest, phase, count)
             case _:
                 pass
 
 
-def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling) -> Iterator[Window]:
+def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling, count: int) -> Iterator[Window]:
     """All bakes that compare, as one: their minutes are counted together."""
-    pairs = zip(waits_of(phase), shares_of(phase), strict=True)
     overhead = shift_overhead(manifest)
-    baking = [(wait, max(0.0, wait - overhead), share) for wait, share in pairs if share < 1]
+    baking = [
+        (bake.seconds, max(0.0, bake.seconds - overhead), bake.share)
+        for bake in bakes_of(phase, count)
+        if bake.share < 1
+    ]
     counted = sum(seconds for _, seconds, _ in baking)
     if not counted:
         return  # Another rule says that no minute counts, or that nothing is compared.

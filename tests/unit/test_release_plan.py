@@ -149,6 +149,33 @@ def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
     assert plan.seconds == (1320, 1320, 1320)
 
 
+def test_a_small_fleet_shifts_whole_instances() -> None:
+    plan = planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=3)
+    assert shape(plan)[1] == ("33.3 %, bake", 33.3, 1, 3, 600)
+    assert plan.exposed == 33.3
+    assert planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=2).exposed == 50
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [BlueGreen(LinearShift(10, 600), 600, TOLERANCE), Rolling(10, 600, TOLERANCE)],
+)
+def test_a_small_fleet_has_no_more_bakes_than_instances(strategy: Strategy) -> None:
+    plan = planned(strategy, count=3)
+    bakes = [(s.name, s.seconds[0]) for s in plan.stages if s.name.endswith("bake")]
+    last = "100 %, bake" if isinstance(strategy, Rolling) else "all traffic, bake"
+    assert bakes[:3] == [("33.3 %, bake", 600), ("66.7 %, bake", 600), (last, 600)]
+    assert plan.turnovers == (3 if isinstance(strategy, Rolling) else 1)
+
+
+def test_shares_are_shown_without_a_tail(capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan(planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=3))
+
+    shown = capsys.readouterr().out
+    assert re.search(r"33\.3 %, bake +3 +1 +33\.3 % ", shown)
+    assert "at most 33.3 % of the requests meet" in shown
+
+
 def test_linear_shifts_step_by_step() -> None:
     plan = planned(BlueGreen(LinearShift(25, 300), 60, TOLERANCE))
     assert [s.weight for s in plan.stages] == [0, 25, 50, 75, 100, 100]
