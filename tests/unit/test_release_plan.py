@@ -190,6 +190,12 @@ def test_all_at_once_exposes_everything_in_one_bake() -> None:
         "post-bake",
     ]
     assert plan.stages[1].gates == ()
+    assert plan.exposed == 100
+
+
+def test_all_at_once_after_a_shadow_still_exposes_everything() -> None:
+    at_once = BlueGreen(AllAtOnce(), 600, TOLERANCE)
+    assert planned(Shadow(100, TOLERANCE, 180, 7200, 0.05, at_once)).exposed == 100
 
 
 def test_rolling_provisions_batch_by_batch() -> None:
