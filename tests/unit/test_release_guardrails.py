@@ -10,6 +10,8 @@ from contracts.release_manifest import (
     AllAtOnce,
     BlueGreen,
     CanaryShift,
+    ErrorGate,
+    LimitGate,
     LinearShift,
     Rolling,
     Tolerance,
@@ -17,6 +19,8 @@ from contracts.release_manifest import (
 from localcloud.sagemaker.policies import guardrails_of
 from localcloud.sagemaker.script import Bake, Provision, script
 from release.actions import UpdateEndpoint
+from release.announce import announcements, subject
+from release.collaborators import question_of
 from release.guardrails import (
     bakes_of,
     deployment_config,
@@ -25,8 +29,10 @@ from release.guardrails import (
     timeout_of,
     turnovers_of,
 )
-from tests.unit.fake_cloud import FakeCloud
-from tests.unit.release_strategies import cloud_of, release, staged
+from release.stages import Stage
+from release.state import Release
+from tests.unit.fake_cloud import FakeCloud, FakeHistory
+from tests.unit.release_strategies import BROKEN, cloud_of, release, staged
 
 TOLERANCE = Tolerance(2, 1)
 PERCENTS = (5, 10, 15, 25, 33, 34, 50)
@@ -107,3 +113,55 @@ def test_the_timeout_suffices_for_the_instances_that_scaling_added_meanwhile() -
     assert update.deployment is not None
     policy = update.deployment["BlueGreenUpdatePolicy"]
     assert policy["MaximumExecutionTimeoutInSeconds"] > 13 * 900 + 300
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count", "behaviours", "ended"),
+    [
+        (canary(25), 4, {}, (25, "pass")),
+        (canary(10), 3, {}, (33.3, "pass")),
+        (canary(25), 4, BROKEN, (25, "fail")),
+        (Rolling(50, 900, TOLERANCE), 4, BROKEN, (50, "fail")),
+        (BlueGreen(AllAtOnce(), 600, TOLERANCE), 4, {}, (100, "pass")),
+        (BlueGreen(AllAtOnce(), 600, TOLERANCE), 4, BROKEN, (100, "fail")),
+    ],
+)
+def test_a_step_is_told_with_the_share_that_met_the_new_version(
+    strategy: BlueGreen | Rolling, count: int, behaviours: Any, ended: tuple[float, str]
+) -> None:
+    history, asked = FakeHistory(), list[Release]()
+    history.after_save = lambda state: asked.append(state.current) if state.current else None
+    gates = (ErrorGate(), LimitGate("errors", 0.05))
+
+    result = release(cloud_of(count, behaviours=behaviours), staged(strategy, gates=gates), history)
+
+    weight, verdict = ended
+    step = result.steps[0]
+    assert (step.weight, step.verdict) == ended
+    told = next(a for a in announcements(asked[-1]) if a.event == "step")
+    assert told.step is not None
+    assert told.step["weight"] == weight
+    assert f": {weight:g} % ended with {verdict}: " in told.text
+    assert f": {weight:g} % {verdict} (" in subject(told)
+
+
+def test_the_log_tells_every_share_of_a_shift_and_the_last_one_is_all() -> None:
+    history, seen = FakeHistory(), list[Release]()
+    history.after_save = lambda state: seen.append(state.current) if state.current else None
+    release(cloud_of(3), staged(linear(10)), history)
+
+    told = [(e.text, e.data["weight"]) for e in seen[-1].log if e.kind == "weight"]
+    assert told == [
+        ("1 of 3 new instances take 33.3 %", 33.3),
+        ("2 of 3 new instances take 66.7 %", 66.7),
+        ("3 of 3 new instances take 100 %", 100.0),
+    ]
+
+
+def test_a_hook_is_told_the_share_that_a_shift_has_reached() -> None:
+    history, seen = FakeHistory(), list[Release]()
+    history.after_save = lambda state: seen.append(state.current) if state.current else None
+    release(cloud_of(3), staged(linear(10)), history)
+
+    weights = [question_of(r, 0.0).weight for r in seen if r.stage == Stage.SHIFT]
+    assert list(dict.fromkeys(weights)) == [0.0, 33.3, 66.7, 100.0]
