@@ -14,6 +14,7 @@ from contracts.release_manifest import (
     ReleaseManifest,
     Rolling,
     Shadow,
+    Step,
     Tolerance,
 )
 from release.counting import MINUTE
@@ -29,7 +30,8 @@ class Window:
     """A time in which both versions are compared, by the key of the stack's file that sets it.
 
     ``longest`` seconds in all, of which ``uncounted`` cannot count; ``more``: requests to both
-    versions for each one that comes (a shadow gets copies).
+    versions for each one that comes (a shadow gets copies). ``weights``: those in whole percent
+    that a step could have instead.
     """
 
     where: str
@@ -39,6 +41,7 @@ class Window:
     longest: float
     uncounted: float
     more: float = 1.0
+    weights: range = range(0)
 
     def requests(self, seen: Traffic) -> float:
         """Those that count within the longest bake."""
@@ -81,6 +84,7 @@ def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
                             step.weight / 100,
                             step.bake_max_seconds,
                             counting_seconds(manifest, i),
+                            weights=_between(steps, i),
                         )
             case Shadow(sampling_percent=percent) if 0 < percent <= 100:
                 yield Window(
@@ -96,6 +100,13 @@ def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
                 yield from _shifted(manifest, phase, count)
             case _:
                 pass
+
+
+def _between(steps: tuple[Step, ...], index: int) -> range:
+    """Up to 50 %, above the step before and below the one after: the stack's weights must rise."""
+    before = steps[index - 1].weight if index else 0.0
+    after = steps[index + 1].weight if index + 1 < len(steps) else 100.0
+    return range(math.floor(before) + 1, min(51, math.ceil(after)))
 
 
 def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling, count: int) -> Iterator[Window]:
@@ -129,8 +140,10 @@ def _window(window: Window, seen: Traffic, rate: float, what: str) -> list[Findi
     needed = requests_needed(window.tolerance, window.share, rate, SURE_SIGMAS)
     sure = None if needed is None else window.uncounted + needed / window.per_second(seen)
     least = f"only if it bakes for {_minutes(sure)}" if sure else "for no longer bake either"
+    coming = seen.requests_per_minute
+    shown = f"{coming:,.0f}" if coming >= 100 else f"{coming:.3g}"
     rule = (
-        f"at {seen.requests_per_minute:.3g} requests a minute and {rate:.2%} {what} "
+        f"at {shown} requests a minute and {rate:.2%} {what} "
         f"({seen.source}), {window.name} may not pass within {_minutes(window.longest)}: "
         f"99 of 100 good versions pass {least}"
     )
@@ -142,14 +155,13 @@ def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> s
     ways: list[str] = []
     if sure is not None:
         ways.append(_longer(sure) if is_shift else f"let bake.max be {_minutes(sure)}")
-    if window.where.startswith("release.steps"):
-        enough = (
-            weight
-            for weight in range(1, 51)
-            if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
-        )
-        if (weight := next(enough, None)) is not None:
-            ways.append(f"give it {weight} % of the requests")
+    enough = (
+        weight
+        for weight in window.weights
+        if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
+    )
+    if (weight := next(enough, None)) is not None:
+        ways.append(f"give it {weight} % of the requests")
     if (points := points_needed(window.tolerance, window.share, budget, rate)) is not None:
         ways.append(f"tolerate {points:g} points")
     return ", or ".join(ways) if ways else "release while there is more traffic"

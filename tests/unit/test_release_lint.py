@@ -513,6 +513,28 @@ def test_traffic_that_suffices_as_expected_but_not_with_bad_luck_is_a_warning() 
     assert lint(wider, survey=traffic(300, 0.01)) == ()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "proposed"),
+    [(None, None, True), (None, 5, False), (None, 21, False), (None, 21.5, True), (0.5, 22, True)],
+)
+def test_no_weight_is_proposed_that_does_not_rise(
+    before: float | None, after: float | None, *, proposed: bool
+) -> None:
+    weights = [w for w in (before, 1, after) if w is not None]
+    steps = tuple(Step(float(w), TOLERANCE, 180, 7200) for w in weights)
+    found = lint(Canary(steps), survey=traffic(300, 0.01))
+
+    where = f"release.steps[{weights.index(1)}]"
+    (remedy,) = [f.remedy for f in found if f.where == where]
+    assert ("give it 21 % of the requests" in remedy) is proposed
+    assert ("of the requests" in remedy) is proposed
+
+
+def test_much_traffic_is_told_in_plain_digits() -> None:
+    (found,) = lint(Canary((Step(1, TOLERANCE, 180, 7200),)), survey=traffic(1234.5, 0.01))
+    assert found.rule.startswith("at 1,234 requests a minute and")
+
+
 def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> None:
     found = lint(DEFAULT_LAST, survey=traffic(300, 0.0, 0.02))
     assert ["2.00% slow answers" in f.rule for f in found] == [True]

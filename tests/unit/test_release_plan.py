@@ -134,6 +134,7 @@ def test_the_plan_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = [line for line in shown.splitlines() if " errors " in line and line[:4] == "50 %"]
     assert re.search(r"\d+ min +\d\.\d h$", row.strip()), row
     assert "warning release.steps[0]: at 300 requests a minute and 1.00% errors" in shown
+    assert "; 2 fleet turnovers of " in shown
 
 
 def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
@@ -174,6 +175,7 @@ def test_shares_are_shown_without_a_tail(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     assert re.search(r"33\.3 %, bake +3 +1 +33\.3 % ", shown)
     assert "at most 33.3 % of the requests meet" in shown
+    assert "; 1 fleet turnover of " in shown
 
 
 def test_linear_shifts_step_by_step() -> None:
