@@ -37,11 +37,14 @@ def new_release(
     survey = _survey(manifest, cloud, state, seen)
     refuse_errors(manifest, state, seen, survey)
     seconds = predicted_seconds(manifest, state, seen, survey.traffic)
-    expected = seconds[2] if seconds[1] is None else seconds[1]
+    _, expected, longest = seconds
+    told = f"at most {longest / 60:.0f} min"
+    if expected is not None:
+        told = f"about {expected / 60:.0f} min"
     return release.noted(
         seen.endpoint.now,
         "planned",
-        f"about {expected / 60:.0f} min",
+        told,
         seconds=list(seconds),
         turnover_seconds=turnover_of(state),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+from contracts.fleet import instances_of
 from contracts.release_manifest import (
     AllAtOnce,
     BlueGreen,
@@ -19,51 +21,73 @@ TURNOVER_MARGIN = 2.0
 SPARE_SECONDS = 600.0
 
 
-def waits_of(strategy: BlueGreen | Rolling) -> list[int]:
-    """Each bake of the deployment in its order, in seconds."""
+@dataclass(frozen=True)
+class Bake:
+    """Traffic stays for ``seconds`` while ``active`` of ``total`` new instances take it."""
+
+    seconds: int
+    active: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """The new fleet's share of the traffic."""
+        return self.active / self.total
+
+    @property
+    def weight(self) -> float:
+        """The share in percent, to 0.1, as it is told."""
+        return round(100 * self.share, 1)
+
+
+def bakes_of(strategy: BlueGreen | Rolling, count: int) -> list[Bake]:
+    """Each bake of the deployment of ``count`` instances in its order (facts 3.3)."""
+    count = max(1, count)
     if isinstance(strategy, Rolling):
-        return [strategy.wait_seconds] * math.ceil(100 / strategy.batch_percent)
-    final = strategy.final_wait_seconds
+        rungs = ladder(strategy.batch_percent, count)
+        return [Bake(strategy.wait_seconds, active, count) for active in rungs]
+    final = Bake(strategy.final_wait_seconds, count, count)
     match strategy.shift:
-        case CanaryShift(wait_seconds=wait):
-            return [wait, final]
+        case CanaryShift(percent=percent, wait_seconds=wait):
+            return [Bake(wait, instances_of(percent, count), count), final]
         case LinearShift(percent=percent, wait_seconds=wait):
-            return [wait] * (math.ceil(100 / percent) - 1) + [final]
+            return [*(Bake(wait, active, count) for active in ladder(percent, count)[:-1]), final]
         case AllAtOnce():
             return [final]
 
 
-def shares_of(strategy: BlueGreen | Rolling) -> list[float]:
-    """The new fleet's share of the traffic during each bake of :func:`waits_of`."""
-    count = len(waits_of(strategy))
-    match strategy:
-        case Rolling(batch_percent=percent):
-            return [min(1.0, (i + 1) * percent / 100) for i in range(count)]
-        case BlueGreen(shift=CanaryShift(percent=percent) | LinearShift(percent=percent)):
-            rising = [min(1.0, (i + 1) * percent / 100) for i in range(count - 1)]
-            return [*rising, 1.0]
-        case BlueGreen():
-            return [1.0]
+def ladder(percent: int, count: int) -> list[int]:
+    """How many instances there are after each step of ``percent``, the last one with all."""
+    step = instances_of(percent, count)
+    return [*range(step, count, step), count]
 
 
-def turnovers_of(strategy: BlueGreen | Rolling) -> int:
+def exposure_of(strategy: BlueGreen | Rolling, count: int) -> float:
+    """The largest weight in percent that the new fleet has before it is sure to have a verdict."""
+    weights = [bake.weight for bake in bakes_of(strategy, count)]
+    # What compares has to pass before all traffic is shifted.
+    return max(weights[:-1] or weights)
+
+
+def turnovers_of(strategy: BlueGreen | Rolling, count: int) -> int:
     """How often instances are provisioned one after another."""
-    return math.ceil(100 / strategy.batch_percent) if isinstance(strategy, Rolling) else 1
+    return len(bakes_of(strategy, count)) if isinstance(strategy, Rolling) else 1
 
 
-def timeout_of(strategy: BlueGreen | Rolling, turnover_seconds: float) -> int:
+def timeout_of(strategy: BlueGreen | Rolling, count: int, turnover_seconds: float) -> int:
     """MaximumExecutionTimeoutInSeconds: what is set, else waits and turnovers with a margin."""
     if strategy.timeout_seconds is not None:
         return strategy.timeout_seconds
-    work = turnovers_of(strategy) * turnover_seconds * TURNOVER_MARGIN + SPARE_SECONDS
-    needed = math.ceil(sum(waits_of(strategy)) + work)
+    work = turnovers_of(strategy, count) * turnover_seconds * TURNOVER_MARGIN + SPARE_SECONDS
+    needed = math.ceil(sum(bake.seconds for bake in bakes_of(strategy, count)) + work)
     return min(LONGEST_TIMEOUT, max(SHORTEST_TIMEOUT, needed))
 
 
 def deployment_config(
-    strategy: BlueGreen | Rolling, alarms: tuple[str, ...], turnover_seconds: float
+    strategy: BlueGreen | Rolling, alarms: tuple[str, ...], count: int, turnover_seconds: float
 ) -> dict[str, Any]:
-    timeout = timeout_of(strategy, turnover_seconds)
+    """The DeploymentConfig of an update to a fleet of ``count`` instances."""
+    timeout = timeout_of(strategy, count, turnover_seconds)
     rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": a} for a in alarms]}}
     if isinstance(strategy, Rolling):
         policy: dict[str, Any] = {
@@ -116,5 +140,4 @@ def is_last_comparison(strategy: BlueGreen | Rolling, active: int, total: int) -
             size = percent
         case _:
             return True
-    # AWS takes 33 % of 3 as one instance (facts 3.1).
-    return active + max(1, math.floor(total * size / 100 + 0.5)) >= total
+    return active + instances_of(size, total) >= total

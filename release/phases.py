@@ -49,11 +49,16 @@ def step_of(release: Release) -> Step:
 
 
 def weight_shown(release: Release) -> float:
-    """The step's weight as people call it: a shadow's is the share that is mirrored."""
+    """The step's weight in percent as people call it.
+
+    A shadow's is the share that is mirrored, a shift's what it was last seen to have reached.
+    """
     match phase_of(release):
         case Shadow(sampling_percent=sampling):
             return sampling
-        case _:
+        case BlueGreen() | Rolling():
+            return release.shifted
+        case Canary():
             return step_of(release).weight
 
 

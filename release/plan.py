@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contracts.release_manifest import ReleaseManifest
+from contracts.release_manifest import (
+    BlueGreen,
+    Canary,
+    ReleaseManifest,
+    Rolling,
+    Shadow,
+    Strategy,
+)
 from release.errors import PlanError
+from release.guardrails import exposure_of
 from release.lint import ERROR, Finding, find
 from release.lint.capacity import Need, extra_instances, live_count, needs
 from release.stage_plans import Circumstances, Span, StagePlan, stages, total
@@ -73,7 +81,6 @@ def make_plan(
     count = live_count(manifest, snapshot)
     planned = stages(Circumstances(manifest, count, turnover, survey.traffic))
     settings = manifest.release
-    bakes = [s.weight for s in planned if s.weight < 100]
     return Plan(
         model=manifest.model,
         endpoint=manifest.endpoint_name,
@@ -89,7 +96,7 @@ def make_plan(
         is_new=snapshot.live is None or snapshot.live.content_hash != manifest.target.content_hash,
         stages=planned,
         seconds=total([s.seconds for s in planned]),
-        exposed=max(bakes, default=0.0),
+        exposed=max(_exposed(phase, count) for phase in settings.phases),
         turnover_seconds=turnover,
         is_turnover_measured=state.turnover_seconds is not None,
         turnovers=sum(1 for s in planned if s.weight == 0 and not s.mirrored),
@@ -138,6 +145,17 @@ def _live_side(
     good = good_of_live(state, manifest.model, snapshot.live, snapshot.endpoint.now)
     metrics = good.metrics or live_metrics
     return Side(good.version or "unknown", good.content_hash, snapshot.live.name, metrics)
+
+
+def _exposed(phase: Strategy, count: int) -> float:
+    """The largest weight in percent before the phase is sure to have its verdict."""
+    match phase:
+        case Canary(steps=steps):
+            return max((step.weight for step in steps), default=0.0)
+        case BlueGreen() | Rolling():
+            return exposure_of(phase, count)
+        case Shadow():
+            return 0.0
 
 
 def _extra_instance_hours(planned: tuple[StagePlan, ...]) -> float:

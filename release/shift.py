@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from contracts.release_manifest import BlueGreen, Rolling
 from release.actions import Action, PublishVerdict, UpdateEndpoint
+from release.capacity import live_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.gates import Answer, StepVerdict
 from release.guardrails import deployment_config, is_last_comparison
@@ -60,7 +61,9 @@ def _begin(release: Release, endpoint: Endpoint) -> Move:
     turnover = release.turnover_seconds or release.usual_turnover_seconds
     target = release.destination.endpoint_config_name
     release, way = make_way(release, endpoint, target)
-    deployment = deployment_config(strategy, alarms, turnover)
+    # As many as there are now: scaling may have changed them since the plan.
+    count = live_count(endpoint, release)
+    deployment = deployment_config(strategy, alarms, count, turnover)
     update = UpdateEndpoint(target, exclude_weights=True, deployment=deployment)
     return replace(release, step_since=endpoint.now), (*way, update)
 
@@ -86,12 +89,29 @@ def _watch(release: Release, observation: Observation) -> Move:
     rings = ringing(release, observation)
     if rings and not release.tripped:
         release = replace(release, tripped=f"alarm {rings}")
-    release = with_minutes(_with_stretch(release, endpoint), observation)
+    release = _with_stretch(_with_weight(release, endpoint), endpoint)
+    release = with_minutes(release, observation)
     if release.ending is None and not release.promote_now:
         release = _judged(release, observation)
     if release.ending is None:
         return release, ()
     return _published(release, endpoint)
+
+
+def _with_weight(release: Release, endpoint: Endpoint) -> Release:
+    """Note what the new fleet takes: it is known only while instances bake."""
+    deployment = endpoint.deployment
+    if deployment is None or not deployment.is_baking:
+        return release
+    active, total = deployment.active, deployment.total
+    if not deployment.is_full and not 0 < active < total:
+        return release
+    weight = 100.0 if deployment.is_full else round(100 * active / total, 1)
+    if weight == release.shifted:
+        return release
+    text = f"{active} of {total} new instances take {weight:g} %"
+    changed = replace(release, shifted=weight)
+    return changed.noted(endpoint.now, "weight", text, weight=weight, count=active)
 
 
 def _with_stretch(release: Release, endpoint: Endpoint) -> Release:
@@ -112,13 +132,8 @@ def _with_stretch(release: Release, endpoint: Endpoint) -> Release:
     if release.turnover_seconds is None:
         release = replace(release, turnover_seconds=max(0.0, deployment.since - release.issued_at))
     start = min(now, deployment.since) + DATE_RESOLUTION_SECONDS
-    share = active / deployment.total
-    begun = Stretch(start, None, share, active)
-    text = f"{active} of {deployment.total} new instances take {100 * share:.3g} %"
-    noted = replace(release, stretches=(*release.stretches, begun)).noted(
-        now, "weight", text, weight=100 * share, count=active
-    )
-    return _seen(noted, now)
+    begun = Stretch(start, None, active / deployment.total, active)
+    return _seen(replace(release, stretches=(*release.stretches, begun)), now)
 
 
 def _seen(release: Release, now: float) -> Release:

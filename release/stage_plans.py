@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from contracts.release_manifest import (
 )
 from release.counting import MINUTE
 from release.forward import candidate_count
-from release.guardrails import shares_of, turnovers_of, waits_of
+from release.guardrails import Bake, bakes_of
 from release.lint.capacity import extra_instances
 from release.lint.guardrails import shift_overhead
 from release.lint.traffic import counting_seconds
@@ -165,47 +164,41 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     if isinstance(strategy, Rolling):
         return _rolling(place, strategy, extra)
     found = [turnover_stage(place, "new fleet", place.count, extra)]
-    for wait, share in zip(waits_of(strategy), shares_of(strategy), strict=True):
-        name = "all traffic, bake" if share == 1 else f"{100 * share:g} %, bake"
-        gates = _shift_gates(place, strategy, share, float(wait))
-        found.append(_bake(place, name, share, float(wait), extra, gates))
+    for bake in bakes_of(strategy, place.count):
+        name = "all traffic, bake" if bake.share == 1 else f"{bake.weight:g} %, bake"
+        found.append(_bake(place, strategy, name, bake, extra))
     return found
 
 
 def _shift_gates(
-    place: Circumstances, strategy: BlueGreen | Rolling, share: float, wait: float
+    place: Circumstances, strategy: BlueGreen | Rolling, bake: Bake
 ) -> tuple[GatePlan, ...]:
     """Of a shift's bake only what is warm, settled and before the last call counts."""
-    if share >= 1:
+    if bake.share >= 1:
         return ()
     overhead = shift_overhead(place.manifest)
-    return gate_plans(place, strategy.tolerance, share, max(0.0, wait - overhead), overhead)
+    counted = max(0.0, bake.seconds - overhead)
+    return gate_plans(place, strategy.tolerance, bake.share, counted, overhead)
 
 
 def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StagePlan]:
-    batches = turnovers_of(strategy)
+    bakes = bakes_of(strategy, place.count)
     found: list[StagePlan] = []
-    for i, share in enumerate(shares_of(strategy)):
-        name = f"batch {i + 1} of {batches}"
-        found.append(turnover_stage(place, name, extra, extra))
-        wait = float(strategy.wait_seconds)
-        gates = _shift_gates(place, strategy, share, wait)
-        found.append(_bake(place, f"{100 * share:g} %, bake", share, wait, extra, gates))
+    for i, bake in enumerate(bakes):
+        found.append(turnover_stage(place, f"batch {i + 1} of {len(bakes)}", extra, extra))
+        found.append(_bake(place, strategy, f"{bake.weight:g} %, bake", bake, extra))
     return found
 
 
 def _bake(
-    place: Circumstances,
-    name: str,
-    share: float,
-    wait: float,
-    extra: int,
-    gates: tuple[GatePlan, ...],
+    place: Circumstances, strategy: BlueGreen | Rolling, name: str, bake: Bake, extra: int
 ) -> StagePlan:
-    requests = None if place.rate is None else place.rate * share * wait / MINUTE
-    new = math.ceil(share * place.count - 1e-9)
+    wait = float(bake.seconds)
+    requests = None if place.rate is None else place.rate * bake.share * wait / MINUTE
+    gates = _shift_gates(place, strategy, bake)
     span = (wait, wait, wait)
-    return StagePlan(name, 100 * share, 0, place.count, new, extra, span, requests, gates)
+    count = place.count
+    return StagePlan(name, bake.weight, 0, count, bake.active, extra, span, requests, gates)
 
 
 # --- shadow

@@ -138,7 +138,8 @@ class Release:
     ``base`` is the configuration on which the endpoint landed last. ``phase`` counts
     ``manifest.release.phases``, ``step`` the steps of all phases; ``passed``: the last step that
     compares has passed. ``published_at``: when a failed verdict was published last; ``seen_at``:
-    the last look at the open stretch. ``requests`` are the ids of a person's words that were
+    the last look at the open stretch; ``shifted``: the weight in percent that a shift was last seen
+    to give the new fleet, to 0.1. ``requests`` are the ids of a person's words that were
     applied, ``promote_now`` who asked for that; ``told`` counts the events told to the world.
     ``uncertain``: a driver died while a shift was issued, and the endpoint changed since.
     ``asked_until``: the youngest minute that metrics were asked for. ``unanswered_since``: when AWS
@@ -183,6 +184,7 @@ class Release:
     hooks: dict[str, HookAnswer] = field(default_factory=dict[str, HookAnswer])
     published_at: float | None = None
     seen_at: float = 0.0
+    shifted: float = 0.0
     uncertain: bool = False
     unanswered_since: float | None = None
     is_scaling_removed: bool = False

@@ -33,7 +33,7 @@ class Teller:
             self._observer(Event(entry.at, entry.kind, entry.text, entry.data))
         for minute in release.minutes[self._minutes :]:
             data = {
-                "weight": minute.share * 100,
+                "weight": round(100 * minute.share, 1),
                 "live": minute.live,
                 "candidate": minute.candidate,
             }

@@ -144,7 +144,8 @@ def _show_totals(plan: Plan) -> None:
         )
     stdout.print(
         f"takes {least} at least, {expected} expected at {at}, {most} at most; "
-        f"{plan.turnovers} fleet turnovers of {duration(plan.turnover_seconds)} ({source})",
+        f"{plan.turnovers} fleet turnover{'' if plan.turnovers == 1 else 's'} of "
+        f"{duration(plan.turnover_seconds)} ({source})",
         markup=False,
         soft_wrap=True,
     )

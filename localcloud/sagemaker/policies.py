@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.fleet import instances_of
 from localcloud.sagemaker.rules import refuse
 
 Params = dict[str, Any]
@@ -24,16 +25,8 @@ class Size:
         return Size(int(params["Value"]), params["Type"] == "CAPACITY_PERCENT")
 
     def of_fleet(self, instances: int) -> int:
-        """Whole instances.
-
-        AWS takes 33 % of 3 as 1 (fact sheet 3.1); its rule for other fractions is not known. Here
-        halves are rounded up, but never past half of the fleet, and the least is 1.
-        """
-        if not self.is_percent:
-            return self.value
-        rounded = (self.value * instances + 50) // 100
-        half = instances // 2 if self.value <= 50 else instances
-        return max(1, min(rounded, half))
+        """Whole instances, of as many as the fleet has."""
+        return instances_of(self.value, instances) if self.is_percent else self.value
 
 
 @dataclass(frozen=True)

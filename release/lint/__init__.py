@@ -24,6 +24,6 @@ def find(
         *shadow.lint(manifest, snapshot),
         *alarms.lint(manifest, survey),
         *capacity.lint(manifest, snapshot, survey),
-        *traffic.lint(manifest, survey),
+        *traffic.lint(manifest, survey, count),
     ]
     return tuple(sorted(found, key=lambda f: f.severity != ERROR))

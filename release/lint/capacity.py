@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from contracts.fleet import instances_of
 from contracts.release_manifest import (
     LIVE_VARIANT,
     BlueGreen,
@@ -36,7 +36,7 @@ def extra_instances(strategy: Strategy, count: int) -> int:
         case BlueGreen():
             return count
         case Rolling(batch_percent=percent):
-            return max(1, math.floor(count * percent / 100 + 0.5))
+            return instances_of(percent, count)
         case Shadow(sampling_percent=percent):
             return count + candidate_count(min(100, percent), count)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from contracts.release_manifest import (
     LIVE_VARIANT,
     AlarmGate,
@@ -16,7 +14,7 @@ from contracts.release_manifest import (
     Rolling,
 )
 from release.counting import MINUTE
-from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, turnovers_of, waits_of
+from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, bakes_of, turnovers_of
 from release.lint.finding import Finding, error, warning
 from release.lint.gates import RELATIVE
 from release.phases import compares
@@ -42,7 +40,7 @@ def lint(
             case _:
                 continue
         found += _excluded(snapshot)
-        found += _waits(manifest, phase, turnover_seconds)
+        found += _waits(manifest, phase, count, turnover_seconds)
         found += _alarm_count(manifest)
     return found
 
@@ -63,7 +61,7 @@ def _sizes(strategy: BlueGreen, count: int) -> list[Finding]:
     if not low <= percent <= 50:
         rule = f"the size is {percent} %; SageMaker takes {low} to 50 % of the instances"
         return [error(rule, f"{where}.size", f"write {min(50, max(low, percent))}")]
-    return _one_instance(count, percent, f"{where}.size")
+    return _one_instance(count)
 
 
 def _batches(strategy: Rolling, snapshot: Snapshot, count: int) -> list[Finding]:
@@ -80,16 +78,12 @@ def _batches(strategy: Rolling, snapshot: Snapshot, count: int) -> list[Finding]
     if len(names) > 1:
         rule = f"the endpoint has {len(names)} variants ({', '.join(names)}); rolling takes one"
         found.append(error(rule, "release.strategy", "release by blue_green or canary"))
-    return found + _one_instance(count, strategy.batch_percent, "release.rolling.batch")
+    return found + _one_instance(count)
 
 
-def _one_instance(count: int, percent: int, where: str) -> list[Finding]:
+def _one_instance(count: int) -> list[Finding]:
     if count > 1:
-        taken = max(1, math.floor(count * percent / 100 + 0.5))
-        if taken * 2 <= count:
-            return []
-        rule = f"{percent} % of {count} instances is {taken}, which is more than half of them"
-        return [error(rule, where, "write less, or run more instances (endpoint.instances.min)")]
+        return []
     rule = "one instance cannot be shifted in parts: one is more than 50 % of one"
     return [error(rule, "endpoint.instances.min", "run two instances or more")]
 
@@ -116,10 +110,10 @@ def _excluded(snapshot: Snapshot) -> list[Finding]:
 
 
 def _waits(
-    manifest: ReleaseManifest, strategy: BlueGreen | Rolling, turnover: float
+    manifest: ReleaseManifest, strategy: BlueGreen | Rolling, count: int, turnover: float
 ) -> list[Finding]:
     where = key_of(strategy)
-    waits = waits_of(strategy)
+    waits = [bake.seconds for bake in bakes_of(strategy, count)]
     found: list[Finding] = []
     if max(waits) > LONGEST_WAIT:
         rule = f"a wait of {max(waits)} s; SageMaker takes {LONGEST_WAIT} s at most"
@@ -136,7 +130,8 @@ def _waits(
         )
         found.append(warning(rule, where, f"let every bake last {window:g} s or more"))
     found += _uncounted(manifest, strategy, waits, where)
-    return found + _timeout(strategy, sum(waits), turnover, where)
+    work = turnovers_of(strategy, count) * turnover
+    return found + _timeout(strategy.timeout_seconds, sum(waits), work, where)
 
 
 def shift_overhead(manifest: ReleaseManifest) -> float:
@@ -165,11 +160,9 @@ def _uncounted(
     return [error(rule, where, remedy)]
 
 
-def _timeout(
-    strategy: BlueGreen | Rolling, waits: int, turnover: float, where: str
-) -> list[Finding]:
-    timeout = strategy.timeout_seconds
-    needed = waits + turnovers_of(strategy) * turnover
+def _timeout(timeout: int | None, waits: int, work: float, where: str) -> list[Finding]:
+    """``work``: seconds in which instances are provisioned, beside the ``waits``."""
+    needed = waits + work
     if timeout is None:
         if needed <= LONGEST_TIMEOUT:
             return []

@@ -14,10 +14,11 @@ from contracts.release_manifest import (
     ReleaseManifest,
     Rolling,
     Shadow,
+    Step,
     Tolerance,
 )
 from release.counting import MINUTE
-from release.guardrails import shares_of, waits_of
+from release.guardrails import bakes_of
 from release.lint.finding import Finding, warning
 from release.lint.guardrails import LONGEST_WAIT, key_of, shift_overhead
 from release.power import SURE_SIGMAS, passes, points_needed, requests_needed
@@ -29,7 +30,8 @@ class Window:
     """A time in which both versions are compared, by the key of the stack's file that sets it.
 
     ``longest`` seconds in all, of which ``uncounted`` cannot count; ``more``: requests to both
-    versions for each one that comes (a shadow gets copies).
+    versions for each one that comes (a shadow gets copies). ``weights``: those in whole percent
+    that a step could have instead.
     """
 
     where: str
@@ -39,6 +41,7 @@ class Window:
     longest: float
     uncounted: float
     more: float = 1.0
+    weights: range = range(0)
 
     def requests(self, seen: Traffic) -> float:
         """Those that count within the longest bake."""
@@ -49,7 +52,7 @@ class Window:
         return seen.requests_per_minute * self.more / MINUTE
 
 
-def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
     settings, seen = manifest.release, survey.traffic
     deciding = [g for g in settings.gates if not g.dry_run]
     compared = [g for g in deciding if isinstance(g, ErrorGate | LatencyGate)]
@@ -59,7 +62,7 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
         rule = f"no traffic in {seen.source}: no gate can pass without requests"
         return [warning(rule, "traffic", "release while there is traffic")]
     found: list[Finding] = []
-    for window in windows(manifest):
+    for window in windows(manifest, count):
         if any(isinstance(g, ErrorGate) for g in compared):
             found += _window(window, seen, seen.error_rate, "errors")
         if seen.slow_share is not None and any(isinstance(g, LatencyGate) for g in compared):
@@ -67,7 +70,8 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
     return found
 
 
-def windows(manifest: ReleaseManifest) -> Iterator[Window]:
+def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
+    """Of all phases, with a fleet of ``count`` instances."""
     for phase in manifest.release.phases:
         match phase:
             case Canary(steps=steps):
@@ -80,6 +84,7 @@ def windows(manifest: ReleaseManifest) -> Iterator[Window]:
                             step.weight / 100,
                             step.bake_max_seconds,
                             counting_seconds(manifest, i),
+                            weights=_between(steps, i),
                         )
             case Shadow(sampling_percent=percent) if 0 < percent <= 100:
                 yield Window(
@@ -92,16 +97,26 @@ def windows(manifest: ReleaseManifest) -> Iterator[Window]:
                     1 + percent / 100,
                 )
             case BlueGreen() | Rolling():
-                yield from _shifted(manifest, phase)
+                yield from _shifted(manifest, phase, count)
             case _:
                 pass
 
 
-def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling) -> Iterator[Window]:
+def _between(steps: tuple[Step, ...], index: int) -> range:
+    """Up to 50 %, above the step before and below the one after: the stack's weights must rise."""
+    before = steps[index - 1].weight if index else 0.0
+    after = steps[index + 1].weight if index + 1 < len(steps) else 100.0
+    return range(math.floor(before) + 1, min(51, math.ceil(after)))
+
+
+def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling, count: int) -> Iterator[Window]:
     """All bakes that compare, as one: their minutes are counted together."""
-    pairs = zip(waits_of(phase), shares_of(phase), strict=True)
     overhead = shift_overhead(manifest)
-    baking = [(wait, max(0.0, wait - overhead), share) for wait, share in pairs if share < 1]
+    baking = [
+        (bake.seconds, max(0.0, bake.seconds - overhead), bake.share)
+        for bake in bakes_of(phase, count)
+        if bake.share < 1
+    ]
     counted = sum(seconds for _, seconds, _ in baking)
     if not counted:
         return  # Another rule says that no minute counts, or that nothing is compared.
@@ -125,8 +140,10 @@ def _window(window: Window, seen: Traffic, rate: float, what: str) -> list[Findi
     needed = requests_needed(window.tolerance, window.share, rate, SURE_SIGMAS)
     sure = None if needed is None else window.uncounted + needed / window.per_second(seen)
     least = f"only if it bakes for {_minutes(sure)}" if sure else "for no longer bake either"
+    coming = seen.requests_per_minute
+    shown = f"{coming:,.0f}" if coming >= 100 else f"{coming:.3g}"
     rule = (
-        f"at {seen.requests_per_minute:.3g} requests a minute and {rate:.2%} {what} "
+        f"at {shown} requests a minute and {rate:.2%} {what} "
         f"({seen.source}), {window.name} may not pass within {_minutes(window.longest)}: "
         f"99 of 100 good versions pass {least}"
     )
@@ -138,14 +155,13 @@ def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> s
     ways: list[str] = []
     if sure is not None:
         ways.append(_longer(sure) if is_shift else f"let bake.max be {_minutes(sure)}")
-    if window.where.startswith("release.steps"):
-        enough = (
-            weight
-            for weight in range(1, 51)
-            if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
-        )
-        if (weight := next(enough, None)) is not None:
-            ways.append(f"give it {weight} % of the requests")
+    enough = (
+        weight
+        for weight in window.weights
+        if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
+    )
+    if (weight := next(enough, None)) is not None:
+        ways.append(f"give it {weight} % of the requests")
     if (points := points_needed(window.tolerance, window.share, budget, rate)) is not None:
         ways.append(f"tolerate {points:g} points")
     return ", or ".join(ways) if ways else "release while there is more traffic"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.fleet import instances_of
 from release.aws import RefusedError
 
 SLOW_ROLLBACK_SECONDS = 40.0
@@ -40,6 +40,10 @@ class FakeDeployment:
             self._rolling(rolling)
         else:
             self._blue_green(self.config["BlueGreenUpdatePolicy"])
+        waits = sum(part.seconds for part in self.parts if part.status == "Baking")
+        timeout = self.policy["MaximumExecutionTimeoutInSeconds"]
+        if timeout <= waits:
+            _refuse(f"a timeout of {timeout} does not exceed the waits of {waits}")
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -91,7 +95,7 @@ class FakeDeployment:
 def taken(size: dict[str, Any], total: int) -> int:
     if size["Type"] == "INSTANCE_COUNT":
         return int(size["Value"])
-    return max(1, math.floor(total * size["Value"] / 100 + 0.5))
+    return instances_of(size["Value"], total)
 
 
 def check(config: dict[str, Any], total: int) -> None:
@@ -108,16 +112,11 @@ def check(config: dict[str, Any], total: int) -> None:
         _refuse(f"a timeout of {timeout}")
     if policies[0] == "RollingUpdatePolicy":
         size = policy["MaximumBatchSize"]
-        batches = math.ceil(total / taken(size, total))
-        waits = batches * policy["WaitIntervalInSeconds"]
         low = 5
     else:
         routing = policy["TrafficRoutingConfiguration"]
         size = routing.get("CanarySize") or routing.get("LinearStepSize")
-        waits = routing["WaitIntervalInSeconds"] + policy["TerminationWaitInSeconds"]
         low = 10 if routing["Type"] == "LINEAR" else 1
-    if timeout <= waits:
-        _refuse(f"a timeout of {timeout} does not exceed the waits of {waits}")
     if size is None:
         return
     if size["Type"] == "CAPACITY_PERCENT" and not low <= size["Value"] <= 50:

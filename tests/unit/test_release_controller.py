@@ -249,6 +249,8 @@ def test_events_stream_the_story_to_an_observer() -> None:
     release(FakeCloud(), observer=events.append)
     kinds = [e.kind for e in events if e.kind not in ("progress", "action", "minute")]
     assert kinds[:2] == ["started", "planned"]
+    # Without traffic only the longest is known.
+    assert re.fullmatch(r"at most \d+ min", events[1].text)
     assert kinds[2:] == ["entered", "weight", "step", "weight", "step", "landed", "ended"]
     step = next(e for e in events if e.kind == "step")
     assert step.data["candidate"]["requests"] > 0

@@ -167,7 +167,7 @@ STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
     (
         Rolling(5, 3600, TOLERANCE),
         ERROR,
-        "it takes 80000 s; SageMaker ends a deployment after 28800 s",
+        "it takes 40000 s; SageMaker ends a deployment after 28800 s",
         "release.rolling",
         "fewer or shorter waits",
     ),
@@ -218,15 +218,52 @@ def assert_found(
 
 
 @pytest.mark.parametrize(
-    ("count", "rule"),
+    ("strategy", "where"),
+    [(FINE, "release.blueGreen.size"), (Rolling(5, 300, TOLERANCE), "release.rolling.batch")],
+)
+def test_one_instance_cannot_be_shifted_in_parts(strategy: Strategy, where: str) -> None:
+    found = lint(strategy, seen=snapshot(1))
+    rule = "one instance cannot be shifted in parts"
+    assert_found(found, ERROR, rule, "endpoint.instances.min", "run two instances or more")
+    assert not [f for f in found if f.where == where]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count"),
     [
-        (1, "one instance cannot be shifted in parts"),
-        (3, "50 % of 3 instances is 2, which is more than half of them"),
+        (BlueGreen(CanaryShift(50, 600), 300, TOLERANCE), 3),
+        (BlueGreen(LinearShift(50, 600), 300, TOLERANCE), 3),
+        (Rolling(50, 600, TOLERANCE), 5),
     ],
 )
-def test_a_fleet_too_small_for_the_shift_is_named(count: int, rule: str) -> None:
-    found = lint(BlueGreen(CanaryShift(50, 600), 300, TOLERANCE), seen=snapshot(count))
-    assert [f.rule for f in found if f.severity == ERROR and rule in f.rule]
+def test_half_of_an_odd_fleet_is_rounded_down_and_taken(strategy: Strategy, count: int) -> None:
+    assert lint(strategy, seen=snapshot(count)) == ()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count"),
+    [
+        (Rolling(5, 1800, TOLERANCE), 2),
+        (BlueGreen(LinearShift(10, 3600), 300, TOLERANCE), 3),
+    ],
+)
+def test_a_small_fleet_has_as_few_waits_as_instances(strategy: Strategy, count: int) -> None:
+    busy = Survey(traffic=Traffic(3000.0, 0.01, 0.02, "last week"))
+    assert lint(strategy, seen=snapshot(count), survey=busy) == ()
+
+
+def test_rounding_can_make_more_steps_than_the_percentage_says() -> None:
+    # 10 % of 14 is one instance.
+    found = lint(BlueGreen(LinearShift(10, 3000), 300, TOLERANCE), seen=snapshot(14))
+    assert_found(found, ERROR, "it takes 39700 s", "release.blueGreen", "fewer or shorter waits")
+
+
+def test_traffic_is_held_against_the_share_that_whole_instances_make() -> None:
+    quiet = Survey(traffic=Traffic(700.0, 0.01, 0.02, "last week"))
+    strategy = BlueGreen(CanaryShift(5, 3000), 300, TOLERANCE)
+    (many,) = {f.where for f in lint(strategy, seen=snapshot(20), survey=quiet)}
+    assert many == "release.blueGreen"
+    assert lint(strategy, seen=snapshot(2), survey=quiet) == ()
 
 
 @pytest.mark.parametrize(
@@ -607,6 +644,28 @@ def test_traffic_that_suffices_as_expected_but_not_with_bad_luck_is_a_warning() 
     (points,) = re.findall(r"tolerate ([\d.]+) points", found.remedy)
     wider = Canary((Step(50, Tolerance(1.5, float(points)), 180, 7200),))
     assert lint(wider, survey=traffic(300, 0.01)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "proposed"),
+    [(None, None, True), (None, 5, False), (None, 21, False), (None, 21.5, True), (0.5, 22, True)],
+)
+def test_no_weight_is_proposed_that_does_not_rise(
+    before: float | None, after: float | None, *, proposed: bool
+) -> None:
+    weights = [w for w in (before, 1, after) if w is not None]
+    steps = tuple(Step(float(w), TOLERANCE, 180, 7200) for w in weights)
+    found = lint(Canary(steps), survey=traffic(300, 0.01))
+
+    where = f"release.steps[{weights.index(1)}]"
+    (remedy,) = [f.remedy for f in found if f.where == where]
+    assert ("give it 21 % of the requests" in remedy) is proposed
+    assert ("of the requests" in remedy) is proposed
+
+
+def test_much_traffic_is_told_in_plain_digits() -> None:
+    (found,) = lint(Canary((Step(1, TOLERANCE, 180, 7200),)), survey=traffic(1234.5, 0.01))
+    assert found.rule.startswith("at 1,234 requests a minute and")
 
 
 def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> None:

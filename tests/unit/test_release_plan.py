@@ -135,6 +135,7 @@ def test_the_plan_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = [line for line in shown.splitlines() if " errors " in line and line[:4] == "50 %"]
     assert re.search(r"\d+ min +\d\.\d h$", row.strip()), row
     assert "warning release.steps[0]: at 300 requests a minute and 1.00% errors" in shown
+    assert "; 2 fleet turnovers of " in shown
 
 
 def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
@@ -148,6 +149,34 @@ def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
     assert (plan.turnovers, plan.exposed, plan.extra_instances) == (1, 25, 4)
     assert plan.extra_instance_hours == pytest.approx(4 * 1200 / 3600)
     assert plan.seconds == (1320, 1320, 1320)
+
+
+def test_a_small_fleet_shifts_whole_instances() -> None:
+    plan = planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=3)
+    assert shape(plan)[1] == ("33.3 %, bake", 33.3, 1, 3, 600)
+    assert plan.exposed == 33.3
+    assert planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=2).exposed == 50
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [BlueGreen(LinearShift(10, 600), 600, TOLERANCE), Rolling(10, 600, TOLERANCE)],
+)
+def test_a_small_fleet_has_no_more_bakes_than_instances(strategy: Strategy) -> None:
+    plan = planned(strategy, count=3)
+    bakes = [(s.name, s.seconds[0]) for s in plan.stages if s.name.endswith("bake")]
+    last = "100 %, bake" if isinstance(strategy, Rolling) else "all traffic, bake"
+    assert bakes[:3] == [("33.3 %, bake", 600), ("66.7 %, bake", 600), (last, 600)]
+    assert plan.turnovers == (3 if isinstance(strategy, Rolling) else 1)
+
+
+def test_shares_are_shown_without_a_tail(capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan(planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=3))
+
+    shown = capsys.readouterr().out
+    assert re.search(r"33\.3 %, bake +3 +1 +33\.3 % ", shown)
+    assert "at most 33.3 % of the requests meet" in shown
+    assert "; 1 fleet turnover of " in shown
 
 
 def test_linear_shifts_step_by_step() -> None:
@@ -164,6 +193,12 @@ def test_all_at_once_exposes_everything_in_one_bake() -> None:
         "post-bake",
     ]
     assert plan.stages[1].gates == ()
+    assert plan.exposed == 100
+
+
+def test_all_at_once_after_a_shadow_still_exposes_everything() -> None:
+    at_once = BlueGreen(AllAtOnce(), 600, TOLERANCE)
+    assert planned(Shadow(100, TOLERANCE, 180, 7200, 0.05, at_once)).exposed == 100
 
 
 def test_rolling_provisions_batch_by_batch() -> None:

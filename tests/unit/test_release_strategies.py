@@ -181,7 +181,7 @@ def test_the_timeout_follows_from_the_waits_and_the_turnover(
 ) -> None:
     from release.guardrails import timeout_of
 
-    assert timeout_of(strategy, turnover) == timeout
+    assert timeout_of(strategy, 4, turnover) == timeout
 
 
 def test_minutes_at_each_known_share_of_a_linear_shift_count() -> None:
