@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from contracts.errors import SlipwayError
 from contracts.package import load_package as load_package_folder
+from infra.image_build_config import read_image_build
 from infra.lines import line_of
 from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
 from infra.reading import Layer, Node, Problems
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 NAMESPACE = "slipway"
 # Releases of the stack on a person's machine are driven from there.
 LOCAL_STACK = "local"
-ROOT_KEYS = (":controller", ":defaults", ":models")
+ROOT_KEYS = (":controller", ":defaults", ":imageBuild", ":models")
 
 
 class ConfigError(SlipwayError):
@@ -92,10 +93,11 @@ def parse(
                 models.append(model)
     _check_distinct(endpoint_names, problems)
     driver = read_driver(root.child(":controller"), stack)
+    image_build = read_image_build(root.child(":imageBuild"), stack)
     if problems.found:
         found = [p.replace("slipway.:", "slipway:") for p in problems.found]
         raise ConfigError(stack, found, project_root / f"Pulumi.{stack}.yaml")
-    return StackConfig(stack, tuple(models), driver)
+    return StackConfig(stack, tuple(models), driver, image_build)
 
 
 def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
