@@ -25,6 +25,10 @@ class EndpointGuardError(SlipwayError):
     """An endpoint with release history would be made anew, serving what was never released."""
 
 
+class ImageMissingError(SlipwayError):
+    """The models of a stack lost their image; without it they would be deleted."""
+
+
 @dataclass(frozen=True)
 class Serving:
     """What an endpoint serves by: one configuration with one variant, of this identity."""
@@ -98,11 +102,22 @@ class Surroundings:
 
 
 def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) -> Surroundings:
-    """Read history, roles and endpoints; changes nothing."""
-    from release.store import S3History
+    """Read history, roles and endpoints; changes nothing.
+
+    Raises:
+        ImageMissingError: the stack has models, and none of them has an image any more.
+    """
+    from release.store import S3History, list_endpoints
 
     bucket = history_bucket_name(config.stack, account_id, cloud.region)
     history_stands = _bucket_stands(cloud["s3"], bucket)
+    if config.waits_for_image and history_stands:
+        staged = list_endpoints(cloud["s3"], bucket)
+        if staged:
+            raise ImageMissingError(
+                f"no model of Pulumi.{config.stack}.yaml has an image, and {', '.join(staged)} "
+                "would be deleted; write the image back, or end the stack with `slipway destroy`"
+            )
     serving: dict[str, Serving] = {}
     states: dict[str, EndpointState] = {}
     endpoints: set[str] = set()

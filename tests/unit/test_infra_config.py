@@ -544,3 +544,34 @@ def test_a_stacks_name_that_no_repository_may_have_is_told() -> None:
             "between them, at most 256 in all, are allowed; write a name"
         )
     ]
+
+
+BUILT_IN_AWS: dict[str, Any] = {"imageBuild": {"codebuild": True}}
+
+
+def test_a_new_stack_that_builds_its_images_needs_none_yet() -> None:
+    first = read({**with_model(image=None), **BUILT_IN_AWS})
+
+    assert (first.models, first.waits_for_image) == ((), True)
+    assert first.image_build is not None
+    wrong = {**with_model(image=None, instanceType="big"), **BUILT_IN_AWS}
+    assert "slipway:models.wine.instanceType is 'big'" in problems_of(wrong)[0]
+
+
+def test_an_image_that_one_model_of_several_lacks_is_told() -> None:
+    models = {
+        "wine": {"package": "dist/wine/3", "image": IMAGE},
+        "beer": {"package": "dist/beer/1"},
+    }
+
+    assert (
+        "slipway:models.beer.image is missing" in problems_of({"models": models, **BUILT_IN_AWS})[0]
+    )
+    whole = read({"models": models, "defaults": {"image": IMAGE}, **BUILT_IN_AWS})
+    assert (len(whole.models), whole.waits_for_image) == (2, False)
+
+
+def test_the_stack_on_this_machine_waits_for_no_image() -> None:
+    raw = {"models": {"wine": {"package": "dist/wine/3"}}, **BUILT_IN_AWS}
+
+    assert not read(raw, "local", LOCAL_IMAGE).waits_for_image

@@ -17,8 +17,8 @@ from contracts.errors import ContractError
 from contracts.image_build import ImageBuild
 from infra.controller_policies import Place
 from infra.image_build import BUILDSPEC, build_policy, repository_uri
-from infra.settings import ImageBuildConfig, StackConfig
-from infra.surroundings import Standing, Surroundings, look
+from infra.settings import LAMBDA_DRIVER, ImageBuildConfig, StackConfig
+from infra.surroundings import ImageMissingError, Standing, Surroundings, look
 from release.aws import AwsCloud, RefusedError
 from tests.unit.infra_recording import ACCOUNT, REGION, Declared, declare, policy_statements
 from tests.unit.infra_samples import model_config
@@ -204,10 +204,11 @@ def test_the_buildspec_says_to_docker_what_an_engine_here_is_told(
 
 
 class Registry:
-    """ECR with one repository, or the error with this code."""
+    """ECR with one repository, or the error with this code; S3 with what is ``staged``."""
 
     def __init__(self, tags: dict[str, str], code: str = "") -> None:
         self._tags, self._code = tags, code
+        self.staged: list[str] | None = None
 
     def describe_repositories(self, repositoryNames: list[str]) -> dict[str, Any]:
         if self._code:
@@ -223,12 +224,20 @@ class Registry:
         return {"tags": [{"Key": key, "Value": value} for key, value in self._tags.items()]}
 
     def head_bucket(self, **_bucket: str) -> None:
+        if self.staged is not None:
+            return
         answer: Any = {"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
         raise ClientError(answer, "HeadBucket")
 
+    def get_paginator(self, _operation: str) -> Registry:
+        return self
+
+    def paginate(self, **_place: str) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": f"manifests/{name}.json"} for name in self.staged or []]}]
+
 
 def standing(registry: Registry) -> Standing:
-    cloud = AwsCloud(REGION, lambda *_: registry)
+    cloud = AwsCloud(REGION, lambda _service, _region: registry)
     return look(StackConfig("prod", image_build=CONFIG), cloud, ACCOUNT, recreate=False).repository
 
 
@@ -238,3 +247,40 @@ def test_whose_a_repository_is_stands_in_its_tags() -> None:
     assert standing(Registry({}, "RepositoryNotFoundException")) is Standing.NOT
     with pytest.raises(RefusedError, match="AccessDeniedException"):
         standing(Registry({}, "AccessDeniedException"))
+
+
+# --- a stack whose first image is to be built
+
+
+FIRST = StackConfig("prod", driver=LAMBDA_DRIVER, image_build=CONFIG, waits_for_image=True)
+
+
+@both_modes
+def test_before_the_first_image_all_but_the_models_is_made(preview: bool) -> None:
+    tree = declare(FIRST, Surroundings(ACCOUNT, REGION), preview).tree()
+
+    assert COMPONENT in tree
+    assert "slipway:controller:ReleaseController slipway-prod" in tree
+    assert not any("Model" in name or "Endpoint" in name for name in tree)
+
+
+@pytest.mark.parametrize("staged", [None, []])
+def test_a_stack_without_models_may_wait(staged: list[str] | None) -> None:
+    registry = Registry(TAGS)
+    registry.staged = staged
+
+    look(FIRST, AwsCloud(REGION, lambda _service, _region: registry), ACCOUNT, recreate=False)
+
+
+def test_a_stack_whose_models_lost_their_image_keeps_them() -> None:
+    registry = Registry(TAGS)
+    registry.staged = ["beer-prod", "wine-prod"]
+    cloud = AwsCloud(REGION, lambda _service, _region: registry)
+
+    with pytest.raises(ImageMissingError) as told:
+        look(FIRST, cloud, ACCOUNT, recreate=False)
+
+    assert str(told.value) == (
+        "no model of Pulumi.prod.yaml has an image, and beer-prod, wine-prod would be deleted; "
+        "write the image back, or end the stack with `slipway destroy`"
+    )
