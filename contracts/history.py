@@ -35,3 +35,8 @@ def freeze_key() -> str:
 def page_key(release_id: str) -> str:
     """The evidence as a page for people."""
     return f"releases/{release_id}.html"
+
+
+def image_build_key() -> str:
+    """What builds the stack's images in AWS (``contracts.image_build``)."""
+    return "image-build.json"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from contracts.errors import SlipwayError
 from contracts.package import load_package as load_package_folder
+from infra.image_build_config import read_image_build
 from infra.lines import line_of
 from infra.model_config import SHARED_KEYS, LoadPackage, ModelReader
 from infra.reading import Layer, Node, Problems
-from infra.settings import LAMBDA_DRIVER, TERMINAL_DRIVER, ModelConfig, StackConfig
+from infra.settings import LAMBDA_DRIVER, TERMINAL_DRIVER, StackConfig
 
 if TYPE_CHECKING:
     import pulumi
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 NAMESPACE = "slipway"
 # Releases of the stack on a person's machine are driven from there.
 LOCAL_STACK = "local"
-ROOT_KEYS = (":controller", ":defaults", ":models")
+ROOT_KEYS = (":controller", ":defaults", ":imageBuild", ":models")
 
 
 class ConfigError(SlipwayError):
@@ -79,23 +80,21 @@ def parse(
     _check_root(root)
     defaults = root.child(":defaults")
     defaults.only(*SHARED_KEYS)
-    models: list[ModelConfig] = []
-    endpoint_names: list[tuple[str, str]] = []
-    named = root.child(":models")
-    for name in named.layers[0].values:
-        node = _layered(named, str(name), defaults)
-        if node is not None:
-            reader = ModelReader(node, str(name), stack, project_root, local_image)
-            model = reader.read(load_package)
-            endpoint_names.append((str(name), reader.endpoint_name))
-            if model is not None:
-                models.append(model)
-    _check_distinct(endpoint_names, problems)
+    image_build = read_image_build(root.child(":imageBuild"), stack)
+    readers = [
+        ModelReader(node, name, stack, project_root, local_image)
+        for name, node in _layered_models(root.child(":models"), defaults)
+    ]
+    # A new stack, whose project is to build the first image.
+    waits = image_build is not None and not any(reader.has_image for reader in readers)
+    read = [reader.read(load_package, needs_image=not waits) for reader in readers]
+    models = () if waits else tuple(model for model in read if model is not None)
+    _check_distinct([(reader.name, reader.endpoint_name) for reader in readers], problems)
     driver = read_driver(root.child(":controller"), stack)
     if problems.found:
         found = [p.replace("slipway.:", "slipway:") for p in problems.found]
         raise ConfigError(stack, found, project_root / f"Pulumi.{stack}.yaml")
-    return StackConfig(stack, tuple(models), driver)
+    return StackConfig(stack, models, driver, image_build, waits)
 
 
 def _with_colons(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +126,13 @@ def read_driver(node: Node, stack: str) -> str:
     node.only("driver")
     default = TERMINAL_DRIVER if stack == LOCAL_STACK else LAMBDA_DRIVER
     return node.choice("driver", default, (TERMINAL_DRIVER, LAMBDA_DRIVER))
+
+
+def _layered_models(named: Node, defaults: Node) -> Iterator[tuple[str, Node]]:
+    for name in named.layers[0].values:
+        node = _layered(named, str(name), defaults)
+        if node is not None:
+            yield str(name), node
 
 
 def _layered(named: Node, name: str, defaults: Node) -> Node | None:

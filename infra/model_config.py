@@ -38,14 +38,19 @@ class ModelReader:
 
     def __init__(self, node: Node, name: str, stack: str, root: Path, local_image: str) -> None:
         self._node = node
-        self._name = name
+        self.name = name
         self._stack = stack
         self._root = root
         self._local_image = local_image
         self._problems = node.problems
         self.endpoint_name = f"{name}-{stack}"
 
-    def read(self, load_package: LoadPackage) -> ModelConfig | None:
+    @property
+    def has_image(self) -> bool:
+        """Whether something is written for an image, or none is needed."""
+        return self._stack == LOCAL_STACK or self._node.find("image")[1] is not None
+
+    def read(self, load_package: LoadPackage, *, needs_image: bool = True) -> ModelConfig | None:
         """The model; None where so much is wrong that none can be made."""
         endpoint = self._node.child("endpoint")
         endpoint.only("name", "instances", "scaling")
@@ -60,7 +65,7 @@ class ModelReader:
             f"write one such as {DEFAULT_INSTANCE_TYPE}",
         )
         self.endpoint_name = self._endpoint_name(endpoint)
-        image, environment = self._image(), self._environment()
+        image, environment = self._image(needs_image), self._environment()
         capture = self._capture()
         refuse_code(self._node, package, environment)
         gates: tuple[Gate, ...] = (ErrorGate(), LatencyGate(alarms.p95_latency_us))
@@ -68,7 +73,7 @@ class ModelReader:
         if package is None:
             return None
         return ModelConfig(
-            self._name,
+            self.name,
             self.endpoint_name,
             package,
             image,
@@ -81,16 +86,16 @@ class ModelReader:
         )
 
     def _endpoint_name(self, endpoint: Node) -> str:
-        if re.fullmatch(MODEL_NAME, self._name) is None:
+        if re.fullmatch(MODEL_NAME, self.name) is None:
             self._problems.add(
                 self._node.path,
-                self._name,
+                self.name,
                 "a model's name has letters, digits and single hyphens between them, at most 45",
                 "rename it; a registered model `my_model` is written `my-model` here",
             )
-        default = f"{self._name}-{self._stack}"
+        default = f"{self.name}-{self._stack}"
         path, value = endpoint.find("name")
-        if value is None and re.fullmatch(MODEL_NAME, self._name) is None:
+        if value is None and re.fullmatch(MODEL_NAME, self.name) is None:
             return default
         name = default if value is None else value
         if not isinstance(name, str) or re.fullmatch(ENDPOINT_NAME, name) is None:
@@ -110,7 +115,7 @@ class ModelReader:
                 path,
                 value,
                 "a folder with manifest.json is needed",
-                f"make one with `slipway package {self._name}/VERSION` and name it",
+                f"make one with `slipway package {self.name}/VERSION` and name it",
             )
             return None
         if "://" in value:
@@ -127,16 +132,16 @@ class ModelReader:
         except SlipwayError as error:
             self._problems.add(path, value, "the package cannot be used", str(error))
             return None
-        if self._name not in (manifest.model, re.sub(r"[^a-zA-Z0-9]+", "-", manifest.model)):
+        if self.name not in (manifest.model, re.sub(r"[^a-zA-Z0-9]+", "-", manifest.model)):
             self._problems.add(
                 path,
                 value,
-                f"it holds the model {manifest.model!r}, not {self._name!r}",
+                f"it holds the model {manifest.model!r}, not {self.name!r}",
                 "name a package of this model, or write it under its own name",
             )
         return ModelPackage(folder, manifest)
 
-    def _image(self) -> str:
+    def _image(self, is_needed: bool) -> str:
         path, value = self._node.find("image")
         if self._stack == LOCAL_STACK:
             if value is not None:
@@ -154,6 +159,8 @@ class ModelReader:
                     'use `slipway up`, or first run `eval "$(slipway env local)"`',
                 )
             return self._local_image
+        if value is None and not is_needed:
+            return ""
         if not isinstance(value, str) or re.fullmatch(IMAGE, value) is None:
             self._problems.add(
                 path,

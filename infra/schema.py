@@ -14,6 +14,7 @@ from contracts.errors import ContractError
 from contracts.package import PackageManifest
 from contracts.release_settings import LIMIT_METRICS
 from infra.config import NAMESPACE, read_driver
+from infra.image_build_config import read_image_build
 from infra.model_config import (
     ENDPOINT_NAME,
     IMAGE,
@@ -184,8 +185,11 @@ def stack_schema() -> Schema:
     }
     controller = Inquiry("controller")
     read_driver(controller, "stack")
+    image_build = Inquiry("imageBuild")
+    read_image_build(image_build, "stack")
     settings = {
         f"{NAMESPACE}:controller": _map(controller),
+        f"{NAMESPACE}:imageBuild": _map(image_build),
         f"{NAMESPACE}:models": models,
         f"{NAMESPACE}:defaults": {"$ref": "#/definitions/defaults"},
     }

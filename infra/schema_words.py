@@ -19,6 +19,7 @@ MAPS = {
     "config": "Pulumi's configuration: `slipway:` is Slipway's, `aws:region` says where it lives.",
     "defaults": "Values for every model of the stack that does not write its own, key by key.",
     "controller": "What drives the stack's releases.",
+    "imageBuild": "What builds the model server's image in AWS (`slipway image`).",
     "models": "The models of the stack, by name: letters, digits and single hyphens, at most 45.",
     "model": "One model: the version to stage, where it runs and how it is released.",
     "environment": (
@@ -88,6 +89,18 @@ VALUES = {
         "driver",
         "lambda; terminal for the stack `local`",
     ),
+    "imageBuild.codebuild": Words(
+        "Whether the stack has an AWS CodeBuild project for `slipway image build --builder "
+        "codebuild`.",
+        "true or false",
+    ),
+    "imageBuild.repository": Words(
+        "Name of the repository in Amazon ECR, in the stack's account and region, that it pushes "
+        "to. One that stands is used as it is, else the stack makes it; it outlives the stack.",
+        "name",
+        "slipway-STACK, in lower case",
+    ),
+    "imageBuild.timeout": Words("CodeBuild ends a build after it; 5m to 36h.", _DURATION),
     "package": Words(
         "Folder with manifest.json and model.tar.gz, as `slipway package` makes it: the version "
         "to stage. Relative to the stack file.",

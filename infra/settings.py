@@ -61,14 +61,28 @@ class ModelConfig:
     release: ReleaseSettings
 
 
+@dataclass(frozen=True)
+class ImageBuildConfig:
+    """A CodeBuild project for images. ``repository``: its name in Amazon ECR."""
+
+    repository: str
+    timeout_minutes: int
+
+
 TERMINAL_DRIVER = "terminal"
 LAMBDA_DRIVER = "lambda"
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """``driver``: what drives the stack's releases, a person's terminal or a Lambda of its own."""
+    """``driver``: what drives the stack's releases, a person's terminal or a Lambda of its own.
+
+    ``image_build`` is None where images are built elsewhere. ``waits_for_image``: no model has one
+    yet, so all but the models is made.
+    """
 
     stack: str
     models: tuple[ModelConfig, ...] = field(default_factory=tuple[ModelConfig, ...])
     driver: str = TERMINAL_DRIVER
+    image_build: ImageBuildConfig | None = None
+    waits_for_image: bool = False

@@ -14,14 +14,15 @@ from infra.controller import ReleaseController, ReleaseControllerArgs
 from infra.endpoint import ServingEndpoint, ServingEndpointArgs
 from infra.events import ReleaseEvents, ReleaseEventsArgs
 from infra.history import History, HistoryArgs
+from infra.image_build import ImageBuilder, ImageBuilderArgs
 from infra.manifest import ReleaseManifestArgs, StagedManifest
 from infra.model import TargetModel, TargetModelArgs
 from infra.naming import model_tags, role_name, stack_tags, target_hash, version_tags
 from infra.roles import ExecutionRole, ExecutionRoleArgs
 from infra.scaling import Autoscaling, AutoscalingArgs
-from infra.settings import LAMBDA_DRIVER, ModelConfig, StackConfig
+from infra.settings import LAMBDA_DRIVER, ImageBuildConfig, ModelConfig, StackConfig
 from infra.storage import ArtifactStorage, ArtifactStorageArgs
-from infra.surroundings import Surroundings
+from infra.surroundings import Standing, Surroundings
 
 
 def build(config: StackConfig, around: Surroundings) -> dict[str, Any]:
@@ -34,6 +35,8 @@ def build(config: StackConfig, around: Surroundings) -> dict[str, Any]:
     shared = _Shared(storage, history, ReleaseEvents(prefix, ReleaseEventsArgs(tags)))
     if config.driver == LAMBDA_DRIVER:
         shared = replace(shared, controller=_controller(config, around, shared))
+    if config.image_build is not None:
+        _image_builder(config.stack, config.image_build, around, shared)
     endpoints = {
         model.name: _ModelStack(config.stack, model, around, shared).build()
         for model in config.models
@@ -67,6 +70,24 @@ def _controller(config: StackConfig, around: Surroundings, shared: _Shared) -> R
         tags=stack_tags(config.stack),
     )
     return ReleaseController(f"slipway-{config.stack}", args)
+
+
+def _image_builder(
+    stack: str, config: ImageBuildConfig, around: Surroundings, shared: _Shared
+) -> ImageBuilder:
+    args = ImageBuilderArgs(
+        stack=stack,
+        account_id=around.account_id,
+        region=around.region,
+        config=config,
+        is_foreign=around.repository is Standing.FOREIGN,
+        adopted=around.repository is Standing.OURS,
+        artifact_bucket=shared.storage.bucket_name,
+        artifact_bucket_arn=shared.storage.bucket_arn,
+        history_bucket=shared.history.bucket_name,
+        tags=stack_tags(stack),
+    )
+    return ImageBuilder(f"slipway-{stack}", args)
 
 
 class _ModelStack:

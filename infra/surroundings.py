@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import SlipwayError
 from contracts.history import history_bucket_name
-from infra.naming import model_tags, partition_of, role_name
+from infra.naming import model_tags, partition_of, role_name, stack_tags
 from release.observation import MISSING
 from release.state import EndpointState
 
@@ -24,6 +25,10 @@ class EndpointGuardError(SlipwayError):
     """An endpoint with release history would be made anew, serving what was never released."""
 
 
+class ImageMissingError(SlipwayError):
+    """The models of a stack lost their image; without it they would be deleted."""
+
+
 @dataclass(frozen=True)
 class Serving:
     """What an endpoint serves by: one configuration with one variant, of this identity."""
@@ -33,6 +38,14 @@ class Serving:
     model_name: str
 
 
+class Standing(Enum):
+    """Whether something stands already, and whose it is by its tags."""
+
+    NOT = "not"
+    OURS = "ours"
+    FOREIGN = "foreign"
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """``serving`` and ``states`` by endpoint name; without entry there is nothing yet.
@@ -40,6 +53,7 @@ class Surroundings:
     ``roles`` and ``endpoints`` are ours by their tags: Pulumi takes over those that it does not
     know, because an ``up`` was killed between AWS's yes and the writing of its state.
     ``failed``: endpoints of ours that never came into service.
+    ``repository``: the one that images are built for.
     ``recreate``: an endpoint that is missing may be made from its last good configuration.
     """
 
@@ -52,6 +66,7 @@ class Surroundings:
     failed: frozenset[str] = frozenset()
     serving: Mapping[str, Serving] = field(default_factory=dict[str, Serving])
     states: Mapping[str, EndpointState] = field(default_factory=dict[str, EndpointState])
+    repository: Standing = Standing.NOT
 
     def last_good_config(self, endpoint_name: str) -> str | None:
         state = self.states.get(endpoint_name)
@@ -87,11 +102,22 @@ class Surroundings:
 
 
 def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) -> Surroundings:
-    """Read history, roles and endpoints; changes nothing."""
-    from release.store import S3History
+    """Read history, roles and endpoints; changes nothing.
+
+    Raises:
+        ImageMissingError: the stack has models, and none of them has an image any more.
+    """
+    from release.store import S3History, list_endpoints
 
     bucket = history_bucket_name(config.stack, account_id, cloud.region)
     history_stands = _bucket_stands(cloud["s3"], bucket)
+    if config.waits_for_image and history_stands:
+        staged = list_endpoints(cloud["s3"], bucket)
+        if staged:
+            raise ImageMissingError(
+                f"no model of Pulumi.{config.stack}.yaml has an image, and {', '.join(staged)} "
+                "would be deleted; write the image back, or end the stack with `slipway destroy`"
+            )
     serving: dict[str, Serving] = {}
     states: dict[str, EndpointState] = {}
     endpoints: set[str] = set()
@@ -112,6 +138,9 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
         found = _serving(cloud, endpoint.config_name)
         if found is not None:
             serving[name] = found
+    build, repository = config.image_build, Standing.NOT
+    if build is not None:
+        repository = _repository(cloud["ecr"], config.stack, build.repository)
     return Surroundings(
         account_id,
         cloud.region,
@@ -122,6 +151,7 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
         frozenset(failed),
         serving,
         states,
+        repository,
     )
 
 
@@ -157,6 +187,20 @@ def _bucket_stands(s3: Any, bucket: str) -> bool:
             return False
         raise
     return True
+
+
+def _repository(ecr: Any, stack: str, name: str) -> Standing:
+    from release.aws import RefusedError, call
+
+    try:
+        found = call(ecr.describe_repositories, repositoryNames=[name])["repositories"][0]
+        tags = call(ecr.list_tags_for_resource, resourceArn=found["repositoryArn"])["tags"]
+    except RefusedError as error:
+        if error.code == "RepositoryNotFoundException":
+            return Standing.NOT
+        raise
+    known = {tag["Key"]: tag["Value"] for tag in tags}
+    return Standing.OURS if _has_tags(known, stack_tags(stack)) else Standing.FOREIGN
 
 
 def _serving(cloud: AwsCloud, config_name: str) -> Serving | None:

@@ -15,9 +15,12 @@ _LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 
 
 def install(clock: Clock) -> None:
+    from localcloud import moto_codebuild
+
     _use_clock(clock)
     _judge_unconditional_bucket_policies_only()
     _list_versions_without_their_bytes()
+    moto_codebuild.install()
 
 
 class _SimulatedDatetime:

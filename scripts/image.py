@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, progress, project_root, stdout
 from scripts.image_context import PYTHON, ImageError, Recipe, native_of, staged
-from scripts.image_engine import find_engine
+from scripts.image_engine import CODEBUILD, find_engine
 from scripts.image_registry import RegistryError, Repository
+
+if TYPE_CHECKING:
+    from scripts.image_codebuild import CodeBuild
 
 app = typer.Typer(
     name="image", no_args_is_help=True, help="Build the model server's image, and push it."
 )
 
-EngineOption = Annotated[
+BuilderOption = Annotated[
     str | None,
-    typer.Option("--engine", help="docker, podman or buildah; default: the first that works."),
+    typer.Option(
+        "--builder",
+        "--engine",
+        help="docker, podman, buildah, or codebuild: the stack's project in AWS, which pushes, "
+        "too; default: the first of the three that works here.",
+    ),
 ]
 BaseOption = Annotated[
     str | None,
@@ -82,18 +90,28 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command()
-def build(
-    engine: EngineOption = None,
+def build(  # noqa: PLR0913, PLR0917 the options of a command
+    builder: BuilderOption = None,
     base: BaseOption = None,
     with_parquet: ParquetOption = False,
     with_sklearn: SklearnOption = False,
     package: PackageOption = None,
     pip_config: PipOption = None,
+    stack: StackOption = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the model server's image; its tag is the hash of what it is made of."""
+    """Build the model server's image; its tag is the hash of what it is made of.
+
+    With --builder codebuild it is pushed, too, and --stack and --model mean what they do for push.
+    """
     recipe = _recipe(base, with_parquet, with_sklearn, package)
-    built = _build(recipe, engine, pip_config)
+    if builder == CODEBUILD:
+        _tell(_push(recipe, builder, pip_config, None, stack, model), stack, as_json)
+        return
+    if stack is not None or model is not None:
+        raise ImageError("--stack and --model are for --builder codebuild; or use `image push`")
+    built = _build(recipe, builder, pip_config)
     if as_json:
         print_json(asdict(built))
         return
@@ -105,7 +123,7 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
     repository: RepositoryArgument = None,
     stack: StackOption = None,
     model: ModelOption = None,
-    engine: EngineOption = None,
+    builder: BuilderOption = None,
     base: BaseOption = None,
     with_parquet: ParquetOption = False,
     with_sklearn: SklearnOption = False,
@@ -117,34 +135,76 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
 
     What the repository has already is neither built nor pushed again.
     """
+    recipe = _recipe(base, with_parquet, with_sklearn, package)
+    _tell(_push(recipe, builder, pip_config, repository, stack, model), stack, as_json)
+
+
+def _push(
+    recipe: Recipe,
+    builder: str | None,
+    pip_config: Path | None,
+    repository: str | None,
+    stack: str | None,
+    model: str | None,
+) -> Pushed:
     from scripts.image_config import image_of, stack_file, write_image
     from scripts.release_stack import stack_name
 
-    name = stack_name(stack)
-    file = stack_file(project_root(), name)
-    target = _repository(repository, image_of(file, model) or image_of(file), file.name)
-    recipe = _recipe(base, with_parquet, with_sklearn, package)
-    with staged(recipe) as (_, tag):
+    file = stack_file(project_root(), stack_name(stack))
+    project = _project(stack, repository, pip_config) if builder == CODEBUILD else None
+    named = repository if project is None else project.record.repository
+    target = _repository(named, image_of(file, model) or image_of(file), file.name)
+    with staged(recipe) as (context, tag):
         remote = tag.partition(":")[2]
-    digest = target.digest_of(remote)
-    is_built = digest is None
+        digest = target.digest_of(remote)
+        is_built = digest is None
+        if digest is None and project is not None:
+            with progress(f"building {target.uri}:{remote} with CodeBuild"):
+                digest = project.run(context, remote, recipe, target)
     if digest is None:
-        _build(recipe, engine, pip_config)
-        found = find_engine(engine)
+        _build(recipe, builder, pip_config)
+        found = find_engine(builder)
         with progress(f"pushing to {target.uri}"):
             found.login(target.registry, *target.credentials())
             digest = found.push(tag, f"{target.uri}:{remote}")
     image = f"{target.uri}@{digest}"
-    pushed = Pushed(image, remote, is_built, str(file), write_image(file, image, model))
+    return Pushed(image, remote, is_built, str(file), write_image(file, image, model))
+
+
+def _tell(pushed: Pushed, stack: str | None, as_json: bool) -> None:
+    from scripts.release_stack import stack_name
+
     if as_json:
         print_json(asdict(pushed))
         return
-    verb = "pushed" if is_built else "already there:"
-    stdout.print(f"{verb} {image}", markup=False, soft_wrap=True)
+    verb = "pushed" if pushed.built else "already there:"
+    stdout.print(f"{verb} {pushed.image}", markup=False, soft_wrap=True)
     written = "written to" if pushed.changed else "stands in"
     stdout.print(
-        f"{written} {file.name}; next: slipway up --stack {name}", markup=False, soft_wrap=True
+        f"{written} {Path(pushed.config).name}; next: slipway up --stack {stack_name(stack)}",
+        markup=False,
+        soft_wrap=True,
     )
+
+
+def _project(stack: str | None, repository: str | None, pip_config: Path | None) -> CodeBuild:
+    """The stack's project, where it can do what the command was told."""
+    from scripts.image_codebuild import CodeBuild
+    from scripts.release_stack import open_stack
+
+    if pip_config is not None:
+        raise ImageError(
+            "--pip-config may hold a password, which would lie in the stack's bucket; with it "
+            "build by docker, podman or buildah"
+        )
+    project = CodeBuild.of(open_stack(stack))
+    if repository not in (None, project.record.repository):
+        raise ImageError(
+            f"the repository is {repository}, and the stack's CodeBuild project pushes to "
+            f"{project.record.repository} alone; leave it out, or change "
+            f"slipway:imageBuild.repository in Pulumi.{project.stack.name}.yaml"
+        )
+    return project
 
 
 def _recipe(base: str | None, parquet: bool, sklearn: bool, package: Path | None) -> Recipe:
@@ -153,11 +213,11 @@ def _recipe(base: str | None, parquet: bool, sklearn: bool, package: Path | None
     return Recipe(base or f"python:{python}-slim", tuple(extras), lock)
 
 
-def _build(recipe: Recipe, engine: str | None, pip_config: Path | None) -> Built:
+def _build(recipe: Recipe, builder: str | None, pip_config: Path | None) -> Built:
     if pip_config is not None and not pip_config.is_file():
         raise ImageError(f"--pip-config is {pip_config}, which is no file; name a pip.conf")
     secrets = {} if pip_config is None else {"pip.conf": pip_config.resolve()}
-    found = find_engine(engine)
+    found = find_engine(builder)
     with staged(recipe) as (context, tag), progress(f"building {tag} with {found.name}"):
         return Built(tag, found.build(context, tag, recipe.arguments, secrets), found.name)
 

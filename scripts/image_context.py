@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 PYTHON = "3.11"
 REPOSITORY = "slipway-inference"
 HASH_CHARACTERS = 12
+# The first that a zip file can hold; any constant would do.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+UNIX, PLAIN_FILE = 3, 0o100644
 
 
 class ImageError(SlipwayError):
@@ -68,7 +73,22 @@ def staged(recipe: Recipe) -> Generator[tuple[Path, str]]:
             native = context / "inference" / "native"
             native.mkdir(exist_ok=True)
             shutil.copy(recipe.lock, native / LOCK_FILE)
-        files = sorted(path for path in context.rglob("*") if path.is_file())
-        parts = [[path.relative_to(context).as_posix(), sha256_file(path)] for path in files]
+        parts = [[name, sha256_file(path)] for name, path in _files(context)]
         content = content_hash([parts, recipe.arguments])
         yield context, f"{REPOSITORY}:{content[:HASH_CHARACTERS]}"
+
+
+def zipped(context: Path) -> bytes:
+    """The folder as a zip file: the same files give the same bytes, on any machine."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, path in _files(context):
+            entry = zipfile.ZipInfo(name, ZIP_DATE)
+            entry.create_system, entry.external_attr = UNIX, PLAIN_FILE << 16
+            archive.writestr(entry, path.read_bytes())
+    return buffer.getvalue()
+
+
+def _files(context: Path) -> list[tuple[str, Path]]:
+    files = sorted(path for path in context.rglob("*") if path.is_file())
+    return [(path.relative_to(context).as_posix(), path) for path in files]

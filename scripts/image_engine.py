@@ -14,6 +14,8 @@ from pathlib import Path
 from contracts.errors import SlipwayError
 
 ENGINES = ("docker", "podman", "buildah")
+# No engine here: the stack's project in AWS (``scripts.image_codebuild``).
+CODEBUILD = "codebuild"
 # docker's client may be there without its daemon.
 PROBES = {
     "docker": ("version", "--format", "{{.Server.Version}}"),
@@ -115,7 +117,9 @@ def find_engine(wanted: str | None = None) -> ContainerEngine:
         EngineError: there is none; says of each why.
     """
     if wanted is not None and wanted not in ENGINES:
-        raise EngineError(f"the engine is {wanted[:64]!r}; one of {', '.join(ENGINES)} is needed")
+        raise EngineError(
+            f"the builder is {wanted[:64]!r}; one of {', '.join((*ENGINES, CODEBUILD))} is needed"
+        )
     reasons: list[str] = []
     for name in ENGINES if wanted is None else (wanted,):
         path = shutil.which(name)
@@ -128,7 +132,8 @@ def find_engine(wanted: str | None = None) -> ContainerEngine:
         reasons.append(f"{name} does not work ({problem})")
     raise EngineError(
         f"an image cannot be built here: {', '.join(reasons)}; install one of docker, podman or "
-        "buildah (apt-get install buildah), or start docker's daemon"
+        "buildah (apt-get install buildah), start docker's daemon, or build in AWS with --builder "
+        f"{CODEBUILD}"
     )
 
 

@@ -103,7 +103,7 @@ def up(
         result = _engine(place, observer).up(recreate_endpoint=recreate_endpoint)
     _show(result, as_json, WORDS)
     if not as_json:
-        _show_next(place)
+        show_next(place)
     for manifest in place.manifests():
         catch_up(place, manifest.endpoint_name)
 
@@ -145,10 +145,11 @@ def destroy(stack: StackOption = None, yes: YesOption = False, as_json: JsonOpti
         stderr.print(f"this deletes {', '.join(names) or 'what is left'} and all its models")
         if typer.prompt(f"type {place.name} to destroy the stack", err=True) != place.name:
             raise NotConfirmedError("nothing was destroyed")
+    stays = teardown.images(place)
     with _watched(f"destroying stack {place.name}", as_json) as observer:
         result = _engine(place, observer).destroy()
         removed = teardown.remove_retained(place, lambda what: observer("delete", what))
-        removed = teardown.close_history(place, names, removed)
+        removed = teardown.close_history(place, names, removed, stays)
     if as_json:
         print_json({**_as_dict(result), "removed": asdict(removed)})
         return
@@ -246,9 +247,17 @@ def _show(result: Result, as_json: bool, words: dict[str, str]) -> None:
     stdout.print(f"{', '.join(told) or 'nothing there'}  ({result.seconds:.1f} s)")
 
 
-def _show_next(place: ReleaseStack) -> None:
+def show_next(place: ReleaseStack) -> None:
     """For each model what serves and what is staged, and the command that comes next."""
-    for manifest in place.manifests():
+    manifests = place.manifests()
+    if not manifests:
+        stdout.print(
+            "no model has an image yet; next: slipway image build --builder codebuild --stack "
+            f"{place.name}, then slipway up --stack {place.name}",
+            markup=False,
+            soft_wrap=True,
+        )
+    for manifest in manifests:
         version = manifest.target.version
         endpoint = place.cloud.endpoint(manifest.endpoint_name)
         if endpoint.config_name == manifest.target.endpoint_config_name:

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any, cast
 
 from contracts.errors import SlipwayError
-from contracts.history import history_bucket_name
+from contracts.history import history_bucket_name, image_build_key
+from contracts.image_build import ImageBuild
 from contracts.release_manifest import ReleaseManifest
 from release.aws import AwsCloud, call, client
 from release.errors import NotFoundError
 from release.progress import LOCAL_PACE, Pace
 from release.state import EndpointState
-from release.store import S3History, list_endpoints, read_manifest, remembered_endpoints
+from release.store import (
+    S3History,
+    list_endpoints,
+    read_manifest,
+    read_object,
+    remembered_endpoints,
+)
 from scripts.console import project_root
 
 LOCAL_STACK = "local"
@@ -62,6 +69,14 @@ class ReleaseStack:
         names = list_endpoints(self.s3, self.bucket)
         found = [read_manifest(self.s3, self.bucket, name) for name in names]
         return [manifest for manifest in found if manifest is not None]
+
+    def image_build(self) -> ImageBuild | None:
+        """What builds the stack's images in AWS; None where nothing does."""
+        try:
+            found = read_object(self.s3, self.bucket, image_build_key())
+        except NotFoundError:
+            return None
+        return None if found is None else ImageBuild.from_json(found[0])
 
     def remembered(self, model: str | None) -> str:
         """The endpoint of ``model`` whose releases are remembered, stack or no stack."""

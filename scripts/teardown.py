@@ -100,7 +100,15 @@ def remove_retained(place: ReleaseStack, say: Callable[[str], None]) -> Removed:
     return Removed(tuple(configs), tuple(models), tuple(gone), objects)
 
 
-def close_history(place: ReleaseStack, names: Iterable[str], removed: Removed) -> Removed:
+def images(place: ReleaseStack) -> list[str]:
+    """Where the stack's images lie: they may be serving elsewhere, and stay."""
+    build = place.image_build()
+    return [] if build is None else [f"ECR repository {build.repository} (its images)"]
+
+
+def close_history(
+    place: ReleaseStack, names: Iterable[str], removed: Removed, stays: Iterable[str]
+) -> Removed:
     """Write into each endpoint's history that its stack is gone; ``kept`` tells what stays."""
     if not _stands(place):
         return removed
@@ -111,7 +119,7 @@ def close_history(place: ReleaseStack, names: Iterable[str], removed: Removed) -
         if state.closed is None:
             history.save(closed(state, place.cloud.endpoint(name).now, by))
     kept = [f"s3://{place.bucket} (manifests, release state, evidence)"]
-    return replace(removed, kept=(*kept, *_log_groups(place, names)))
+    return replace(removed, kept=(*kept, *stays, *_log_groups(place, names)))
 
 
 def _tagged(place: ReleaseStack, operation: str, key: str, kind: str) -> list[str]:

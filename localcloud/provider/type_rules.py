@@ -91,6 +91,14 @@ def _event_rule(inputs: Properties, report: Report) -> None:
             report(("eventPattern",), f"expected at most {MAX_PATTERN} characters, got {size}")
 
 
+def _codebuild_project(inputs: Properties, report: Report) -> None:
+    cache = inputs.get("cache")
+    if not isinstance(cache, dict) or cache.get("location"):
+        return
+    if cache.get("type", "NO_CACHE") not in ("NO_CACHE", "LOCAL", UNKNOWN):
+        report(("cache", "location"), f"cache location is required when type is {cache['type']!r}")
+
+
 _CHECKS: dict[str, Callable[[Properties, Report], None]] = {
     "metricAlarm": _metric_alarm,
     "snsTopic": _sns_topic,
@@ -99,4 +107,5 @@ _CHECKS: dict[str, Callable[[Properties, Report], None]] = {
     "lambdaFunction": _lambda_function,
     "stateMachine": _state_machine,
     "eventRule": _event_rule,
+    "codebuildProject": _codebuild_project,
 }

@@ -98,12 +98,18 @@ class Project:
     cloud: Cloud
 
     def configure(
-        self, region: str = connect.DEFAULT_REGION, driver: str | None = None, **model: Any
+        self,
+        region: str = connect.DEFAULT_REGION,
+        driver: str | None = None,
+        builds_images: bool = False,
+        **model: Any,
     ) -> None:
         """Write the stack file; ``model`` are the values of the one model."""
         config: dict[str, Any] = {"aws:region": region, "slipway:models": {MODEL: model}}
         if driver is not None:
             config["slipway:controller"] = {"driver": driver}
+        if builds_images:
+            config["slipway:imageBuild"] = {"codebuild": True}
         settings = {"encryptionsalt": SALT, "config": config}
         (self.root / "Pulumi.local.yaml").write_text(yaml.safe_dump(settings))
 

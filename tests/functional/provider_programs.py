@@ -15,7 +15,7 @@ TRUST = {
         {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Principal": {"Service": ["codebuild.amazonaws.com", "sagemaker.amazonaws.com"]},
         }
     ],
 }
@@ -168,7 +168,21 @@ def everything(folder: Path) -> None:
             ),
         ],
     )
-    aws.cloudwatch.LogGroup("logs", retention_in_days=7)
+    logs = aws.cloudwatch.LogGroup("logs", retention_in_days=7)
+    aws.codebuild.Project(
+        "builds",
+        service_role=role.arn,
+        source={"type": "S3", "location": pulumi.Output.concat(bucket.bucket, "/context.zip")},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+            "compute_type": "BUILD_GENERAL1_SMALL",
+            "environment_variables": [{"name": "A", "value": "1"}],
+        },
+        logs_config={"cloudwatch_logs": {"group_name": logs.name}},
+        build_timeout=30,
+    )
     target = aws.appautoscaling.Target(
         "scaling",
         min_capacity=1,

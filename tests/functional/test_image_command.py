@@ -220,7 +220,12 @@ def test_what_the_registry_has_is_not_pushed_again(bench: Bench) -> None:
     [
         (["build"], "an image cannot be built here: docker is not installed, podman is not "),
         (["build"], "install one of docker, podman or buildah (apt-get install buildah)"),
-        (["build", "--engine", "kaniko"], "the engine is 'kaniko'; one of docker, podman, buildah"),
+        (["build"], "or build in AWS with --builder codebuild"),
+        (
+            ["build", "--builder", "kaniko"],
+            "the builder is 'kaniko'; one of docker, podman, buildah, codebuild is needed",
+        ),
+        (["build", "--builder", "codebuild", "--stack", "dev"], "stack dev has no CodeBuild"),
         (["build", "--pip-config", "no.conf"], "--pip-config is no.conf, which is no file"),
         (["build", "--package", "nowhere"], "no package at nowhere"),
         (["push", "x", "--stack", "local"], "stack is 'local', which runs its own model server"),

@@ -238,10 +238,18 @@ def test_an_endpoint_with_release_history_is_never_made_anew(staged: Staged) -> 
 
 def test_destroy_leaves_only_evidence_and_up_takes_the_history_over(staged: Staged) -> None:
     project = staged.project
+    staged.configure("2", builds_images=True)
+    project.engine().up()
+    assert len(project.client("codebuild").list_projects()["projects"]) == 1
     done = project.slipway("destroy", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["removed"]["kept"] == [f"s3://{HISTORY} (manifests, release state, evidence)"]
+    registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    assert told["removed"]["kept"] == [
+        f"s3://{HISTORY} (manifests, release state, evidence)",
+        f"ECR repository {registry}/slipway-local (its images)",
+    ]
+    assert project.client("codebuild").list_projects()["projects"] == []
     sagemaker = project.client("sagemaker")
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
@@ -263,7 +271,7 @@ def test_destroy_leaves_only_evidence_and_up_takes_the_history_over(staged: Stag
     assert (remembered.returncode, json.loads(remembered.stdout)) == (0, []), remembered.stderr
     again = project.slipway("up", "--json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["changes"]["import"] == 1
+    assert json.loads(again.stdout)["changes"]["import"] == 2, "the history, and the repository"
     assert project.engine().up().is_unchanged
 
 

@@ -46,13 +46,13 @@ def test_every_type_comes_up_stays_unchanged_and_goes(
     stack = make_stack(lambda: everything(tmp_path))
     stack.configure(defaultTags=json.dumps({"tags": {"slipway:stack": "test"}}))
 
-    assert stack.preview().changes == {"create": 23}
-    assert stack.up().changes == {"create": 23}
+    assert stack.preview().changes == {"create": 24}
+    assert stack.up().changes == {"create": 24}
     assert stack.output("account") == "123456789012"
     assert stack.output("region") == "Europe (Ireland)"
-    assert stack.preview().changes == {"same": 23}
-    assert stack.refresh().changes == {"same": 23}
-    assert stack.preview().changes == {"same": 23}
+    assert stack.preview().changes == {"same": 24}
+    assert stack.refresh().changes == {"same": 24}
+    assert stack.preview().changes == {"same": 24}
 
     bucket = stack.outputs("data")
     assert bucket["tagsAll"] == {"purpose": "test", "slipway:stack": "test"}
@@ -62,7 +62,7 @@ def test_every_type_comes_up_stays_unchanged_and_goes(
     written = s3.get_bucket_tagging(Bucket=bucket["bucket"])["TagSet"]
     assert {t["Key"]: t["Value"] for t in written} == bucket["tagsAll"]
 
-    assert stack.destroy().changes == {"delete": 23}
+    assert stack.destroy().changes == {"delete": 24}
     assert bucket["bucket"] not in [b["Name"] for b in s3.list_buckets()["Buckets"]]
 
 

@@ -683,7 +683,7 @@ BAD_ROOTS = (
         (
             (
                 "slipway:model is {}; there is no such key, the keys are slipway:controller, "
-                f"slipway:defaults, slipway:models; {SPELLING}"
+                f"slipway:defaults, slipway:imageBuild, slipway:models; {SPELLING}"
             ),
         ),
     ),
@@ -711,6 +711,39 @@ BAD_ROOTS = (
                 f"{SPELLING}"
             ),
         ),
+    ),
+    BadConfig(
+        "every key of imageBuild is wrong",
+        {
+            **with_model(),
+            "imageBuild": {"codebuild": "yes", "repository": "My/Repo:1", "builder": "x"},
+        },
+        (
+            (
+                "slipway:imageBuild.builder is 'x'; there is no such key, the keys are codebuild, "
+                f"repository, timeout; {SPELLING}"
+            ),
+            ("slipway:imageBuild.codebuild is 'yes'; true or false is allowed; write one of them"),
+            (
+                "slipway:imageBuild.repository is 'My/Repo:1'; lower-case letters and digits, with "
+                "single . _ - or / between them, at most 256 in all, are allowed; "
+                "write the name alone, without registry"
+            ),
+        ),
+    ),
+    *(
+        BadConfig(
+            f"a build of {timeout}",
+            {**with_model(), "imageBuild": {"codebuild": True, "timeout": timeout}},
+            (
+                (
+                    f"slipway:imageBuild.timeout is '{timeout}'; whole minutes from 5m to 36h are "
+                    "allowed, which are CodeBuild's limits; change it, or leave it out"
+                ),
+            ),
+            in_schema=False,
+        )
+        for timeout in ("4m", "37h", "330s")
     ),
     BadConfig(
         "model is text",

@@ -146,6 +146,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "controller": {"driver": "terminal"},
         "models": {"wine": {"package": "dist/wine/3", "image": IMAGE}},
     },
+    "images built in AWS": {
+        "imageBuild": {"codebuild": True, "repository": "team/slipway", "timeout": "1h"},
+        "models": {"wine": {"package": "dist/wine/3", "image": IMAGE}},
+    },
     "strategies": {"models": {"wine": {**FULL_MODEL, "release": STRATEGIES}}},
     "held": {"models": {"wine": {**FULL_MODEL, "release": {"onInconclusive": "hold"}}}},
     "layers": {

@@ -31,7 +31,7 @@ from contracts.release_manifest import (
 )
 from infra import config
 from infra.config import ConfigError, parse
-from infra.settings import DEFAULT_STEPS, ModelConfig, Scaling, StackConfig
+from infra.settings import DEFAULT_STEPS, ImageBuildConfig, ModelConfig, Scaling, StackConfig
 from monitoring.alarms import AlarmLimits
 from tests.unit.infra_bad_configs import BAD_MODELS, BAD_ROOTS, with_model
 from tests.unit.infra_samples import (
@@ -462,7 +462,8 @@ def test_a_program_that_the_cli_runs_gets_its_values_from_the_environment(
     assert str(refused.value) == (
         "Pulumi.dev.yaml has 2 problems:\n"
         "  - slipway:model is 7; there is no such key, the keys are "
-        "slipway:controller, slipway:defaults, slipway:models; correct its spelling or remove it\n"
+        "slipway:controller, slipway:defaults, slipway:imageBuild, slipway:models; "
+        "correct its spelling or remove it\n"
         "  - slipway:models is 'wine'; a map is allowed; write `key: value` under it"
     )
 
@@ -514,3 +515,63 @@ def test_a_problem_is_told_with_the_line_of_its_key_or_of_the_last_key_before_it
     assert any(
         t.startswith("  - line 9: slipway:models.wine.release.steps[1].weight is 20;") for t in told
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (None, None),
+        ({"repository": "mine", "timeout": "1h"}, None),
+        ({"codebuild": True}, ImageBuildConfig("slipway-prod", 30)),
+        (
+            {"codebuild": True, "repository": "team/models_a", "timeout": "36h"},
+            ImageBuildConfig("team/models_a", 2160),
+        ),
+    ],
+)
+def test_images_are_built_in_aws_where_it_is_asked_for(
+    written: Any, meant: ImageBuildConfig | None
+) -> None:
+    assert read({**with_model(), "imageBuild": written}, "Prod").image_build == meant
+
+
+def test_a_stacks_name_that_no_repository_may_have_is_told() -> None:
+    model = with_model(endpoint={"name": "wine"})
+    assert problems_of({**model, "imageBuild": {"codebuild": True}}, "a__b") == [
+        (
+            "slipway:imageBuild.repository is missing; without it the name would be "
+            "'slipway-a__b', and only lower-case letters and digits, with single . _ - or / "
+            "between them, at most 256 in all, are allowed; write a name"
+        )
+    ]
+
+
+BUILT_IN_AWS: dict[str, Any] = {"imageBuild": {"codebuild": True}}
+
+
+def test_a_new_stack_that_builds_its_images_needs_none_yet() -> None:
+    first = read({**with_model(image=None), **BUILT_IN_AWS})
+
+    assert (first.models, first.waits_for_image) == ((), True)
+    assert first.image_build is not None
+    wrong = {**with_model(image=None, instanceType="big"), **BUILT_IN_AWS}
+    assert "slipway:models.wine.instanceType is 'big'" in problems_of(wrong)[0]
+
+
+def test_an_image_that_one_model_of_several_lacks_is_told() -> None:
+    models = {
+        "wine": {"package": "dist/wine/3", "image": IMAGE},
+        "beer": {"package": "dist/beer/1"},
+    }
+
+    assert (
+        "slipway:models.beer.image is missing" in problems_of({"models": models, **BUILT_IN_AWS})[0]
+    )
+    whole = read({"models": models, "defaults": {"image": IMAGE}, **BUILT_IN_AWS})
+    assert (len(whole.models), whole.waits_for_image) == (2, False)
+
+
+def test_the_stack_on_this_machine_waits_for_no_image() -> None:
+    raw = {"models": {"wine": {"package": "dist/wine/3"}}, **BUILT_IN_AWS}
+
+    assert not read(raw, "local", LOCAL_IMAGE).waits_for_image

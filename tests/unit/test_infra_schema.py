@@ -109,8 +109,12 @@ def test_every_key_has_a_description_and_every_value_a_unit_and_a_default(defini
 
 def test_every_description_belongs_to_a_key_and_only_one_key_is_no_default() -> None:
     model = SCHEMA["definitions"]["model"]
-    controller = SCHEMA["properties"]["config"]["properties"]["slipway:controller"]
-    described = [*properties(model), *properties(controller)]
+    roots = SCHEMA["properties"]["config"]["properties"]
+    described = [
+        *properties(model),
+        *properties(roots["slipway:controller"]),
+        *properties(roots["slipway:imageBuild"]),
+    ]
     used = {schema["description"] for _, schema in described}
     words = {*(w.text for w in VALUES.values()), *LISTS.values(), *MAPS.values()}
 

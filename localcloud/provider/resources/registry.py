@@ -5,6 +5,7 @@ from __future__ import annotations
 from localcloud.provider.resources import (
     appautoscaling,
     cloudwatch,
+    codebuild,
     ecr,
     events,
     iam,
@@ -29,6 +30,7 @@ RESOURCES: dict[str, Resource] = {
         cloudwatch.CompositeAlarm(),
         cloudwatch.Dashboard(),
         cloudwatch.MetricAlarm(),
+        codebuild.Project(),
         ecr.Repository(),
         events.EventRule(),
         events.EventTarget(),
