@@ -41,21 +41,29 @@ def main() -> None:
 
 def _serve(host: str, port: int, model_dir: Path) -> int:
     from inference.board import Board
-    from inference.log import log
+    from inference.limits import memory_limit, too_small
     from inference.server import Place, body_limit, listen
     from inference.workers import Parent, worker_count
 
     watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
     workers = worker_count()
-    body_limit()
+    tight = too_small(max(1, workers), body_limit(), memory_limit())
     if workers == 0:
         listener, board = listen(host, port), Board(1)
-        log("listening", port=listener.getsockname()[1])
+        _log_start(listener.getsockname()[1], tight)
         board.slots[0].pid = os.getpid()
         return _run(Place(listener, board, board.slots[0], 0 if watch_stdin else None), model_dir)
     parent = Parent(host, port, workers, lambda place: _run(place, model_dir))
-    log("listening", port=parent.port, workers=workers)
+    _log_start(parent.port, tight, workers=workers)
     return parent.serve(watch_stdin=watch_stdin)
+
+
+def _log_start(port: int, tight: str | None, **fields: int) -> None:
+    from inference.log import log
+
+    log("listening", port=port, **fields)
+    if tight is not None:
+        log("memory is small", problem=tight)
 
 
 def _run(place: Any, model_dir: Path) -> int:

@@ -73,3 +73,21 @@ def memory_limit(places: tuple[Path, ...] = CGROUP_LIMITS) -> int:
 
 def default_budget() -> Budget:
     return Budget(int(memory_limit() * BUDGET_SHARE))
+
+
+def budget_of(processes: int, body_bytes: int, memory_bytes: int) -> Budget:
+    """The part of one of ``processes``; it always has room for one body of the limit."""
+    share = int(memory_bytes * BUDGET_SHARE) // processes
+    return Budget(max(share, body_bytes * DECODED_FACTOR))
+
+
+def too_small(processes: int, body_bytes: int, memory_bytes: int) -> str | None:
+    """What to say at start where one body of the limit for each process exceeds the budget."""
+    needed, allowed = processes * body_bytes * DECODED_FACTOR, int(memory_bytes * BUDGET_SHARE)
+    if needed <= allowed:
+        return None
+    return (
+        f"{processes} worker(s) that each decode one body of {body_bytes} bytes may need "
+        f"{needed >> 20} MiB, and the budget is {allowed >> 20} MiB ({BUDGET_SHARE:.0%} of the "
+        "memory): set SLIPWAY_WORKERS or SLIPWAY_MAX_BODY_BYTES lower, or give more memory"
+    )

@@ -22,7 +22,7 @@ from inference.answering import Answering
 from inference.application import Application
 from inference.board import LOADING, READY, Board, Slot
 from inference.errors import ServerError, shown
-from inference.limits import MAX_BODY_BYTES, Limits
+from inference.limits import MAX_BODY_BYTES, Limits, budget_of, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
@@ -86,7 +86,8 @@ async def serve(place: Place, model_dir: Path) -> None:
     application.desk = _desk(place.listener)
     answering = Answering(application)
     limits = Limits(body_bytes=limit)
-    site = http.Site(answering.answer, limits, refused=answering.refused)
+    budget = budget_of(len(place.board.slots), limit, memory_limit())
+    site = http.Site(answering.answer, limits, budget, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

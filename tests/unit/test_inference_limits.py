@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference.http import Connection, Request, Response, Site
-from inference.limits import Budget, Limits, memory_limit
+from inference.limits import DECODED_FACTOR, Budget, Limits, budget_of, memory_limit, too_small
 from inference.messages import render
 
 
@@ -260,3 +260,17 @@ def test_the_memory_limit_is_the_containers(tmp_path: Path) -> None:
     limit.write_text("max\n")
     machine = memory_limit((limit,))
     assert machine == memory_limit(()) > 1 << 20
+
+
+def test_workers_share_one_budget_and_each_has_room_for_one_body() -> None:
+    memory, body = 16 << 30, 6 << 20
+    assert budget_of(4, body, memory).total * 4 == budget_of(1, body, memory).total == 4 << 30
+    assert too_small(4, body, memory) is None
+    least = budget_of(64, body, memory)
+    assert least.total == body * DECODED_FACTOR
+    assert all(least.take(body >> 1) for _ in range(2))
+    assert too_small(64, body, memory) == (
+        "64 worker(s) that each decode one body of 6291456 bytes may need 9216 MiB, and the budget "
+        "is 4096 MiB (25% of the memory): set SLIPWAY_WORKERS or SLIPWAY_MAX_BODY_BYTES lower, or "
+        "give more memory"
+    )
