@@ -19,8 +19,8 @@ SECONDS_BUCKETS = (
 )
 REQUESTS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 ROWS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0, 16384.0)
-_STATE, _BEAT, _PID = 0, 1, 2
-_REQUESTS = 3
+_STATE, _BEAT, _PID, _READY_AT = 0, 1, 2, 3
+_REQUESTS = 4
 _SECONDS = _REQUESTS + len(ROUTES) * len(CLASSES)
 _ROWS = _SECONDS + len(SECONDS_BUCKETS) + 2
 _MERGED = _ROWS + len(ROWS_BUCKETS) + 2
@@ -64,6 +64,22 @@ class Slot:
     @beat.setter
     def beat(self, value: float) -> None:
         self._words[_BEAT] = value
+
+    @property
+    def ready_at(self) -> float:
+        """When it had loaded the model, in monotonic seconds; 0 until then."""
+        return self._words[_READY_AT]
+
+    @ready_at.setter
+    def ready_at(self, value: float) -> None:
+        self._words[_READY_AT] = value
+
+    @property
+    def answered(self) -> float:
+        """Requests for predictions that this place has answered, by all its workers."""
+        words = self._words
+        places = (_PLACES[route] for route in PREDICTIONS)
+        return sum(words[place + i] for place in places for i in range(len(CLASSES)))
 
     def count(self, route: str, status: int, seconds: float, requests: int = 1) -> None:
         """Requests that were answered alike, each in so many seconds.

@@ -183,7 +183,7 @@ async def load_model(answering: Answering, model_dir: Path) -> None:
     answering.open(predictor)
     if (desk := answering.application.desk) is not None:
         desk.show(predictor.index, model_dir)
-    answering.slot.beat = time.monotonic()
+    answering.slot.beat = answering.slot.ready_at = time.monotonic()
     answering.slot.state = READY
     if isinstance(predictor.engine, NativeEngine):
         predictor.engine.watch = partial(_follow, answering)

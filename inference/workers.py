@@ -14,20 +14,20 @@ import socket
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from inference import restarts
 from inference.board import GONE, LOADING, Board
 from inference.errors import ServerError, shown
 from inference.log import flush, log
+from inference.restarts import Restarts
 from inference.server import Place, listen
 
 WORKERS = "SLIPWAY_WORKERS"
 AUTO = "auto"
 MOST = 64
 END_SECONDS = 29.0  # SageMaker kills 30 s after SIGTERM
-RESTARTS, RESTART_WINDOW_SECONDS = 3, 60.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.5
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -74,7 +74,7 @@ class Parent:
         self._run = run
         self._pids: dict[int, int] = {}
         self._due: dict[int, float] = {}
-        self._deaths: deque[float] = deque()
+        self._restarts = Restarts()
         self._stopping = False
         # Its write end is only ours: when we die, however, the workers read its end.
         self._lifeline, self._held = os.pipe()
@@ -109,7 +109,7 @@ class Parent:
 
     def _spawn(self, place: int) -> None:
         slot = self._board.slots[place]
-        slot.state = LOADING
+        slot.state, slot.ready_at = LOADING, 0.0
         flush()
         pid = os.fork()
         if pid:
@@ -153,27 +153,30 @@ class Parent:
             if code == EXIT_REFUSED:
                 return code
             log("worker died", worker=place, pid=pid, code=code)
-            self._died(place)
+            self._died(place, code)
 
-    def _died(self, place: int) -> None:
+    def _died(self, place: int, code: int) -> None:
         now = time.monotonic()
-        self._deaths.append(now)
-        while self._deaths and now - self._deaths[0] > RESTART_WINDOW_SECONDS:
-            self._deaths.popleft()
-        if len(self._deaths) >= RESTARTS:
-            self._board.give_up()
-            log("workers keep dying", restarts=len(self._deaths), seconds=RESTART_WINDOW_SECONDS)
         self._due[place] = now + PAUSE_SECONDS
+        if self._restarts.end(place, self._board.slots[place], code, now):
+            self._board.give_up()
+            log("workers keep dying", restarts=restarts.MOST, seconds=restarts.WINDOW_SECONDS)
 
     def _restart(self) -> None:
         now = time.monotonic()
         for place in [place for place, due in self._due.items() if due <= now]:
             del self._due[place]
+            self._restarts.begin(place, self._board.slots[place])
             self._spawn(place)
 
     def _end(self) -> None:
-        """Tell the workers; kill what is left shortly before SageMaker would."""
+        """Tell the workers; kill what is left shortly before SageMaker would.
+
+        A socket accepts until its last owner has closed it, so ours go before the workers hear.
+        """
         self._stopping = True
+        for listener in self._listeners:
+            listener.close()
         for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
