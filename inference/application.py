@@ -41,7 +41,6 @@ class Application:
         self.board = board
         self.slot = slot
         self.max_body = max_body
-        self.started = time.time()
 
     def respond(self, head: Head) -> Response:
         path = head.path
@@ -65,7 +64,7 @@ class Application:
         index = None if self.predictor is None else self.predictor.index
         match path:
             case "/metrics":
-                text = telemetry.prometheus(self.board, index, self.started)
+                text = telemetry.prometheus(self.board, index)
                 return Response(200, text.encode(), telemetry.CONTENT_TYPE)
             case "/execution-parameters":
                 return _json(

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference import http, telemetry
 from inference.answering import Answering
 from inference.application import Application
-from inference.board import LOADING, READY, Board, Slot
+from inference.board import GONE, LOADING, READY, Board, Slot
 from inference.errors import ServerError, shown
 from inference.limits import MAX_BODY_BYTES, Limits, budget_of, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
+from inference.site import DRAIN_TICK_SECONDS
 
 if TYPE_CHECKING:
     from inference.desk import Desk
@@ -38,6 +39,7 @@ BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 BEAT_SECONDS = 1.0
+TELL_SECONDS = 60.0
 BACKLOG = 1024
 
 
@@ -102,8 +104,9 @@ async def serve(place: Place, model_dir: Path) -> None:
     beside = [
         asyncio.ensure_future(http.watch(site)),
         asyncio.ensure_future(_beat(place.slot)),
-        asyncio.ensure_future(_tell(application, model_dir)),
     ]
+    if tells := _tells(place, model_dir):
+        beside.append(asyncio.ensure_future(_tell_each_minute(application)))
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.ensure_future(load_model(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +116,19 @@ async def serve(place: Place, model_dir: Path) -> None:
     server.close()
     for task in beside:
         task.cancel()
+    until = loop.time() + DRAIN_SECONDS
     await http.drain(site, DRAIN_SECONDS)
+    place.slot.state = GONE
+    if tells and application.predictor is not None:
+        await _others_gone(place.board, until)
+        _tell(application)
+
+
+async def _others_gone(board: Board, until: float) -> None:
+    """Wait for what the other workers still answer, so that the last line counts it."""
+    loop = asyncio.get_running_loop()
+    while any(slot.state != GONE for slot in board.slots) and loop.time() < until:
+        await asyncio.sleep(DRAIN_TICK_SECONDS)
 
 
 def _desk(listener: socket.socket) -> Desk | None:
@@ -140,20 +155,21 @@ async def _beat(slot: Slot) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def _tell(application: Application, model_dir: Path) -> None:
-    """Once a minute, on SageMaker: what nobody can scrape there, as a line of the log."""
-    is_first = application.slot is application.board.slots[0]
+def _tells(place: Place, model_dir: Path) -> bool:
+    """Whether this worker tells the log, for all, what nobody can scrape on SageMaker."""
     default = "1" if model_dir == SAGEMAKER_MODEL else "0"
-    if not is_first or os.environ.get(EMBEDDED, default) != "1":
-        return
-    before: Any = None
+    return place.slot is place.board.slots[0] and os.environ.get(EMBEDDED, default) == "1"
+
+
+async def _tell_each_minute(application: Application) -> None:
     while True:
-        await asyncio.sleep(60)
-        predictor = application.predictor
-        index = None if predictor is None else predictor.index
-        now = round(time.time() * 1000)
-        line, before = telemetry.embedded(application.board, index, now, before)
-        write(line)
+        await asyncio.sleep(TELL_SECONDS)
+        _tell(application)
+
+
+def _tell(application: Application) -> None:
+    index = None if application.predictor is None else application.predictor.index
+    write(telemetry.embedded(application.board, index, round(time.time() * 1000)))
 
 
 def body_limit() -> int:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inference import restarts
-from inference.board import GONE, LOADING, Board
+from inference.board import LOADING, Board
 from inference.errors import ServerError, shown
 from inference.log import flush, log
 from inference.restarts import Restarts
@@ -138,7 +138,7 @@ class Parent:
         """Note who died; the code to end with where the model cannot be loaded."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return 0
             if pid == 0:
@@ -147,7 +147,7 @@ class Parent:
             if place is None:
                 continue  # process 1 reaps orphans of the model's too
             code = os.waitstatus_to_exitcode(status)
-            self._board.slots[place].state = GONE
+            self._board.note_dead(self._board.slots[place], usage.ru_utime + usage.ru_stime)
             if self._stopping:
                 continue
             if code == EXIT_REFUSED:

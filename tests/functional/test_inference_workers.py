@@ -96,6 +96,17 @@ def test_sigterm_ends_parent_and_workers(server: ModelServer) -> None:
     assert not [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_sigterm_writes_what_the_last_minute_counted(package: tuple[Path, str]) -> None:
+    process = start(*package, SLIPWAY_WORKERS="2", SLIPWAY_EMBEDDED_METRICS="1")
+    server = listening(process)
+    wait_for(lambda: server.request("GET", "/ping").status == 200)
+    assert answered_by_all(server)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    (line,) = [line for line in output.decode().splitlines() if "CloudWatchMetrics" in line]
+    assert json.loads(line)["Requests"] == 60
+
+
 def test_no_worker_outlives_a_killed_parent(server: ModelServer) -> None:
     children = workers(server)
     server.process.kill()
