@@ -20,9 +20,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve the model, as SageMaker starts a container")
     serve.add_argument("--host", default=os.environ.get("SLIPWAY_HOST", "127.0.0.1"))
-    serve.add_argument(
-        "--port", type=int, default=int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    )
+    serve.add_argument("--port", help="by default what SAGEMAKER_BIND_TO_PORT says, else 8080")
     serve.add_argument("--model-dir", type=Path, default=Path("/opt/ml/model"))
     args = parser.parse_args()
 
@@ -39,14 +37,14 @@ def main() -> None:
     os._exit(code)
 
 
-def _serve(host: str, port: int, model_dir: Path) -> int:
+def _serve(host: str, port_text: str | None, model_dir: Path) -> int:
     from inference.board import Board
     from inference.limits import memory_limit, too_small
-    from inference.server import Place, body_limit, listen
+    from inference.server import Place, body_limit, listen, port_to_bind
     from inference.workers import Parent, worker_count
 
     watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
-    workers = worker_count()
+    port, workers = port_to_bind(port_text), worker_count()
     tight = too_small(max(1, workers), body_limit(), memory_limit())
     if workers == 0:
         listener, board = listen(host, port), Board(1)

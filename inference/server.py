@@ -21,17 +21,19 @@ from inference import http, telemetry
 from inference.answering import Answering
 from inference.application import Application
 from inference.board import GONE, LOADING, READY, Board, Slot
-from inference.errors import ServerError, shown
+from inference.errors import ServerError
 from inference.limits import MAX_BODY_BYTES, Limits, budget_of, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
+from inference.settings import whole_number
 from inference.site import DRAIN_TICK_SECONDS
 
 if TYPE_CHECKING:
     from inference.desk import Desk
 
 DESK = "SLIPWAY_DESK"
+PORT = "SAGEMAKER_BIND_TO_PORT"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
@@ -54,6 +56,16 @@ class Place:
     board: Board
     slot: Slot
     lifeline: int | None
+
+
+def port_to_bind(given: str | None) -> int:
+    """The port that the command line, else the platform, says.
+
+    Raises:
+        ServerError: it is none.
+    """
+    name, text = ("--port", given) if given is not None else (PORT, os.environ.get(PORT, "8080"))
+    return whole_number(name, text, "a port from 0 (any) to 65535", most=65535)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -180,14 +192,10 @@ def body_limit() -> int:
     """
     text = os.environ.get(MAX_BODY)
     if text is not None:
-        if not text.isdigit() or int(text) == 0:
-            raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
-        return int(text)
-    text = os.environ.get(BATCH_PAYLOAD, "")
-    if text and not text.isdigit():
-        raise ServerError(f"{BATCH_PAYLOAD} is {shown(text)}; a whole number of MB is needed")
+        return whole_number(MAX_BODY, text, "a number of bytes above 0", least=1)
+    text = os.environ.get(BATCH_PAYLOAD) or str(MAX_BODY_BYTES >> 20)
     # 0 stands for no limit of the platform's; ours is then what a batch transform sends at most.
-    megabytes = int(text or MAX_BODY_BYTES >> 20) or BATCH_LARGEST_MB
+    megabytes = whole_number(BATCH_PAYLOAD, text, "a whole number of MB") or BATCH_LARGEST_MB
     return megabytes << 20
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from inference import restarts
 from inference.board import LOADING, Board
-from inference.errors import ServerError, shown
 from inference.log import flush, log
 from inference.restarts import Restarts
 from inference.server import Place, listen
+from inference.settings import whole_number
 
 WORKERS = "SLIPWAY_WORKERS"
 AUTO = "auto"
@@ -46,9 +46,7 @@ def worker_count(text: str | None = None) -> int:
     asked = os.environ.get(WORKERS, "0") if text is None else text
     if asked == AUTO:
         return min(MOST, _cpus())
-    if asked.isdigit() and int(asked) <= MOST:
-        return int(asked)
-    raise ServerError(f"{WORKERS} is {shown(asked)}; {AUTO} or 0 to {MOST} is needed")
+    return whole_number(WORKERS, asked, f"{AUTO} or 0 to {MOST}", most=MOST)
 
 
 def _cpus() -> int:

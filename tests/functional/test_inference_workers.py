@@ -132,7 +132,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(package: tuple[Path, str]
 def test_the_number_of_workers_is_checked() -> None:
     assert worker_count("3") == 3
     assert 1 <= worker_count("auto") <= 64
-    for bad in ("many", "-1", "65"):
+    for bad in ("many", "-1", "65", "²", ""):
         with pytest.raises(ServerError, match=f"SLIPWAY_WORKERS is '{bad}'; auto or 0 to 64"):
             worker_count(bad)
 
