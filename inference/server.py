@@ -22,6 +22,7 @@ from inference.answering import Answering
 from inference.application import Application
 from inference.board import GONE, LOADING, READY, Board, Slot
 from inference.errors import ServerError
+from inference.integrity import is_sagemakers
 from inference.limits import MAX_BODY_BYTES, Limits, budget_of, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 DESK = "SLIPWAY_DESK"
 PORT = "SAGEMAKER_BIND_TO_PORT"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
-SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
 BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
@@ -169,7 +169,7 @@ async def _beat(slot: Slot) -> None:
 
 def _tells(place: Place, model_dir: Path) -> bool:
     """Whether this worker tells the log, for all, what nobody can scrape on SageMaker."""
-    default = "1" if model_dir == SAGEMAKER_MODEL else "0"
+    default = "1" if is_sagemakers(model_dir) else "0"
     return place.slot is place.board.slots[0] and os.environ.get(EMBEDDED, default) == "1"
 
 
