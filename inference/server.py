@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -23,7 +23,7 @@ from inference.application import Application
 from inference.board import GONE, LOADING, READY, Board, Slot
 from inference.errors import ServerError
 from inference.integrity import is_sagemakers
-from inference.limits import MAX_BODY_BYTES, Limits, budget_of, memory_limit
+from inference.limits import MAX_BODY_BYTES, Limits, budget_of, connection_cap, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
@@ -99,7 +99,10 @@ async def serve(place: Place, model_dir: Path) -> None:
     application = Application(place.board, place.slot, limit)
     application.desk = _desk(place.listener)
     answering = Answering(application)
-    limits = Limits(body_bytes=limit)
+    wanted = Limits(body_bytes=limit)
+    limits = replace(wanted, connections=connection_cap(wanted.connections))
+    if limits.connections < wanted.connections:
+        log("few files may be open", connections=limits.connections, wanted=wanted.connections)
     budget = budget_of(len(place.board.slots), limit, memory_limit())
     site = http.Site(answering.answer, limits, budget, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
