@@ -38,22 +38,35 @@ def main() -> None:
 
 
 def _serve(host: str, port_text: str | None, model_dir: Path) -> int:
-    from inference.board import Board
+    from inference.init import run_under_init
     from inference.limits import memory_limit, too_small
-    from inference.server import Place, body_limit, listen, port_to_bind
+    from inference.server import body_limit, port_to_bind
     from inference.workers import Parent, worker_count
 
     watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
     port, workers = port_to_bind(port_text), worker_count()
     tight = too_small(max(1, workers), body_limit(), memory_limit())
     if workers == 0:
-        listener, board = listen(host, port), Board(1)
-        _log_start(listener.getsockname()[1], tight)
-        board.slots[0].pid = os.getpid()
-        return _run(Place(listener, board, board.slots[0], 0 if watch_stdin else None), model_dir)
+
+        def alone() -> int:
+            return _serve_alone(host, port, model_dir, tight, 0 if watch_stdin else None)
+
+        return run_under_init(alone) if os.getpid() == 1 else alone()
     parent = Parent(host, port, workers, lambda place: _run(place, model_dir))
     _log_start(parent.port, tight, workers=workers)
     return parent.serve(watch_stdin=watch_stdin)
+
+
+def _serve_alone(
+    host: str, port: int, model_dir: Path, tight: str | None, lifeline: int | None
+) -> int:
+    from inference.board import Board
+    from inference.server import Place, listen
+
+    listener, board = listen(host, port), Board(1)
+    _log_start(listener.getsockname()[1], tight)
+    board.slots[0].pid = os.getpid()
+    return _run(Place(listener, board, board.slots[0], lifeline), model_dir)
 
 
 def _log_start(port: int, tight: str | None, **fields: int) -> None:
