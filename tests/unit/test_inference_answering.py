@@ -15,6 +15,7 @@ import pytest
 from contracts.package import ArchiveIndex
 from inference.answering import Answering
 from inference.application import Application
+from inference.blame import reason
 from inference.board import READY, Board
 from inference.codecs import Decoded
 from inference.http import Connection, Site
@@ -429,3 +430,9 @@ def test_v2_is_ready_when_ping_says_so() -> None:
         assert b'{"name":"sums","ready":false}' in client.sent
 
     run(work)
+
+
+def test_what_a_model_says_carries_no_more_than_64_characters_of_a_value() -> None:
+    said = reason(ValueError(f"unknown categories ['{'z' * 402}'] in column town"))
+    assert said == f"ValueError: unknown categories ['{'z' * 59}... in column town"
+    assert reason(ValueError("z" * 64)) == f"ValueError: {'z' * 64}"
