@@ -171,7 +171,7 @@ def test_a_name_that_comes_twice_is_refused_in_every_form() -> None:
         ),
         (
             json.dumps({"dataframe_split": {"columns": ["z" * 300] * 9, "data": [[1]]}}).encode(),
-            rf"row 0 has 1 values; columns names 9: ('z{{60}}\.\.\.(, |$)){{8}}$",
+            r"row 0 has 1 values; columns names 9: ('z{60}\.\.\.(, |$)){8}$",
         ),
         (b'{"dataframe_split": {"columns": ["size"], "data": [5]}}', "row 0 has a number; colu"),
     ],
