@@ -99,10 +99,7 @@ async def serve(place: Place, model_dir: Path) -> None:
     application = Application(place.board, place.slot, limit)
     application.desk = _desk(place.listener)
     answering = Answering(application)
-    wanted = Limits(body_bytes=limit)
-    limits = replace(wanted, connections=connection_cap(wanted.connections))
-    if limits.connections < wanted.connections:
-        log("few files may be open", connections=limits.connections, wanted=wanted.connections)
+    limits = affordable(Limits(body_bytes=limit))
     budget = budget_of(len(place.board.slots), limit, memory_limit())
     site = http.Site(answering.answer, limits, budget, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
@@ -144,6 +141,14 @@ async def _others_gone(board: Board, until: float) -> None:
     loop = asyncio.get_running_loop()
     while any(slot.state != GONE for slot in board.slots) and loop.time() < until:
         await asyncio.sleep(DRAIN_TICK_SECONDS)
+
+
+def affordable(limits: Limits) -> Limits:
+    """With as many connections as there may be files."""
+    connections = connection_cap(limits.connections)
+    if connections < limits.connections:
+        log("few files may be open", connections=connections, wanted=limits.connections)
+    return replace(limits, connections=connections)
 
 
 def _desk(listener: socket.socket) -> Desk | None:

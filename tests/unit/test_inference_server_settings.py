@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from inference import server
 from inference.errors import ServerError
+from inference.limits import Limits
 from inference.server import BATCH_PAYLOAD, MAX_BODY, PORT, body_limit, port_to_bind
 
 
@@ -82,3 +86,32 @@ def test_a_setting_of_the_platforms_that_is_no_port_ends_the_server_without_a_tr
     assert (found.returncode, found.stdout) == (1, "")
     allowed = "a port from 0 (any) to 65535 is needed"
     assert found.stderr == f"error: SAGEMAKER_BIND_TO_PORT is 'abc'; {allowed}\n"
+
+
+def test_little_memory_is_told_at_start(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "inference", "serve", "--port", "0", "--model-dir", str(tmp_path)],
+        env={**os.environ, MAX_BODY: str(10**12), "SLIPWAY_WORKERS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first, second = map(json.loads, found.stdout.splitlines())
+    assert (first["event"], second["event"]) == ("listening", "memory is small")
+    assert second["problem"].startswith("1 worker(s) that each decode one body of 1000000000000 by")
+
+
+@pytest.mark.parametrize(("cap", "told"), [(480, [(480, 1024)]), (1024, [])])
+def test_fewer_connections_than_wanted_are_told(
+    monkeypatch: pytest.MonkeyPatch, cap: int, told: list[tuple[int, int]]
+) -> None:
+    logged: list[tuple[int, int]] = []
+
+    def log(event: str, *, connections: int, wanted: int) -> None:
+        assert event == "few files may be open"
+        logged.append((connections, wanted))
+
+    monkeypatch.setattr(server, "log", log)
+    monkeypatch.setattr(server, "connection_cap", lambda _wanted: cap)
+    assert server.affordable(Limits()).connections == cap
+    assert logged == told
