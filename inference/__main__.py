@@ -20,9 +20,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve the model, as SageMaker starts a container")
     serve.add_argument("--host", default=os.environ.get("SLIPWAY_HOST", "127.0.0.1"))
-    serve.add_argument(
-        "--port", type=int, default=int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    )
+    serve.add_argument("--port", help="by default what SAGEMAKER_BIND_TO_PORT says, else 8080")
     serve.add_argument("--model-dir", type=Path, default=Path("/opt/ml/model"))
     args = parser.parse_args()
 
@@ -39,23 +37,44 @@ def main() -> None:
     os._exit(code)
 
 
-def _serve(host: str, port: int, model_dir: Path) -> int:
-    from inference.board import Board
-    from inference.log import log
-    from inference.server import Place, body_limit, listen
+def _serve(host: str, port_text: str | None, model_dir: Path) -> int:
+    from inference.init import run_under_init
+    from inference.limits import memory_limit, too_small
+    from inference.server import body_limit, port_to_bind
     from inference.workers import Parent, worker_count
 
     watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
-    workers = worker_count()
-    body_limit()
+    port, workers = port_to_bind(port_text), worker_count()
+    tight = too_small(max(1, workers), body_limit(), memory_limit())
     if workers == 0:
-        listener, board = listen(host, port), Board(1)
-        log("listening", port=listener.getsockname()[1])
-        board.slots[0].pid = os.getpid()
-        return _run(Place(listener, board, board.slots[0], 0 if watch_stdin else None), model_dir)
+
+        def alone() -> int:
+            return _serve_alone(host, port, model_dir, tight, 0 if watch_stdin else None)
+
+        return run_under_init(alone) if os.getpid() == 1 else alone()
     parent = Parent(host, port, workers, lambda place: _run(place, model_dir))
-    log("listening", port=parent.port, workers=workers)
+    _log_start(parent.port, tight, workers=workers)
     return parent.serve(watch_stdin=watch_stdin)
+
+
+def _serve_alone(
+    host: str, port: int, model_dir: Path, tight: str | None, lifeline: int | None
+) -> int:
+    from inference.board import Board
+    from inference.server import Place, listen
+
+    listener, board = listen(host, port), Board(1)
+    _log_start(listener.getsockname()[1], tight)
+    board.slots[0].pid = os.getpid()
+    return _run(Place(listener, board, board.slots[0], lifeline), model_dir)
+
+
+def _log_start(port: int, tight: str | None, **fields: int) -> None:
+    from inference.log import log
+
+    log("listening", port=port, **fields)
+    if tight is not None:
+        log("memory is small", problem=tight)
 
 
 def _run(place: Any, model_dir: Path) -> int:

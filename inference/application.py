@@ -41,7 +41,6 @@ class Application:
         self.board = board
         self.slot = slot
         self.max_body = max_body
-        self.started = time.time()
 
     def respond(self, head: Head) -> Response:
         path = head.path
@@ -65,7 +64,7 @@ class Application:
         index = None if self.predictor is None else self.predictor.index
         match path:
             case "/metrics":
-                text = telemetry.prometheus(self.board, index, self.started)
+                text = telemetry.prometheus(self.board, index)
                 return Response(200, text.encode(), telemetry.CONTENT_TYPE)
             case "/execution-parameters":
                 return _json(
@@ -87,22 +86,24 @@ class Application:
             problem = f"method is {shown(head.method)}; {shown(head.path)} takes {allow}"
             return replace(error(405, problem), headers=(("Allow", allow),))
         predictor = self.predictor
+        is_ready = predictor is not None and self.board.is_healthy(time.monotonic())
         match head.path.strip("/").split("/")[1:]:
             case []:
                 return _json(v2.server_metadata("1"))
             case ["health", "live"]:
                 return _json({"live": True})
             case ["health", "ready"]:
-                return _json({"ready": predictor is not None}, 200 if predictor else 503)
+                return _json({"ready": is_ready}, 200 if is_ready else 503)
             case _ if predictor is None:
                 return error(503, LOADING)
             case _ if not is_model(head.path, predictor):
                 index = predictor.index
                 return error(404, f"there is the model {index.model}, version {index.version}")
-            case parts:
-                is_ready = parts[-1] == "ready"
-        if is_ready:
-            return _json({"name": predictor.index.model, "ready": True})
+            case [*_, "ready"]:
+                told = {"name": predictor.index.model, "ready": is_ready}
+                return _json(told, 200 if is_ready else 503)
+            case _:
+                pass
         return _json(v2.model_metadata(predictor.index, predictor.signature))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import bentoml
@@ -25,6 +26,7 @@ TIMEOUT_SECONDS = 3600.0
 
 limit = body_limit()
 board = Board(1)
+board.slots[0].pid = os.getpid()
 application = Application(board, board.slots[0], limit)
 answering = Answering(application)
 

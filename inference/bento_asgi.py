@@ -79,7 +79,7 @@ class AsgiApplication:
         if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
             raise Refused(501, "only HTTP/1.1's transfer encoding chunked is understood")
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > limits.body_bytes:
+        if length.isascii() and length.isdigit() and int(length) > limits.body_bytes:
             raise self._too_large()
         return target.decode("latin-1"), headers
 

@@ -11,6 +11,7 @@ from inference.errors import ModelFailedError, RequestError, shown
 from inference.signature import Signature, is_null
 
 MAX_REASON = 500
+MAX_WORD = 64
 # A search that would take longer names what it has found so far.
 SEARCH_SECONDS = 0.5
 SEARCH_CALLS = 256
@@ -103,10 +104,14 @@ class _Budget:
 
 
 def reason(problem: BaseException) -> str:
-    """What a model raised, or is said of its answer, in one line."""
+    """What a model raised, or is said of its answer, in one line.
+
+    A word longer than ``MAX_WORD`` is cut: it may be a client's value.
+    """
     if isinstance(problem, ModelFailedError):
         return str(problem)
-    return f"{type(problem).__name__}: {' '.join(str(problem).split())[:MAX_REASON]}"
+    words = (w if len(w) <= MAX_WORD else f"{w[: MAX_WORD - 3]}..." for w in str(problem).split())
+    return f"{type(problem).__name__}: {' '.join(words)[:MAX_REASON]}"
 
 
 def row_of(decoded: Decoded, number: int) -> Decoded:

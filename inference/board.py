@@ -6,6 +6,7 @@ A restarted worker goes on counting where its predecessor in the slot stopped: c
 from __future__ import annotations
 
 import mmap
+import time
 from bisect import bisect_left
 from collections.abc import Iterable
 
@@ -19,8 +20,8 @@ SECONDS_BUCKETS = (
 )
 REQUESTS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 ROWS_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0, 16384.0)
-_STATE, _BEAT, _PID = 0, 1, 2
-_REQUESTS = 3
+_STATE, _BEAT, _PID, _READY_AT = 0, 1, 2, 3
+_REQUESTS = 4
 _SECONDS = _REQUESTS + len(ROUTES) * len(CLASSES)
 _ROWS = _SECONDS + len(SECONDS_BUCKETS) + 2
 _MERGED = _ROWS + len(ROWS_BUCKETS) + 2
@@ -30,8 +31,10 @@ _WORD = 8
 _PLACES = {route: _REQUESTS + i * len(CLASSES) for i, route in enumerate(ROUTES)}
 # A loop that has not turned for so long answers nobody.
 STUCK_SECONDS = 30.0
-_WAS_READY, _IS_FAILING = 0, 1
-_HOUSE = 2
+_WAS_READY, _IS_FAILING, _STARTED, _PAST_CPU = 0, 1, 2, 3
+_TOLD = 4
+TOLD = 7
+_HOUSE = _TOLD + TOLD
 
 
 class Slot:
@@ -64,6 +67,22 @@ class Slot:
     @beat.setter
     def beat(self, value: float) -> None:
         self._words[_BEAT] = value
+
+    @property
+    def ready_at(self) -> float:
+        """When it had loaded the model, in monotonic seconds; 0 until then."""
+        return self._words[_READY_AT]
+
+    @ready_at.setter
+    def ready_at(self, value: float) -> None:
+        self._words[_READY_AT] = value
+
+    @property
+    def answered(self) -> float:
+        """Requests for predictions that this place has answered, by all its workers."""
+        words = self._words
+        places = (_PLACES[route] for route in PREDICTIONS)
+        return sum(words[place + i] for place in places for i in range(len(CLASSES)))
 
     def count(self, route: str, status: int, seconds: float, requests: int = 1) -> None:
         """Requests that were answered alike, each in so many seconds.
@@ -99,6 +118,7 @@ class Board:
         self._house, places = words[:_HOUSE], words[_HOUSE:]
         self._words = [places[i * SLOT : (i + 1) * SLOT] for i in range(workers)]
         self.slots = [Slot(words) for words in self._words]
+        self._house[_STARTED] = time.time()
 
     def is_healthy(self, now: float) -> bool:
         """What ``/ping`` says: all have loaded once, one serves, none is stuck or given up.
@@ -115,6 +135,26 @@ class Board:
     def give_up(self) -> None:
         """Workers cannot be kept alive: the instance is to be replaced."""
         self._house[_IS_FAILING] = 1.0
+
+    @property
+    def started(self) -> float:
+        """When the server was started, in seconds since 1970."""
+        return self._house[_STARTED]
+
+    @property
+    def past_cpu_seconds(self) -> float:
+        """CPU of the workers that have died."""
+        return self._house[_PAST_CPU]
+
+    def note_dead(self, slot: Slot, cpu_seconds: float) -> None:
+        """A worker is gone, after so much CPU."""
+        slot.state, slot.pid = GONE, 0
+        self._house[_PAST_CPU] += cpu_seconds
+
+    @property
+    def told(self) -> memoryview[float]:
+        """``TOLD`` totals as the log was last told them, whichever worker did."""
+        return self._house[_TOLD : _TOLD + TOLD]
 
     def requests(self, route: str, kind: str) -> float:
         place = _PLACES[route] + CLASSES.index(kind)

@@ -44,7 +44,7 @@ def decode(signature: Signature, content_type: str, body: bytes, *, batch: bool 
         return arrow.decode(signature, body)
     if kind in PARQUET:
         return parquet.decode(signature, body)
-    _refuse_charset(parameters)
+    refuse_charset(parameters)
     if kind in ("", JSON):
         return json_bodies.decode(signature, body)
     if kind == CSV:
@@ -63,7 +63,7 @@ def stream(
 ) -> RowStream:
     """A decoder for a body of any length that takes it piece by piece: CSV or JSON lines."""
     kind, parameters = media_type(content_type)
-    _refuse_charset(parameters)
+    refuse_charset(parameters)
     if kind == CSV:
         header = parameters.get("header")
         return csv_bodies.CsvStream(signature, header, batch=batch, chunk_rows=chunk_rows)
@@ -82,7 +82,8 @@ def answer(index: ArchiveIndex, kind: str, decoded: Decoded, predictions: list[A
     return to_json(v2.encode(index, predictions, decoded.v2.id, decoded.v2.outputs))
 
 
-def _refuse_charset(parameters: dict[str, str]) -> None:
+def refuse_charset(parameters: dict[str, str]) -> None:
+    """Text is UTF-8, whatever else a content type says."""
     charset = parameters.get("charset", "utf-8")
     if charset not in CHARSETS:
         raise RequestError(415, f"charset is {shown(charset)}; utf-8 is needed")

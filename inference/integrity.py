@@ -24,6 +24,11 @@ MAX_MEMBERS = 100_000
 MAX_PIECE = 1 << 20
 
 
+def is_sagemakers(model_dir: Path) -> bool:
+    """Whether it is the folder that SageMaker unpacks a model into, however it is spelled."""
+    return model_dir.resolve() == SAGEMAKER_MODEL.resolve()
+
+
 def expected_digest(model_dir: Path, environment: Mapping[str, str]) -> str | None:
     """The sha256 that ``slipway.json`` must have, from outside; None where nobody need say it.
 
@@ -31,7 +36,7 @@ def expected_digest(model_dir: Path, environment: Mapping[str, str]) -> str | No
         PackageRefusedError: it must be said, as on SageMaker, and was not.
     """
     digest = environment.get(MANIFEST_SHA256) or None
-    must = model_dir == SAGEMAKER_MODEL or environment.get(REQUIRE_MANIFEST_SHA256) == "1"
+    must = is_sagemakers(model_dir) or environment.get(REQUIRE_MANIFEST_SHA256) == "1"
     if digest is None and must:
         raise PackageRefusedError(
             f"{MANIFEST_SHA256} is not set, so nobody says which package {model_dir} should hold; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's own limit for a real-time reques
 # A body and what a decoder makes of it, at the most: measured for JSON of small numbers.
 DECODED_FACTOR = 24
 BUDGET_SHARE = 0.25
+# Of a process beside its connections: libraries, logs, pipes, a native model's socket.
+OTHER_FILES = 64
 CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -58,6 +61,21 @@ class Budget:
         self.used -= body_bytes * DECODED_FACTOR
 
 
+def connection_cap(wanted: int) -> int:
+    """How many connections this process may hold open, after asking for the files they take.
+
+    As many again may be open for a moment, to be refused: the kernel's answer to one connection
+    too many would be to close it without a word.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = OTHER_FILES + 2 * wanted
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, min(wanted, (files - OTHER_FILES) // 2))
+
+
 def memory_limit(places: tuple[Path, ...] = CGROUP_LIMITS) -> int:
     """Bytes that this process may use: the container's limit, else the machine's memory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -73,3 +91,21 @@ def memory_limit(places: tuple[Path, ...] = CGROUP_LIMITS) -> int:
 
 def default_budget() -> Budget:
     return Budget(int(memory_limit() * BUDGET_SHARE))
+
+
+def budget_of(processes: int, body_bytes: int, memory_bytes: int) -> Budget:
+    """The part of one of ``processes``; it always has room for one body of the limit."""
+    share = int(memory_bytes * BUDGET_SHARE) // processes
+    return Budget(max(share, body_bytes * DECODED_FACTOR))
+
+
+def too_small(processes: int, body_bytes: int, memory_bytes: int) -> str | None:
+    """What to say at start where one body of the limit for each process exceeds the budget."""
+    needed, allowed = processes * body_bytes * DECODED_FACTOR, int(memory_bytes * BUDGET_SHARE)
+    if needed <= allowed:
+        return None
+    return (
+        f"{processes} worker(s) that each decode one body of {body_bytes} bytes may need "
+        f"{needed >> 20} MiB, and the budget is {allowed >> 20} MiB ({BUDGET_SHARE:.0%} of the "
+        "memory): set SLIPWAY_WORKERS or SLIPWAY_MAX_BODY_BYTES lower, or give more memory"
+    )

@@ -100,9 +100,10 @@ def _infer(signature: Signature) -> dict[str, Any]:
         "description": f"A tensor each for {signature.listed}, or one of them all.",
     }
     unlike = {"404": "There is another model, or another version."}
-    return _scoring(
-        {JSON: {"schema": body}}, {JSON: {"schema": infer_answer_schema()}}, SCORING | unlike
-    )
+    text = {"schema": {"type": "string"}}
+    texts = dict.fromkeys((CSV, *sorted(LINES)), text)
+    answers = {JSON: {"schema": infer_answer_schema()}, **texts}
+    return _scoring({JSON: {"schema": body}}, answers, SCORING | unlike)
 
 
 def _scoring(

@@ -9,7 +9,7 @@ from inference import codecs, v2
 from inference.codecs import Decoded
 from inference.decoding.media import CHARSETS, media_type
 from inference.decoding.numbers import NumberReader, Part
-from inference.errors import RequestError
+from inference.errors import RequestError, shown
 from inference.messages import Head
 from inference.predictor import Predictor
 
@@ -88,11 +88,16 @@ class Planner:
         signature, index = self.predictor.signature, self.predictor.index
         if not is_model(head.path, self.predictor):
             raise RequestError(404, f"there is the model {index.model}, version {index.version}")
+        kind, parameters = media_type(head.headers.get("content-type", ""))
+        if kind not in QUICK_TYPES:
+            raise RequestError(415, f"content type is {shown(kind)}; V2 takes {codecs.JSON}")
+        codecs.refuse_charset(parameters)
+        answer_type = codecs.accepted(head.headers.get("accept", ""))
         return Plan(
             "v2",
-            codecs.JSON,
+            answer_type,
             lambda body: v2.decode(signature, body)[0],
-            lambda decoded, values: codecs.answer(index, codecs.JSON, decoded, values),
+            lambda decoded, values: codecs.answer(index, answer_type, decoded, values),
         )
 
     def _template(self, answer_type: str) -> bytes:

@@ -11,33 +11,37 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference import http, telemetry
 from inference.answering import Answering
 from inference.application import Application
-from inference.board import LOADING, READY, Board, Slot
-from inference.errors import ServerError, shown
-from inference.limits import MAX_BODY_BYTES, Limits
+from inference.board import GONE, LOADING, READY, Board, Slot
+from inference.errors import ServerError
+from inference.integrity import is_sagemakers
+from inference.limits import MAX_BODY_BYTES, Limits, budget_of, connection_cap, memory_limit
 from inference.log import log, write
 from inference.native import Health, NativeEngine
 from inference.predictor import load
+from inference.settings import whole_number
+from inference.site import DRAIN_TICK_SECONDS
 
 if TYPE_CHECKING:
     from inference.desk import Desk
 
 DESK = "SLIPWAY_DESK"
+PORT = "SAGEMAKER_BIND_TO_PORT"
 EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
-SAGEMAKER_MODEL = Path("/opt/ml/model")
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
 BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 BEAT_SECONDS = 1.0
+TELL_SECONDS = 60.0
 BACKLOG = 1024
 
 
@@ -52,6 +56,16 @@ class Place:
     board: Board
     slot: Slot
     lifeline: int | None
+
+
+def port_to_bind(given: str | None) -> int:
+    """The port that the command line, else the platform, says.
+
+    Raises:
+        ServerError: it is none.
+    """
+    name, text = ("--port", given) if given is not None else (PORT, os.environ.get(PORT, "8080"))
+    return whole_number(name, text, "a port from 0 (any) to 65535", most=65535)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -85,8 +99,9 @@ async def serve(place: Place, model_dir: Path) -> None:
     application = Application(place.board, place.slot, limit)
     application.desk = _desk(place.listener)
     answering = Answering(application)
-    limits = Limits(body_bytes=limit)
-    site = http.Site(answering.answer, limits, refused=answering.refused)
+    limits = affordable(Limits(body_bytes=limit))
+    budget = budget_of(len(place.board.slots), limit, memory_limit())
+    site = http.Site(answering.answer, limits, budget, refused=answering.refused)
     server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,8 +116,9 @@ async def serve(place: Place, model_dir: Path) -> None:
     beside = [
         asyncio.ensure_future(http.watch(site)),
         asyncio.ensure_future(_beat(place.slot)),
-        asyncio.ensure_future(_tell(application, model_dir)),
     ]
+    if tells := _tells(place, model_dir):
+        beside.append(asyncio.ensure_future(_tell_each_minute(application)))
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.ensure_future(load_model(answering, model_dir))
     await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,7 +128,27 @@ async def serve(place: Place, model_dir: Path) -> None:
     server.close()
     for task in beside:
         task.cancel()
+    until = loop.time() + DRAIN_SECONDS
     await http.drain(site, DRAIN_SECONDS)
+    place.slot.state = GONE
+    if tells and application.predictor is not None:
+        await _others_gone(place.board, until)
+        _tell(application)
+
+
+async def _others_gone(board: Board, until: float) -> None:
+    """Wait for what the other workers still answer, so that the last line counts it."""
+    loop = asyncio.get_running_loop()
+    while any(slot.state != GONE for slot in board.slots) and loop.time() < until:
+        await asyncio.sleep(DRAIN_TICK_SECONDS)
+
+
+def affordable(limits: Limits) -> Limits:
+    """With as many connections as there may be files."""
+    connections = connection_cap(limits.connections)
+    if connections < limits.connections:
+        log("few files may be open", connections=connections, wanted=limits.connections)
+    return replace(limits, connections=connections)
 
 
 def _desk(listener: socket.socket) -> Desk | None:
@@ -139,20 +175,21 @@ async def _beat(slot: Slot) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def _tell(application: Application, model_dir: Path) -> None:
-    """Once a minute, on SageMaker: what nobody can scrape there, as a line of the log."""
-    is_first = application.slot is application.board.slots[0]
-    default = "1" if model_dir == SAGEMAKER_MODEL else "0"
-    if not is_first or os.environ.get(EMBEDDED, default) != "1":
-        return
-    before: Any = None
+def _tells(place: Place, model_dir: Path) -> bool:
+    """Whether this worker tells the log, for all, what nobody can scrape on SageMaker."""
+    default = "1" if is_sagemakers(model_dir) else "0"
+    return place.slot is place.board.slots[0] and os.environ.get(EMBEDDED, default) == "1"
+
+
+async def _tell_each_minute(application: Application) -> None:
     while True:
-        await asyncio.sleep(60)
-        predictor = application.predictor
-        index = None if predictor is None else predictor.index
-        now = round(time.time() * 1000)
-        line, before = telemetry.embedded(application.board, index, now, before)
-        write(line)
+        await asyncio.sleep(TELL_SECONDS)
+        _tell(application)
+
+
+def _tell(application: Application) -> None:
+    index = None if application.predictor is None else application.predictor.index
+    write(telemetry.embedded(application.board, index, round(time.time() * 1000)))
 
 
 def body_limit() -> int:
@@ -163,14 +200,10 @@ def body_limit() -> int:
     """
     text = os.environ.get(MAX_BODY)
     if text is not None:
-        if not text.isdigit() or int(text) == 0:
-            raise ServerError(f"{MAX_BODY} is {shown(text)}; a number of bytes above 0 is needed")
-        return int(text)
-    text = os.environ.get(BATCH_PAYLOAD, "")
-    if text and not text.isdigit():
-        raise ServerError(f"{BATCH_PAYLOAD} is {shown(text)}; a whole number of MB is needed")
+        return whole_number(MAX_BODY, text, "a number of bytes above 0", least=1)
+    text = os.environ.get(BATCH_PAYLOAD) or str(MAX_BODY_BYTES >> 20)
     # 0 stands for no limit of the platform's; ours is then what a batch transform sends at most.
-    megabytes = int(text or MAX_BODY_BYTES >> 20) or BATCH_LARGEST_MB
+    megabytes = whole_number(BATCH_PAYLOAD, text, "a whole number of MB") or BATCH_LARGEST_MB
     return megabytes << 20
 
 
@@ -182,7 +215,7 @@ async def load_model(answering: Answering, model_dir: Path) -> None:
     answering.open(predictor)
     if (desk := answering.application.desk) is not None:
         desk.show(predictor.index, model_dir)
-    answering.slot.beat = time.monotonic()
+    answering.slot.beat = answering.slot.ready_at = time.monotonic()
     answering.slot.state = READY
     if isinstance(predictor.engine, NativeEngine):
         predictor.engine.watch = partial(_follow, answering)

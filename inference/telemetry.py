@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from contracts.package import ArchiveIndex
 from inference.board import (
@@ -24,7 +23,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
+def prometheus(board: Board, index: ArchiveIndex | None) -> str:
     """All metrics, summed over the workers."""
     lines = [
         "# HELP slipway_requests_total Answered requests by route and class of status.",
@@ -56,7 +55,7 @@ def prometheus(board: Board, index: ArchiveIndex | None, started: float) -> str:
             "# TYPE slipway_model_info gauge",
             f"slipway_model_info{{{_labels(index)}}} 1",
         ]
-    return "\n".join([*lines, *_process(board, started)]) + "\n"
+    return "\n".join([*lines, *_process(board)]) + "\n"
 
 
 def _labels(index: ArchiveIndex) -> str:
@@ -91,9 +90,9 @@ def _histogram(
     return [*lines, f"{name}_sum {total:.9g}", f"{name}_count {count:.0f}"]
 
 
-def _process(board: Board, started: float) -> list[str]:
+def _process(board: Board) -> list[str]:
     """Memory, CPU, threads and open files of all workers, by Prometheus' usual names."""
-    pids = [slot.pid or os.getpid() for slot in board.slots]
+    pids = [slot.pid for slot in board.slots if slot.pid]
     told = [_stat(pid) for pid in pids]
     files = sum(_open_files(pid) for pid in pids)
     return [
@@ -102,10 +101,14 @@ def _process(board: Board, started: float) -> list[str]:
             "Resident memory of all workers.",
             sum(_resident(pid) for pid in pids),
         ),
-        *_gauge("process_start_time_seconds", "When the server started.", started),
+        *_gauge("process_start_time_seconds", "When the server started.", board.started),
         *_gauge("process_threads", "Threads of all workers.", sum(t for _, t in told)),
         *_gauge("process_open_fds", "Open files of all workers.", files),
-        *_counter("process_cpu_seconds_total", "CPU of all workers.", sum(c for c, _ in told)),
+        *_counter(
+            "process_cpu_seconds_total",
+            "CPU of all workers, also of those that died.",
+            board.past_cpu_seconds + sum(c for c, _ in told),
+        ),
     ]
 
 
@@ -132,8 +135,8 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def embedded(board: Board, index: ArchiveIndex | None, now_ms: int, before: Any) -> tuple[str, Any]:
-    """One line in CloudWatch's embedded metric format with what was added since ``before``.
+def embedded(board: Board, index: ArchiveIndex | None, now_ms: int) -> str:
+    """One line in CloudWatch's embedded metric format with what was added since the last one.
 
     On SageMaker nobody can reach ``/metrics``; CloudWatch reads this line from the log.
     """
@@ -141,8 +144,9 @@ def embedded(board: Board, index: ArchiveIndex | None, now_ms: int, before: Any)
     _, requests, seconds = board.seconds()
     _, calls, rows = board.rows()
     totals = {**counts, "requests": requests, "seconds": seconds, "calls": calls, "rows": rows}
-    past: dict[str, float] = before or dict.fromkeys(totals, 0.0)
-    new = {name: totals[name] - past[name] for name in totals}
+    new = {n: total - past for (n, total), past in zip(totals.items(), board.told, strict=True)}
+    for place, total in enumerate(totals.values()):
+        board.told[place] = total
     values: dict[str, float] = {
         "Requests": new["2xx"] + new["4xx"] + new["5xx"],
         "ClientErrors": new["4xx"],
@@ -168,4 +172,4 @@ def embedded(board: Board, index: ArchiveIndex | None, now_ms: int, before: Any)
         "Version": index.version if index else "unknown",
         **values,
     }
-    return json.dumps(line), totals
+    return json.dumps(line)

@@ -14,20 +14,20 @@ import socket
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from inference.board import GONE, LOADING, Board
-from inference.errors import ServerError, shown
+from inference import restarts
+from inference.board import LOADING, Board
 from inference.log import flush, log
+from inference.restarts import Restarts
 from inference.server import Place, listen
+from inference.settings import whole_number
 
 WORKERS = "SLIPWAY_WORKERS"
 AUTO = "auto"
 MOST = 64
 END_SECONDS = 29.0  # SageMaker kills 30 s after SIGTERM
-RESTARTS, RESTART_WINDOW_SECONDS = 3, 60.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.5
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -46,9 +46,7 @@ def worker_count(text: str | None = None) -> int:
     asked = os.environ.get(WORKERS, "0") if text is None else text
     if asked == AUTO:
         return min(MOST, _cpus())
-    if asked.isdigit() and int(asked) <= MOST:
-        return int(asked)
-    raise ServerError(f"{WORKERS} is {shown(asked)}; {AUTO} or 0 to {MOST} is needed")
+    return whole_number(WORKERS, asked, f"{AUTO} or 0 to {MOST}", most=MOST)
 
 
 def _cpus() -> int:
@@ -74,7 +72,7 @@ class Parent:
         self._run = run
         self._pids: dict[int, int] = {}
         self._due: dict[int, float] = {}
-        self._deaths: deque[float] = deque()
+        self._restarts = Restarts()
         self._stopping = False
         # Its write end is only ours: when we die, however, the workers read its end.
         self._lifeline, self._held = os.pipe()
@@ -109,7 +107,7 @@ class Parent:
 
     def _spawn(self, place: int) -> None:
         slot = self._board.slots[place]
-        slot.state = LOADING
+        slot.state, slot.ready_at = LOADING, 0.0
         flush()
         pid = os.fork()
         if pid:
@@ -138,7 +136,7 @@ class Parent:
         """Note who died; the code to end with where the model cannot be loaded."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return 0
             if pid == 0:
@@ -147,33 +145,36 @@ class Parent:
             if place is None:
                 continue  # process 1 reaps orphans of the model's too
             code = os.waitstatus_to_exitcode(status)
-            self._board.slots[place].state = GONE
+            self._board.note_dead(self._board.slots[place], usage.ru_utime + usage.ru_stime)
             if self._stopping:
                 continue
             if code == EXIT_REFUSED:
                 return code
             log("worker died", worker=place, pid=pid, code=code)
-            self._died(place)
+            self._died(place, code)
 
-    def _died(self, place: int) -> None:
+    def _died(self, place: int, code: int) -> None:
         now = time.monotonic()
-        self._deaths.append(now)
-        while self._deaths and now - self._deaths[0] > RESTART_WINDOW_SECONDS:
-            self._deaths.popleft()
-        if len(self._deaths) >= RESTARTS:
-            self._board.give_up()
-            log("workers keep dying", restarts=len(self._deaths), seconds=RESTART_WINDOW_SECONDS)
         self._due[place] = now + PAUSE_SECONDS
+        if self._restarts.end(place, self._board.slots[place], code, now):
+            self._board.give_up()
+            log("workers keep dying", restarts=restarts.MOST, seconds=restarts.WINDOW_SECONDS)
 
     def _restart(self) -> None:
         now = time.monotonic()
         for place in [place for place, due in self._due.items() if due <= now]:
             del self._due[place]
+            self._restarts.begin(place, self._board.slots[place])
             self._spawn(place)
 
     def _end(self) -> None:
-        """Tell the workers; kill what is left shortly before SageMaker would."""
+        """Tell the workers; kill what is left shortly before SageMaker would.
+
+        A socket accepts until its last owner has closed it, so ours go before the workers hear.
+        """
         self._stopping = True
+        for listener in self._listeners:
+            listener.close()
         for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)

@@ -111,7 +111,7 @@ def capture_query(
 
 
 def slow_limit(release: Release) -> float | None:
-    """Microseconds above which an answer counts as slow; the configuration has one for all gates."""
+    """Microseconds above which an answer counts as slow; all gates have the same."""
     for gate in release.manifest.release.gates:
         if isinstance(gate, LatencyGate) or (isinstance(gate, LimitGate) and gate.metric == "slow"):
             return gate.over_us

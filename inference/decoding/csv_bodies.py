@@ -59,7 +59,7 @@ class CsvStream(RowStream):
         is_worth_it = self._quoted and self._held_size > 2 * self._tried
         if is_last or is_worth_it or not self._tried or self._held_size > MAX_RECORD_BYTES:
             self._parse(is_last=is_last)
-        if is_last and self._names is None:
+        if is_last and self._names is None and self._header != "absent":
             raise RequestError(
                 400, f"the body is empty; rows of {self.signature.listed} are needed"
             )

@@ -21,6 +21,7 @@ from inference.signature import Signature, checked
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 FORMS_TEXT = "dataframe_split, dataframe_records, instances or inputs"
+MOST_NAMED = 8
 SPLIT_KEYS = frozenset({"columns", "data", "index"})
 
 
@@ -69,7 +70,7 @@ def _split(signature: Signature, value: Any, body_bytes: int) -> Decoded:
         if not isinstance(row, list) or len(cast("list[Any]", row)) != len(order):
             raise RequestError(
                 400, f"dataframe_split: row {number} has {_size(row)}; columns names "
-                f"{len(order)}: {', '.join(order)[:400]}",
+                f"{len(order)}: {', '.join(map(shown, order[:MOST_NAMED]))}",
             )  # fmt: skip
     refuse_repeated(order)
     given = {name: [row[i] for row in data] for i, name in enumerate(order) if name in signature}

@@ -23,7 +23,7 @@ class JsonLinesStream(RowStream):
     _strange: frozenset[str] = frozenset()
     _counted = 0
 
-    def _read(self, lines: bytes, *, is_last: bool) -> None:
+    def _read(self, lines: bytes, *, is_last: bool) -> None:  # noqa: ARG002 CSV's
         if not self._offset:
             lines = lines.removeprefix(strict_json.BYTE_ORDER_MARK)
         for line in lines.split(b"\n"):
@@ -35,9 +35,6 @@ class JsonLinesStream(RowStream):
             except RequestError as error:
                 raise RequestError(error.status, f"row {self._number}: {error}") from None
             self._rows.append(self._row(value))
-        if is_last and not self._number:
-            needed = f"rows of {self.signature.listed} are needed"
-            raise RequestError(400, f"the body is empty; {needed}")
 
     def _row(self, value: Any) -> list[Any]:
         if isinstance(value, list):

@@ -81,9 +81,9 @@ def test_a_killed_worker_is_started_again_on_its_socket(server: ModelServer) -> 
 
 def test_workers_that_keep_dying_make_the_instance_unhealthy(server: ModelServer) -> None:
     killed: set[int] = set()
-    for _ in range(3):
+    for _ in range(5):  # the first two were no restarts
         wait_for(lambda: len(alive(server) - killed) == 2)
-        victim = max(alive(server) - killed)
+        victim = min(alive(server) - killed)
         killed.add(victim)
         os.kill(victim, signal.SIGKILL)
     wait_for(lambda: server.request("GET", "/ping").status == 503)
@@ -94,6 +94,17 @@ def test_sigterm_ends_parent_and_workers(server: ModelServer) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
     assert not [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_sigterm_writes_what_the_last_minute_counted(package: tuple[Path, str]) -> None:
+    process = start(*package, SLIPWAY_WORKERS="2", SLIPWAY_EMBEDDED_METRICS="1")
+    server = listening(process)
+    wait_for(lambda: server.request("GET", "/ping").status == 200)
+    assert answered_by_all(server)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    (line,) = [line for line in output.decode().splitlines() if "CloudWatchMetrics" in line]
+    assert json.loads(line)["Requests"] == 60
 
 
 def test_no_worker_outlives_a_killed_parent(server: ModelServer) -> None:
@@ -121,7 +132,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(package: tuple[Path, str]
 def test_the_number_of_workers_is_checked() -> None:
     assert worker_count("3") == 3
     assert 1 <= worker_count("auto") <= 64
-    for bad in ("many", "-1", "65"):
+    for bad in ("many", "-1", "65", "²", ""):
         with pytest.raises(ServerError, match=f"SLIPWAY_WORKERS is '{bad}'; auto or 0 to 64"):
             worker_count(bad)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from contracts.package import ArchiveIndex
 from inference.answering import Answering
 from inference.application import Application
-from inference.board import Board
+from inference.blame import reason
+from inference.board import READY, Board
 from inference.codecs import Decoded
 from inference.http import Connection, Site
 from inference.limits import Budget, Limits
@@ -375,3 +377,62 @@ def test_another_front_end_gets_the_same_answers() -> None:
         assert refused.status == 400
 
     run(work)
+
+
+def v2_post(*extra: str) -> bytes:
+    tensors = [
+        {"name": "size", "shape": [2], "datatype": "FP64", "data": [1.5, 2]},
+        {"name": "rooms", "shape": [2], "datatype": "INT64", "data": [1, 1]},
+    ]
+    body = json.dumps({"inputs": tensors}).encode()
+    head = ["POST /v2/models/sums/infer HTTP/1.1", f"Content-Length: {len(body)}", *extra]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def test_v2_answers_what_accept_names_and_takes_json_alone() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(v2_post("Accept: text/csv"))
+        assert bytes(client.sent).endswith(b"\r\n\r\n2.5\n3.0\n")
+        assert b"Content-Type: text/csv\r\n" in client.sent
+        for extra, status, message in (
+            ("Accept: application/x-npy", 406, "accept is 'application/x-npy'; application/json, "),
+            ("Content-Type: text/csv", 415, "content type is 'text/csv'; V2 takes application/js"),
+            ("Content-Type: application/json; charset=utf-16", 415, "charset is 'utf-16'; utf-8 i"),
+        ):
+            client.sent.clear()
+            await served.turn(v2_post(extra))
+            ((code, error),) = answers(client)
+            assert (code, error[: len(message)]) == (status, message)
+
+    run(work)
+
+
+def test_v2_is_ready_when_ping_says_so() -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        slot = served.board.slots[0]
+        paths = ("/ping", "/v2/health/ready", "/v2/models/sums/ready")
+
+        async def statuses() -> list[int]:
+            client.sent.clear()
+            for path in paths:
+                await served.turn(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            return client.statuses
+
+        assert await statuses() == [503] * 3
+        slot.state, slot.beat = READY, time.monotonic()
+        assert await statuses() == [200] * 3
+        served.board.give_up()
+        assert await statuses() == [503] * 3
+        assert b'{"name":"sums","ready":false}' in client.sent
+
+    run(work)
+
+
+def test_what_a_model_says_carries_no_more_than_64_characters_of_a_value() -> None:
+    said = reason(ValueError(f"unknown categories ['{'z' * 402}'] in column town"))
+    assert said == f"ValueError: unknown categories ['{'z' * 59}... in column town"
+    assert reason(ValueError("z" * 64)) == f"ValueError: {'z' * 64}"

@@ -167,7 +167,11 @@ def test_a_name_that_comes_twice_is_refused_in_every_form() -> None:
         (b'{"dataframe_split": {"columns": "a", "data": []}}', "columns is text; a list is need"),
         (
             b'{"dataframe_split": {"columns": ["size"], "data": [[1], [1, 2]]}}',
-            "row 1 has 2 values; columns names 1: size",
+            "row 1 has 2 values; columns names 1: 'size'",
+        ),
+        (
+            json.dumps({"dataframe_split": {"columns": ["z" * 300] * 9, "data": [[1]]}}).encode(),
+            r"row 0 has 1 values; columns names 9: ('z{60}\.\.\.(, |$)){8}$",
         ),
         (b'{"dataframe_split": {"columns": ["size"], "data": [5]}}', "row 0 has a number; colu"),
     ],

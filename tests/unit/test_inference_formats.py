@@ -299,8 +299,6 @@ def test_any_bytes_decode_or_are_the_clients_fault(body: bytes, kind: str) -> No
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "the body is empty; rows of size, rooms, furnished, town, built are needed"),
-        (b"\n \n", "the body is empty; rows of size"),
         (b"5", "row 0 is a number; an object or a list is needed"),
         (b"[1, 2]", "row 0 has 2 values; 5 are needed, in the order size, rooms"),
         (b'[1, 2, true, "a", null]\n{', "row 1: the body is not JSON"),
@@ -452,3 +450,20 @@ print(sorted({{"pyarrow", "pandas", "sklearn", "mlflow"}} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("kind", [LINES, "text/csv; header=absent"])
+@pytest.mark.parametrize("body", [b"", b"\n\r\n"])
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_body_of_no_rows_is_none_where_its_type_says_that_it_is_rows(
+    kind: str, body: bytes, batch: bool
+) -> None:
+    decoded = decode(kind, body, batch=batch)
+    assert decoded.rows == 0
+    assert decoded.columns == {name: [] for name in NAMES}
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "text/csv; header=present"])
+def test_an_empty_csv_that_may_have_a_header_is_refused(kind: str) -> None:
+    with pytest.raises(RequestError, match="the body is empty; rows of size, rooms, furnished"):
+        decode(kind, b"")

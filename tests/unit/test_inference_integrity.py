@@ -302,6 +302,17 @@ def test_without_a_hash_from_outside_nothing_starts_on_sagemaker(
     assert expected_digest(SAGEMAKER_MODEL, {MANIFEST_SHA256: "ab"}) == "ab"
 
 
+@pytest.mark.parametrize("text", ["//opt/ml/model", "/opt/ml/../ml/model/", "opt/ml/model", "link"])
+def test_sagemakers_folder_needs_its_digest_however_it_is_spelled(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if text == "link":
+        (tmp_path / text).symlink_to(SAGEMAKER_MODEL)
+    monkeypatch.chdir(tmp_path if text == "link" else "/")
+    with pytest.raises(PackageRefusedError, match="SLIPWAY_MANIFEST_SHA256 is not set"):
+        expected_digest(Path(text), {})
+
+
 def test_an_index_larger_than_any_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

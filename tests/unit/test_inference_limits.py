@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inference.http import Connection, Request, Response, Site
-from inference.limits import Budget, Limits, memory_limit
+from inference.limits import (
+    DECODED_FACTOR,
+    Budget,
+    Limits,
+    budget_of,
+    connection_cap,
+    memory_limit,
+    too_small,
+)
 from inference.messages import render
 
 
@@ -260,3 +269,39 @@ def test_the_memory_limit_is_the_containers(tmp_path: Path) -> None:
     limit.write_text("max\n")
     machine = memory_limit((limit,))
     assert machine == memory_limit(()) > 1 << 20
+
+
+def test_workers_share_one_budget_and_each_has_room_for_one_body() -> None:
+    memory, body = 16 << 30, 6 << 20
+    assert budget_of(4, body, memory).total * 4 == budget_of(1, body, memory).total == 4 << 30
+    assert too_small(4, body, memory) is None
+    least = budget_of(64, body, memory)
+    assert least.total == body * DECODED_FACTOR
+    assert all(least.take(body >> 1) for _ in range(2))
+    assert too_small(64, body, memory) == (
+        "64 worker(s) that each decode one body of 6291456 bytes may need 9216 MiB, and the budget "
+        "is 4096 MiB (25% of the memory): set SLIPWAY_WORKERS or SLIPWAY_MAX_BODY_BYTES lower, or "
+        "give more memory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "cap", "raised"),
+    [
+        (1024, 1 << 20, 1024, 2112),
+        (1024, 1024, 480, None),
+        (1024, 2000, 968, 2000),
+        (1 << 16, 1 << 16, 1024, None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 1024, None),
+        (1024, resource.RLIM_INFINITY, 1024, 2112),
+        (32, 32, 1, None),
+    ],
+)
+def test_a_process_holds_no_more_connections_than_it_may_refuse_in_words(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, cap: int, raised: int | None
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, pair: asked.append(pair))
+    assert connection_cap(1024) == cap
+    assert asked == ([] if raised is None else [(raised, hard)])
