@@ -42,6 +42,7 @@ class Application:
         self.slot = slot
         self.max_body = max_body
         self.started = time.time()
+        self._document = b""
 
     def respond(self, head: Head) -> Response:
         path = head.path
@@ -78,7 +79,8 @@ class Application:
             case _ if index is None:
                 return error(503, LOADING)
             case _:
-                return _json(openapi.document(index))
+                self._document = self._document or orjson.dumps(openapi.document(index))
+                return Response(200, self._document)
 
     def _v2(self, head: Head) -> Response:
         is_infer = head.path.endswith("/infer")

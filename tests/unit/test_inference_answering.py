@@ -91,7 +91,7 @@ class Served:
         """Each connection's bytes, all in one turn; returns when everything is answered."""
         for connection, data in zip(self.connections, sent, strict=True):
             connection.data_received(data)
-        while any(connection.queue for connection in self.connections):
+        while any(connection.queue or connection.unread for connection in self.connections):
             await asyncio.sleep(0)
 
 

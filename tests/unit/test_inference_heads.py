@@ -65,12 +65,16 @@ def test_a_known_head_whose_body_comes_later_is_put_together() -> None:
 
 
 def test_many_known_ones_in_one_piece_are_answered_in_order() -> None:
-    def work(site: Site) -> None:
-        client = talk(site, b"".join(POST + b"%03d" % n for n in range(300)))
+    async def work() -> None:
+        connection, client = Connection(Site(echo, Limits(), Budget(1 << 40))), Client()
+        connection.connection_made(client)
+        connection.data_received(b"".join(POST + b"%03d" % n for n in range(300)))
+        while connection.unread:
+            await asyncio.sleep(0)
         bodies = [int(part[-3:]) for part in bytes(client.sent).split(b"HTTP/1.1 200 OK")[1:]]
         assert bodies == list(range(300))
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,9 @@ class Client(asyncio.Transport):
     def resume_reading(self) -> None:
         self.reading = True
 
+    def get_write_buffer_size(self) -> int:
+        return 1000
+
     def can_write_eof(self) -> bool:
         return True
 
@@ -64,6 +67,7 @@ def talk(
     limits: Limits | None = None,
     budget: Budget | None = None,
     wait: float = 0.0,
+    turns: int = 0,
     then: Callable[[Connection, Client], None] = lambda _connection, _client: None,
 ) -> Client:
     """Send the pieces one after another, let ``wait`` seconds pass, and see what comes back."""
@@ -77,6 +81,8 @@ def talk(
         if wait:
             connection.check(asyncio.get_running_loop().time() + wait)
         then(connection, client)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         while connection.transport is not None and connection.queue:
             await asyncio.sleep(0)
         if connection.transport is not None and wait:
@@ -260,3 +266,70 @@ def test_the_memory_limit_is_the_containers(tmp_path: Path) -> None:
     limit.write_text("max\n")
     machine = memory_limit((limit,))
     assert machine == memory_limit(()) > 1 << 20
+
+
+GET = b"GET /ping HTTP/1.1\r\n\r\n"
+
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_", [GET, b"GET /%d HTTP/1.1\r\n\r\n", CHUNKED])
+@pytest.mark.parametrize("first", [0, 1])
+def test_no_more_is_taken_from_one_read_than_may_be_queued(request_: bytes, first: int) -> None:
+    many = b"".join(request_.replace(b"%d", b"%d" % n) for n in range(100))
+    longest = 0
+
+    async def run() -> Client:
+        held: list[Request] = []
+        site = Site(lambda requests, _began: held.extend(requests), Limits(), Budget(1 << 40))
+        connection, client = Connection(site), Client()
+        connection.connection_made(client)
+        connection.data_received(many[:first])
+        connection.data_received(many[first:])
+        while held:
+            nonlocal longest
+            longest = max(longest, len(connection.queue))
+            assert client.reading == (len(connection.queue) < 16)
+            echo(held[:], 0.0)
+            held.clear()
+            await asyncio.sleep(0)
+        assert client.reading
+        return client
+
+    assert asyncio.run(run()).statuses == [200] * 100
+    assert longest == 16
+
+
+def test_what_comes_while_a_connection_is_not_read_waits_its_turn() -> None:
+    first, second = (GET.replace(b"ping", name) for name in (b"first", b"second"))
+
+    def full(connection: Connection, client: Client) -> None:
+        connection.pause_writing()
+        connection.data_received(first)
+        connection.data_received(second)
+        assert (client.statuses, client.reading) == ([200], False)
+        connection.resume_writing()
+
+    client = talk(GET, then=full, turns=3)
+    assert (client.statuses, client.reading) == ([200] * 3, True)
+
+
+def test_answers_that_are_not_read_are_of_the_budget_and_no_more_are_written() -> None:
+    budget = Budget(1 << 30)
+
+    def full(connection: Connection, client: Client) -> None:
+        connection.data_received(POST + b"Content-Length: 9\r\n\r\nabcd")
+        connection.pause_writing()
+        reserved = budget.used - 1000
+        late = Request(connection.head, b"late", connection, 0)
+        connection.queue.append(late)
+        echo([late], 0.0)
+        assert (client.statuses, reserved) == ([], 9 * 24)
+        connection.resume_writing()
+        assert (client.statuses, budget.used) == ([200], reserved)
+        connection.pause_writing()
+        connection.connection_lost(None)
+        assert budget.used == 0
+
+    talk(budget=budget, then=full)
