@@ -114,7 +114,7 @@ class Connection(Framing):
         if self.in_head or self.is_chunked:
             end = data.find(END_OF_HEAD, at, at + PIECE)  # a chunked body ends so, too
             return at + PIECE if end < 0 else end + len(END_OF_HEAD)
-        return at + self.head.length - self.received
+        return at + (self.head.length - self.received or PIECE)
 
     def _read_on(self) -> None:
         """Read what was left when there was no room."""

@@ -46,8 +46,10 @@ class Sums:
         self.is_broken = False
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
 
     def __call__(self, decoded: Decoded) -> list[Any]:
+        self.entered.set()
         self.gate.wait(30)
         self.calls.append(decoded.rows)
         self.threads.add(threading.current_thread().name)
@@ -301,6 +303,53 @@ def test_a_lost_client_is_not_scored() -> None:
         await served.turn(b"", b"")
         assert answers(first) == [(200, [3.0])]
         assert engine.calls == [1]
+
+    run(work)
+
+
+@pytest.mark.parametrize(("is_quick", "rows"), [(True, 30_000), (False, 1)])
+def test_an_abandoned_body_is_of_the_budget_while_it_is_held(is_quick: bool, rows: int) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick, merges=False)
+        served = Served(engine)
+        budget = served.site.budget
+        client = served.client()
+        body = post([[1.0, 2]] * rows)
+        engine.gate.clear()
+        served.connections[0].data_received(body)
+        used = budget.used
+        for _ in range(3):
+            lost = Connection(served.site)
+            lost.connection_made(Client())
+            lost.data_received(body)
+            await asyncio.sleep(0)
+            lost.connection_lost(None)
+        assert budget.used == 4 * used > 0
+        engine.gate.set()
+        await served.turn(b"")
+        while budget.used:
+            await asyncio.sleep(0)
+        assert answers(client) == [(200, [3.0] * rows)]
+        assert engine.calls == [rows]
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_client_that_goes_while_it_is_scored_frees_its_bytes_once(is_quick: bool) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick)
+        served = Served(engine)
+        served.client()
+        engine.gate.clear()
+        served.connections[0].data_received(post([[1.0, 2]] * 30_000))
+        while not engine.entered.is_set():
+            await asyncio.sleep(0)
+        served.connections[0].connection_lost(None)
+        assert served.site.budget.used > 0
+        engine.gate.set()
+        while served.site.budget.used:
+            await asyncio.sleep(0)
 
     run(work)
 
