@@ -27,6 +27,7 @@ class Framing(asyncio.Protocol):
         self.in_request = False
         self.in_head = True
         self.is_chunked = False
+        self.is_upgrade = False
         self.is_lingering = False
         self.is_refused = False
         self.is_active = False
@@ -75,12 +76,29 @@ class Framing(asyncio.Protocol):
         was_in_head, began = self.in_head, self.in_request
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self.refuse(501, "the connection cannot be upgraded")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(piece[upgrade.args[0] :])
         except httptools.HttpParserError as problem:
             self.refuse(400, f"the request is not HTTP/1.1: {problem}")
         else:
             self._count(len(piece), still_in_head=was_in_head and began and self.in_head)
+
+    def _stay(self, rest: bytes) -> None:
+        """Ignore an upgrade, as a server may (RFC 9110, section 7.8).
+
+        The parser leaves off after such a head; another one, told what body comes, goes on.
+        """
+        length = b"Content-Length: %d" % self.head.length
+        told = b"Transfer-Encoding: chunked" if self.is_chunked else length
+        self.parser = httptools.HttpRequestParser(self)
+        has_body = self.is_chunked or self.head.length > 0
+        if has_body:
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % told)
+        self.is_upgrade = False
+        if not has_body:
+            self.on_message_complete()
+        if rest and not self.is_refused:
+            self.feed(rest)
 
     def _count(self, fed: int, *, still_in_head: bool) -> None:
         """Count what was fed without bringing anything: of a head, or around a body's chunks."""
@@ -98,6 +116,8 @@ class Framing(asyncio.Protocol):
                 self.refuse(431, f"a chunk's size or the trailers have more than {limit} bytes")
 
     def on_message_begin(self) -> None:
+        if self.is_upgrade:
+            return
         self._begin()
         self.in_request, self.in_head, self.is_chunked = True, True, False
         self.since, self.is_active = self.loop.time(), False
@@ -114,8 +134,11 @@ class Framing(asyncio.Protocol):
             self.head.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        if self.is_upgrade:
+            return
         head, limits = self.head, self.limits
         self.in_head = False
+        self.is_upgrade = self.parser.should_upgrade()
         self.since = self.loop.time()
         head.method = self.parser.get_method().decode("latin-1")
         head.path = self.url.split(b"?", 1)[0].decode("latin-1")
@@ -124,6 +147,8 @@ class Framing(asyncio.Protocol):
         length = head.headers.get("content-length", "0")
         if len(self.url) > limits.line_bytes:
             self.refuse(414, f"the target has more than {limits.line_bytes} bytes")
+        elif head.method == "CONNECT":
+            self.refuse(501, "method is CONNECT; this server is no proxy")
         elif encoding is not None:
             self.is_chunked = True
             if self.parser.get_http_version() == "1.0" or encoding.strip().lower() != "chunked":
@@ -152,6 +177,8 @@ class Framing(asyncio.Protocol):
             self.body += body
 
     def on_message_complete(self) -> None:
+        if self.is_upgrade:
+            return
         self.in_request, self.in_head = False, True
         self.since = self.loop.time()
         body, reserved = self.body, self.reserved

@@ -85,7 +85,7 @@ def test_many_known_ones_in_one_piece_are_answered_in_order() -> None:
         b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nX-Request-Id: 1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * LONGEST + b"\r\n\r\n",
         b"GET / HTTP/1.1\n\nGET /second HTTP/1.1\r\n\r\n",

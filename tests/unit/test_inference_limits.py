@@ -333,3 +333,34 @@ def test_answers_that_are_not_read_are_of_the_budget_and_no_more_are_written() -
         assert budget.used == 0
 
     talk(budget=budget, then=full)
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+LENGTH = b"Content-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        (POST + H2C + LENGTH, b"abc"),
+        (POST + H2C + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (GET[:-2] + H2C + b"\r\n", b""),
+    ],
+)
+def test_an_upgrade_is_ignored(asked: bytes, body: bytes, size: int) -> None:
+    sent = asked + GET + asked
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert client.statuses == [200] * 3
+    answers = bytes(client.sent).split(b"HTTP/1.1 200")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [body, b"", body]
+
+
+def test_an_upgrade_does_not_lift_the_limits() -> None:
+    client = talk(POST + H2C + b"Content-Length: 7000000\r\n\r\nabc" + GET)
+    assert client.statuses == [413]
+
+
+def test_connect_is_refused_once() -> None:
+    client = talk(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\nabc" + GET)
+    assert (client.statuses, client.error) == ([501], "method is CONNECT; this server is no proxy")
