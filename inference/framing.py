@@ -41,7 +41,7 @@ class Framing(asyncio.Protocol):
         self.body = bytearray()
         self.reserved = 0
         self.fields = self.received = 0
-        self.head_bytes = self.overhead_bytes = 0
+        self.head_bytes = self.field_bytes = self.overhead_bytes = 0
         self.url = b""
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Framing(asyncio.Protocol):
         return is_one and is_plain and head.keep_alive
 
     def feed(self, piece: bytes) -> None:
-        was_in_head, began = self.in_head, self.in_request
+        first = self.begun if self.in_request else self.begun + 1
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
@@ -81,7 +81,7 @@ class Framing(asyncio.Protocol):
         except httptools.HttpParserError as problem:
             self.refuse(400, f"the request is not HTTP/1.1: {problem}")
         else:
-            self._count(len(piece), still_in_head=was_in_head and began and self.in_head)
+            self._count(len(piece), is_of_one=self.begun == first)
 
     def _stay(self, rest: bytes) -> None:
         """Ignore an upgrade, as a server may (RFC 9110, section 7.8).
@@ -100,15 +100,20 @@ class Framing(asyncio.Protocol):
         if rest and not self.is_refused:
             self.feed(rest)
 
-    def _count(self, fed: int, *, still_in_head: bool) -> None:
-        """Count what was fed without bringing anything: of a head, or around a body's chunks."""
+    def _count(self, fed: int, *, is_of_one: bool) -> None:
+        """Count what was fed without bringing anything: of a head, or around a body's chunks.
+
+        ``is_of_one``: all of it is of the request that is under way.
+        """
+        if not self.in_request:
+            return
         if self.in_head:
-            if still_in_head:
+            if is_of_one:
                 self.head_bytes += fed
             if len(self.url) > self.limits.line_bytes:
                 self.refuse(414, f"the target has more than {self.limits.line_bytes} bytes")
             elif self.head_bytes > self.limits.head_bytes:
-                self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
+                self._refuse_head()
         elif self.is_chunked:
             self.overhead_bytes += fed
             if self.overhead_bytes > self.limits.overhead_bytes + PIECE:
@@ -124,9 +129,11 @@ class Framing(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self.url += url
+        self.field_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields += 1
+        self.field_bytes += len(name) + len(value) + 3  # the colon, and the line's end
         if self.fields > self.limits.fields:
             self.refuse(431, f"the head has more than {self.limits.fields} fields")
             return
@@ -147,6 +154,8 @@ class Framing(asyncio.Protocol):
         length = head.headers.get("content-length", "0")
         if len(self.url) > limits.line_bytes:
             self.refuse(414, f"the target has more than {limits.line_bytes} bytes")
+        elif max(self.head_bytes + 1, self.field_bytes) > limits.head_bytes:
+            self._refuse_head()  # what was fed before, and at least a byte of this piece
         elif head.method == "CONNECT":
             self.refuse(501, "method is CONNECT; this server is no proxy")
         elif encoding is not None:
@@ -184,6 +193,9 @@ class Framing(asyncio.Protocol):
         body, reserved = self.body, self.reserved
         self.body, self.reserved = bytearray(), 0
         self.complete(self.head, body, reserved)
+
+    def _refuse_head(self) -> None:
+        self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 
     def _too_large(self) -> tuple[int, str]:
         return 413, f"the body has more than {self.limits.body_bytes} bytes"

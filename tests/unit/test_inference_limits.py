@@ -83,7 +83,7 @@ def talk(
         then(connection, client)
         for _ in range(turns):
             await asyncio.sleep(0)
-        while connection.transport is not None and connection.queue:
+        while connection.transport is not None and (connection.queue or connection.unread):
             await asyncio.sleep(0)
         if connection.transport is not None and wait:
             connection.check(asyncio.get_running_loop().time() + wait)
@@ -364,3 +364,27 @@ def test_an_upgrade_does_not_lift_the_limits() -> None:
 def test_connect_is_refused_once() -> None:
     client = talk(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\nabc" + GET)
     assert (client.statuses, client.error) == ([501], "method is CONNECT; this server is no proxy")
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 14, 1 << 18])
+@pytest.mark.parametrize("long", [16_400, 20_000, 32_600, 33_000, 49_000])
+@pytest.mark.parametrize("asked", [GET[:-2], POST + b"Content-Length: 3\r\n"])
+def test_a_head_above_the_limit_is_refused_once(asked: bytes, long: int, size: int) -> None:
+    sent = asked + b"A: " + b"a" * long + b"\r\n\r\nabc"
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert (client.statuses, client.error) == ([431], "the head has more than 16384 bytes")
+
+
+@pytest.mark.parametrize("first", [0, 1, len(GET) - 1])
+def test_many_short_heads_are_no_long_one(first: int) -> None:
+    sent = GET * 1500
+    client = talk(sent[:first], sent[first:])
+    assert client.statuses == [200] * 1500
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 18])
+def test_a_head_of_just_the_limit_is_taken(size: int) -> None:
+    head = GET[:-2] + b"A: "
+    sent = head + b"a" * ((1 << 14) - len(head) - 4) + b"\r\n\r\n"
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert client.statuses == [200]
