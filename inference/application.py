@@ -55,7 +55,7 @@ class Application:
         return error(404, f"there are {', '.join((*GET_PATHS, *PREDICT_ROUTES, '/v2/…'))}")
 
     def _only(self, method: str, head: Head) -> Response:
-        if head.method != method:
+        if head.method != method and not (method == "GET" and head.method == "HEAD"):
             problem = f"method is {shown(head.method)}; {head.path} takes {method}"
             return replace(error(405, problem), headers=(("Allow", method),))
         if head.path == "/ping":
@@ -84,7 +84,7 @@ class Application:
 
     def _v2(self, head: Head) -> Response:
         is_infer = head.path.endswith("/infer")
-        if head.method != "GET" or is_infer:
+        if head.method not in ("GET", "HEAD") or is_infer:
             allow = "POST" if is_infer else "GET"
             problem = f"method is {shown(head.method)}; {shown(head.path)} takes {allow}"
             return replace(error(405, problem), headers=(("Allow", allow),))
