@@ -194,6 +194,15 @@ class Framing(asyncio.Protocol):
         self.body, self.reserved = bytearray(), 0
         self.complete(self.head, body, reserved)
 
+    def head_so_far(self) -> Head:
+        """What has come of the head of the request under way, which is the connection's last."""
+        head = self.head if self.in_request else Head()
+        method, path = head.method, head.path
+        if not method and self.in_request and self.url:
+            method = self.parser.get_method().decode("latin-1")
+            path = self.url[: self.limits.line_bytes].decode("latin-1")
+        return Head(method, path, head.headers, keep_alive=False)
+
     def _refuse_head(self) -> None:
         self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import perf_counter
 from typing import cast
 
 from inference.framing import PIECE, Framing
 from inference.limits import DECODED_FACTOR
-from inference.messages import Head, Request, Response, closing, error, render
+from inference.messages import Head, Request, Response, closing, error
 from inference.site import Site, drain, watch
 
 __all__ = ["Connection", "Head", "Request", "Response", "Site", "drain", "error", "watch"]
@@ -259,11 +260,10 @@ class Connection(Framing):
         self._give_back(self.reserved)
         self.reserved, self.body = 0, bytearray()
         self.is_refused = self.is_lingering = True
-        refused = Request(Head(keep_alive=False), b"", self, 0)
-        refused.answer = render(error(status, message))
+        refused = Request(self.head_so_far(), b"", self, 0)
+        refused.began = perf_counter()
         self.queue.append(refused)
-        self.site.refused(status)
-        self.loop.call_soon(self.send)
+        self.loop.call_soon(self.site.refused, refused, error(status, message))
 
     def reserve(self, body_bytes: int) -> bool:
         if not self.site.budget.take(body_bytes):

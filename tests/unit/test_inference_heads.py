@@ -102,14 +102,20 @@ def test_heads_that_are_refused_or_special_are_never_known(head: bytes) -> None:
 
 
 def test_a_known_head_respects_the_budget() -> None:
-    def work(site: Site) -> None:
+    async def work() -> None:
+        site = Site(echo, Limits(), Budget(1 << 40))
         talk(site, POST + b"abc")
         assert site.budget.used == 0
         site.budget.total, site.budget.used = 100, 99
-        assert talk(site, POST + b"abc").statuses == [503]
+        connection, client = Connection(site), Client()
+        connection.connection_made(client)
+        connection.data_received(POST + b"abc")
+        while connection.queue:
+            await asyncio.sleep(0)
+        assert client.statuses == [503]
         assert site.budget.used == 99
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_heads_that_never_come_again_push_out_nothing_in_use_and_take_bounded_room() -> None:
