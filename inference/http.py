@@ -34,6 +34,7 @@ class Connection(Framing):
         self.closing = False
         self.is_full = False
         self.is_paused = False
+        self.is_last = False
         self.unread = b""
         self.unsent = 0
 
@@ -185,6 +186,7 @@ class Connection(Framing):
             self._give_back(reserved)
         else:
             self._put(Request(head, body, self, reserved))
+            self.closing = self.is_last
 
     # answers
 
@@ -280,7 +282,13 @@ class Connection(Framing):
             self._give_back(self.queue.popleft().reserved)
 
     def finish(self) -> None:
-        """No further request is read; the ones that came are answered, then the connection ends."""
+        """No further request is read; the ones that came are answered, then the connection ends.
+
+        One that is coming is waited for.
+        """
+        self.is_last = True
+        if self.in_request and not self.is_lingering:
+            return
         self.closing = True
         if not self.queue and self.transport is not None:
             self.transport.close()

@@ -388,3 +388,23 @@ def test_a_head_of_just_the_limit_is_taken(size: int) -> None:
     sent = head + b"a" * ((1 << 14) - len(head) - 4) + b"\r\n\r\n"
     client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
     assert client.statuses == [200]
+
+
+@pytest.mark.parametrize("at", [5, len(POST), -1])
+def test_a_request_that_is_coming_when_the_server_ends_is_answered_as_the_last(at: int) -> None:
+    asked = POST + LENGTH
+
+    def end(connection: Connection, client: Client) -> None:
+        connection.finish()
+        assert not client.closed
+        connection.data_received(asked[at:] + GET)
+
+    client = talk(asked[:at], then=end)
+    assert (client.statuses, client.closed) == ([200], True)
+    assert b"Connection: close\r\n" in client.sent
+    assert client.sent.endswith(b"abc")
+
+
+def test_a_connection_without_a_request_ends_with_the_server() -> None:
+    client = talk(GET, then=lambda connection, _client: connection.finish())
+    assert (client.statuses, client.closed) == ([200], True)
