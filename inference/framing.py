@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import abstractmethod
+from urllib.parse import unquote
 
 import httptools
 
@@ -11,6 +13,15 @@ from inference.limits import Limits
 from inference.messages import Head
 
 PIECE = 16 * 1024
+ABSOLUTE = re.compile(rb"https?://[^/]*", re.IGNORECASE)
+
+
+def path_of(target: bytes) -> str:
+    """The path that a request asks for, decoded; of the absolute form (RFC 9112, 3.2.2), too."""
+    path = target.split(b"?", 1)[0]
+    if not path.startswith(b"/") and (found := ABSOLUTE.match(path)):
+        path = path[found.end() :] or b"/"
+    return unquote(path.decode("latin-1"))
 
 
 class Framing(asyncio.Protocol):
@@ -138,7 +149,10 @@ class Framing(asyncio.Protocol):
             self.refuse(431, f"the head has more than {self.limits.fields} fields")
             return
         if self.in_head:  # what comes after the body is a trailer: counted, never believed
-            self.head.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            headers = self.head.headers
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            # Two lines of one name are one list (RFC 9110, section 5.3).
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         if self.is_upgrade:
@@ -148,7 +162,7 @@ class Framing(asyncio.Protocol):
         self.is_upgrade = self.parser.should_upgrade()
         self.since = self.loop.time()
         head.method = self.parser.get_method().decode("latin-1")
-        head.path = self.url.split(b"?", 1)[0].decode("latin-1")
+        head.path = path_of(self.url)
         head.keep_alive = self.parser.should_keep_alive()
         encoding = head.headers.get("transfer-encoding")
         length = head.headers.get("content-length", "0")
@@ -166,7 +180,7 @@ class Framing(asyncio.Protocol):
             head.length = int(length)
             self._announce(head.length)
         is_asked = head.headers.get("expect", "").lower() == "100-continue"
-        if is_asked and not self.is_refused:
+        if is_asked and not self.is_refused and self.parser.get_http_version() != "1.0":
             self.go_on()
 
     def _announce(self, length: int) -> None:
@@ -200,7 +214,7 @@ class Framing(asyncio.Protocol):
         method, path = head.method, head.path
         if not method and self.in_request and self.url:
             method = self.parser.get_method().decode("latin-1")
-            path = self.url[: self.limits.line_bytes].decode("latin-1")
+            path = path_of(self.url[: self.limits.line_bytes])
         return Head(method, path, head.headers, keep_alive=False)
 
     def _refuse_head(self) -> None:

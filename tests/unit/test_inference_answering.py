@@ -425,6 +425,19 @@ def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
     run(work)
 
 
+@pytest.mark.parametrize(
+    ("coding", "status"), [("Identity", 200), ("", 200), ("identity ", 200), ("gzip", 415)]
+)
+def test_a_body_that_is_said_to_be_as_it_is_is_read(coding: str, status: int) -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(post([[1.0, 2]], "/invocations", f"Content-Encoding: {coding}"))
+        assert client.statuses == [status]
+
+    run(work)
+
+
 REFUSED = [
     (413, b"Content-Length: 7000000\r\n\r\n"),
     (501, b"Transfer-Encoding: gzip, chunked\r\n\r\n"),

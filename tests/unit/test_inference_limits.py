@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from inference.framing import path_of
 from inference.http import Connection, Request, Response, Site
 from inference.limits import Budget, Limits, memory_limit
-from inference.messages import render
+from inference.messages import Head, render
 
 
 class Client(asyncio.Transport):
@@ -388,6 +389,58 @@ def test_a_head_of_just_the_limit_is_taken(size: int) -> None:
     sent = head + b"a" * ((1 << 14) - len(head) - 4) + b"\r\n\r\n"
     client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
     assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/ping?a=b", "/ping"),
+        (b"http://x/ping", "/ping"),
+        (b"HTTPS://x:80/v2/a?b", "/v2/a"),
+        (b"http://x", "/"),
+        (b"http://x?a=/b", "/"),
+        (b"*", "*"),
+        (b"/http://x/ping", "/http://x/ping"),
+        (b"/v2/models/fl%61ts/infer", "/v2/models/flats/infer"),
+        (b"/%2e%2e/%ff%", "/../\N{REPLACEMENT CHARACTER}%"),
+        ("/münchen".encode(), "/m\xc3\xbcnchen"),
+    ],
+)
+def test_the_path_that_is_asked_for(target: bytes, path: str) -> None:
+    assert path_of(target) == path
+
+
+def heads_of(sent: bytes) -> list[Head]:
+    async def run() -> list[Head]:
+        found: list[Head] = []
+        site = Site(lambda requests, _began: found.extend(each.head for each in requests))
+        connection = Connection(site)
+        connection.connection_made(Client())
+        connection.data_received(sent)
+        return found
+
+    return asyncio.run(run())
+
+
+def test_lines_of_one_name_are_one_list() -> None:
+    head = b"Accept: text/csv\r\nAccept: application/json;q=0.1\r\nX: a\r\n\r\n"
+    found = heads_of(GET[:-2] + head)
+    want = {"accept": "text/csv, application/json;q=0.1", "x": "a"}
+    assert [(each.path, each.headers) for each in found] == [("/ping", want)]
+
+
+def test_two_transfer_encodings_are_refused() -> None:
+    lines = b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    client = talk(POST + lines)
+    assert client.statuses == [501]
+    assert client.error == "only HTTP/1.1's transfer encoding chunked is understood"
+
+
+@pytest.mark.parametrize(("version", "words"), [(b"1.0", 0), (b"1.1", 1)])
+def test_only_http_1_1_is_told_to_go_on(version: bytes, words: int) -> None:
+    head = POST.replace(b"1.1", version) + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    client = talk(head, b"abc")
+    assert client.statuses == [100] * words + [200]
 
 
 @pytest.mark.parametrize("at", [5, len(POST), -1])
