@@ -31,6 +31,13 @@ class Framing(asyncio.Protocol):
     brought is counted.
     """
 
+    # Python finds attributes quickly in slots, or where there are fewer than 30 without.
+    __slots__ = (
+        *("begun", "body", "field_bytes", "fields", "head", "head_bytes", "in_head", "in_request"),
+        *("is_active", "is_chunked", "is_lingering", "is_refused", "is_upgrade", "limits", "loop"),
+        *("overhead_bytes", "parser", "received", "reserved", "since", "url"),
+    )
+
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.limits = limits
         self.loop = loop
