@@ -67,9 +67,9 @@ class Answering:
         self.answer([Awaited(head, body, future)], perf_counter())
         return await future
 
-    def refused(self, status: int) -> None:
-        """Count what broke a limit before it was a request."""
-        self.slot.count("other", status, 0.0)
+    def refused(self, request: Request, response: Response) -> None:
+        """Answer what broke a limit before it was a request."""
+        self.responder.respond(request, "other", response)
 
     def answer(self, requests: list[Request], began: float) -> None:
         """Give every request its answer, now or later."""

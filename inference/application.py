@@ -41,6 +41,7 @@ class Application:
         self.board = board
         self.slot = slot
         self.max_body = max_body
+        self._document = b""
 
     def respond(self, head: Head) -> Response:
         path = head.path
@@ -53,7 +54,7 @@ class Application:
         return error(404, f"there are {', '.join((*GET_PATHS, *PREDICT_ROUTES, '/v2/…'))}")
 
     def _only(self, method: str, head: Head) -> Response:
-        if head.method != method:
+        if head.method != method and not (method == "GET" and head.method == "HEAD"):
             problem = f"method is {shown(head.method)}; {head.path} takes {method}"
             return replace(error(405, problem), headers=(("Allow", method),))
         if head.path == "/ping":
@@ -77,11 +78,12 @@ class Application:
             case _ if index is None:
                 return error(503, LOADING)
             case _:
-                return _json(openapi.document(index))
+                self._document = self._document or orjson.dumps(openapi.document(index))
+                return Response(200, self._document)
 
     def _v2(self, head: Head) -> Response:
         is_infer = head.path.endswith("/infer")
-        if head.method != "GET" or is_infer:
+        if head.method not in ("GET", "HEAD") or is_infer:
             allow = "POST" if is_infer else "GET"
             problem = f"method is {shown(head.method)}; {shown(head.path)} takes {allow}"
             return replace(error(405, problem), headers=(("Allow", allow),))

@@ -59,7 +59,7 @@ class Desk:
         if host is not None and _name(host) not in HOSTS:
             problem = f"host is {shown(host)}; this server answers to 127.0.0.1 and localhost alone"
             return error(421, problem)
-        if path != "/" or method != "GET":
+        if path != "/" or method not in ("GET", "HEAD"):
             return None
         if self._about is None:
             loading = error(503, "the model is being loaded; the page comes when it is")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import abstractmethod
+from urllib.parse import unquote
 
 import httptools
 
@@ -11,6 +13,15 @@ from inference.limits import Limits
 from inference.messages import Head
 
 PIECE = 16 * 1024
+ABSOLUTE = re.compile(rb"https?://[^/]*", re.IGNORECASE)
+
+
+def path_of(target: bytes) -> str:
+    """The path that a request asks for, decoded; of the absolute form (RFC 9112, 3.2.2), too."""
+    path = target.split(b"?", 1)[0]
+    if not path.startswith(b"/") and (found := ABSOLUTE.match(path)):
+        path = path[found.end() :] or b"/"
+    return unquote(path.decode("latin-1"))
 
 
 class Framing(asyncio.Protocol):
@@ -20,6 +31,13 @@ class Framing(asyncio.Protocol):
     brought is counted.
     """
 
+    # Python finds attributes quickly in slots, or where there are fewer than 30 without.
+    __slots__ = (
+        *("begun", "body", "field_bytes", "fields", "head", "head_bytes", "in_head", "in_request"),
+        *("is_active", "is_chunked", "is_lingering", "is_refused", "is_upgrade", "limits", "loop"),
+        *("overhead_bytes", "parser", "received", "reserved", "since", "url"),
+    )
+
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.limits = limits
         self.loop = loop
@@ -27,6 +45,7 @@ class Framing(asyncio.Protocol):
         self.in_request = False
         self.in_head = True
         self.is_chunked = False
+        self.is_upgrade = False
         self.is_lingering = False
         self.is_refused = False
         self.is_active = False
@@ -40,7 +59,7 @@ class Framing(asyncio.Protocol):
         self.body = bytearray()
         self.reserved = 0
         self.fields = self.received = 0
-        self.head_bytes = self.overhead_bytes = 0
+        self.head_bytes = self.field_bytes = self.overhead_bytes = 0
         self.url = b""
 
     @abstractmethod
@@ -72,25 +91,47 @@ class Framing(asyncio.Protocol):
         return is_one and is_plain and head.keep_alive
 
     def feed(self, piece: bytes) -> None:
-        was_in_head, began = self.in_head, self.in_request
+        first = self.begun if self.in_request else self.begun + 1
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self.refuse(501, "the connection cannot be upgraded")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(piece[upgrade.args[0] :])
         except httptools.HttpParserError as problem:
             self.refuse(400, f"the request is not HTTP/1.1: {problem}")
         else:
-            self._count(len(piece), still_in_head=was_in_head and began and self.in_head)
+            self._count(len(piece), is_of_one=self.begun == first)
 
-    def _count(self, fed: int, *, still_in_head: bool) -> None:
-        """Count what was fed without bringing anything: of a head, or around a body's chunks."""
+    def _stay(self, rest: bytes) -> None:
+        """Ignore an upgrade, as a server may (RFC 9110, section 7.8).
+
+        The parser leaves off after such a head; another one, told what body comes, goes on.
+        """
+        length = b"Content-Length: %d" % self.head.length
+        told = b"Transfer-Encoding: chunked" if self.is_chunked else length
+        self.parser = httptools.HttpRequestParser(self)
+        has_body = self.is_chunked or self.head.length > 0
+        if has_body:
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % told)
+        self.is_upgrade = False
+        if not has_body:
+            self.on_message_complete()
+        if rest and not self.is_refused:
+            self.feed(rest)
+
+    def _count(self, fed: int, *, is_of_one: bool) -> None:
+        """Count what was fed without bringing anything: of a head, or around a body's chunks.
+
+        ``is_of_one``: all of it is of the request that is under way.
+        """
+        if not self.in_request:
+            return
         if self.in_head:
-            if still_in_head:
+            if is_of_one:
                 self.head_bytes += fed
             if len(self.url) > self.limits.line_bytes:
                 self.refuse(414, f"the target has more than {self.limits.line_bytes} bytes")
             elif self.head_bytes > self.limits.head_bytes:
-                self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
+                self._refuse_head()
         elif self.is_chunked:
             self.overhead_bytes += fed
             if self.overhead_bytes > self.limits.overhead_bytes + PIECE:
@@ -98,32 +139,46 @@ class Framing(asyncio.Protocol):
                 self.refuse(431, f"a chunk's size or the trailers have more than {limit} bytes")
 
     def on_message_begin(self) -> None:
+        if self.is_upgrade:
+            return
         self._begin()
         self.in_request, self.in_head, self.is_chunked = True, True, False
         self.since, self.is_active = self.loop.time(), False
 
     def on_url(self, url: bytes) -> None:
         self.url += url
+        self.field_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields += 1
+        self.field_bytes += len(name) + len(value) + 3  # the colon, and the line's end
         if self.fields > self.limits.fields:
             self.refuse(431, f"the head has more than {self.limits.fields} fields")
             return
         if self.in_head:  # what comes after the body is a trailer: counted, never believed
-            self.head.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            headers = self.head.headers
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            # Two lines of one name are one list (RFC 9110, section 5.3).
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
+        if self.is_upgrade:
+            return
         head, limits = self.head, self.limits
         self.in_head = False
+        self.is_upgrade = self.parser.should_upgrade()
         self.since = self.loop.time()
         head.method = self.parser.get_method().decode("latin-1")
-        head.path = self.url.split(b"?", 1)[0].decode("latin-1")
+        head.path = path_of(self.url)
         head.keep_alive = self.parser.should_keep_alive()
         encoding = head.headers.get("transfer-encoding")
         length = head.headers.get("content-length", "0")
         if len(self.url) > limits.line_bytes:
             self.refuse(414, f"the target has more than {limits.line_bytes} bytes")
+        elif max(self.head_bytes + 1, self.field_bytes) > limits.head_bytes:
+            self._refuse_head()  # what was fed before, and at least a byte of this piece
+        elif head.method == "CONNECT":
+            self.refuse(501, "method is CONNECT; this server is no proxy")
         elif encoding is not None:
             self.is_chunked = True
             if self.parser.get_http_version() == "1.0" or encoding.strip().lower() != "chunked":
@@ -132,7 +187,7 @@ class Framing(asyncio.Protocol):
             head.length = int(length)
             self._announce(head.length)
         is_asked = head.headers.get("expect", "").lower() == "100-continue"
-        if is_asked and not self.is_refused:
+        if is_asked and not self.is_refused and self.parser.get_http_version() != "1.0":
             self.go_on()
 
     def _announce(self, length: int) -> None:
@@ -152,11 +207,25 @@ class Framing(asyncio.Protocol):
             self.body += body
 
     def on_message_complete(self) -> None:
+        if self.is_upgrade:
+            return
         self.in_request, self.in_head = False, True
         self.since = self.loop.time()
         body, reserved = self.body, self.reserved
         self.body, self.reserved = bytearray(), 0
         self.complete(self.head, body, reserved)
+
+    def head_so_far(self) -> Head:
+        """What has come of the head of the request under way, which is the connection's last."""
+        head = self.head if self.in_request else Head()
+        method, path = head.method, head.path
+        if not method and self.in_request and self.url:
+            method = self.parser.get_method().decode("latin-1")
+            path = path_of(self.url[: self.limits.line_bytes])
+        return Head(method, path, head.headers, keep_alive=False)
+
+    def _refuse_head(self) -> None:
+        self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 
     def _too_large(self) -> tuple[int, str]:
         return 413, f"the body has more than {self.limits.body_bytes} bytes"

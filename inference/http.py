@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import perf_counter
 from typing import cast
 
 from inference.framing import PIECE, Framing
 from inference.limits import DECODED_FACTOR
-from inference.messages import Head, Request, Response, closing, error, render
+from inference.messages import Head, Request, Response, closing, error
 from inference.site import Site, drain, watch
 
 __all__ = ["Connection", "Head", "Request", "Response", "Site", "drain", "error", "watch"]
@@ -33,6 +34,9 @@ class Connection(Framing):
         self.closing = False
         self.is_full = False
         self.is_paused = False
+        self.is_last = False
+        self.unread = b""
+        self.unsent = 0
 
     # asyncio's side
 
@@ -49,18 +53,19 @@ class Connection(Framing):
         self.transport = None
         self._give_back(self.reserved)
         self.reserved = 0
+        self._count_unsent(0)
         self._forget_queue()
 
     def data_received(self, data: bytes) -> None:
         site = self.site
-        if not (self.in_request or self.closing or self.is_lingering):
+        if not (self.in_request or self.is_paused or self.closing or self.is_lingering):
             end = data.find(END_OF_HEAD) + 4
             head = site.heads.young.get(data[:end])
             if head is not None and len(data) - end == head.length and self._take(head, data[end:]):
                 if not site.is_due:
                     site.wake()
                 return
-        self._read(data)
+        self._read(self.unread + data)
         site.wake()
 
     def _take(self, head: Head, body: bytes) -> bool:
@@ -82,12 +87,11 @@ class Connection(Framing):
 
     def _read(self, data: bytes) -> None:
         at, size = 0, len(data)
-        while at < size and not self.closing and not self.is_lingering:
+        while at < size and not (self.is_paused or self.closing or self.is_lingering):
             if self.in_request:
-                is_plain = not (self.in_head or self.is_chunked)
-                rest = self.head.length - self.received if is_plain else 0
-                self.feed(data[at : at + (rest or PIECE)])
-                at += rest or PIECE
+                end = self._end_of_piece(data, at)
+                self.feed(data[at:end])
+                at = end
                 continue
             end = data.find(END_OF_HEAD, at, at + PIECE) + 4
             raw = data[at:end] if end > 3 else b""
@@ -105,6 +109,23 @@ class Connection(Framing):
             else:
                 self.feed(data[at : at + PIECE])
                 at += PIECE
+        self.unread = data[at:] if self.is_paused else b""
+
+    def _end_of_piece(self, data: bytes, at: int) -> int:
+        """How far the parser is fed, so that hardly more than one request is in a piece."""
+        if self.in_head or self.is_chunked:
+            end = data.find(END_OF_HEAD, at, at + PIECE)  # a chunked body ends so, too
+            return at + PIECE if end < 0 else end + len(END_OF_HEAD)
+        return at + (self.head.length - self.received or PIECE)
+
+    def _read_on(self) -> None:
+        """Read what was left when there was no room."""
+        if self.transport is not None and self._has_room():
+            self.is_paused = False
+            self._read(self.unread)
+            if not self.is_paused:
+                self.transport.resume_reading()
+            self.site.wake()
 
     def eof_received(self) -> bool:
         if self.is_lingering and not self.queue:
@@ -115,11 +136,20 @@ class Connection(Framing):
     def pause_writing(self) -> None:
         self.is_full = True
         self.since, self.is_active = self.loop.time(), False
+        if self.transport is not None:
+            self._count_unsent(self.transport.get_write_buffer_size())
         self._pause()
 
     def resume_writing(self) -> None:
         self.is_full = False
+        self._count_unsent(0)
+        self.send()
         self._resume()
+
+    def _count_unsent(self, size: int) -> None:
+        """Answers that the client does not read are of the budget, too."""
+        self.site.budget.used += size - self.unsent
+        self.unsent = size
 
     def check(self, now: float) -> None:
         """End what takes too long; called about once a second."""
@@ -156,13 +186,14 @@ class Connection(Framing):
             self._give_back(reserved)
         else:
             self._put(Request(head, body, self, reserved))
+            self.closing = self.is_last
 
     # answers
 
     def send(self) -> None:
         """Write what is answered at the queue's front, in one piece; end after the last."""
         queue, transport = self.queue, self.transport
-        if transport is None or not queue:
+        if transport is None or self.is_full or not queue:
             return
         request = queue[0]
         answer = request.answer
@@ -210,9 +241,15 @@ class Connection(Framing):
             self.is_paused = True
             self.transport.pause_reading()
 
+    def _has_room(self) -> bool:
+        return len(self.queue) < self.limits.queued and not (self.is_full or self.closing)
+
     def _resume(self) -> None:
-        room = len(self.queue) < self.limits.queued
-        if self.transport is not None and room and not self.is_full and not self.closing:
+        if self.transport is None or not self._has_room():
+            return
+        if self.unread:
+            self.loop.call_soon(self._read_on)  # the others' turn is first
+        else:
             self.is_paused = False
             self.transport.resume_reading()
 
@@ -225,11 +262,10 @@ class Connection(Framing):
         self._give_back(self.reserved)
         self.reserved, self.body = 0, bytearray()
         self.is_refused = self.is_lingering = True
-        refused = Request(Head(keep_alive=False), b"", self, 0)
-        refused.answer = render(error(status, message))
+        refused = Request(self.head_so_far(), b"", self, 0)
+        refused.began = perf_counter()
         self.queue.append(refused)
-        self.site.refused(status)
-        self.loop.call_soon(self.send)
+        self.loop.call_soon(self.site.refused, refused, error(status, message))
 
     def reserve(self, body_bytes: int) -> bool:
         if not self.site.budget.take(body_bytes):
@@ -246,7 +282,13 @@ class Connection(Framing):
             self._give_back(self.queue.popleft().reserved)
 
     def finish(self) -> None:
-        """No further request is read; the ones that came are answered, then the connection ends."""
+        """No further request is read; the ones that came are answered, then the connection ends.
+
+        One that is coming is waited for.
+        """
+        self.is_last = True
+        if self.in_request and not self.is_lingering:
+            return
         self.closing = True
         if not self.queue and self.transport is not None:
             self.transport.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from inference.codecs import Decoded
 from inference.decoding.numbers import NumberReader
 from inference.messages import Request, Response
+from inference.model_thread import is_gone, keep, return_kept
 from inference.plans import Plan
 from inference.predictor import Predictor
 from inference.scoring import Scorer
@@ -18,8 +20,10 @@ from inference.scoring import Scorer
 class LargeWork:
     """A thread with a reader of its own; what it made comes back on the loop.
 
-    ``decoded`` gets a request with its rows, and its answer's body where that is made already;
-    ``respond`` a response, ``fail`` a request that got an error.
+    Meanwhile a request's bytes of the budget are kept here: a client that goes does not free what
+    the thread still holds. Work whose client has gone is not begun. ``decoded`` gets a request
+    with its rows, and its answer's body where that is made already; ``respond`` a response,
+    ``fail`` a request that got an error.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class LargeWork:
         """Decode its body; where the engine is quick, score and encode it, too."""
         body = request.body
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             decoded = self._decode(plan, bytes(body))
             answer = None
             if self._engine.is_quick:
@@ -51,24 +55,37 @@ class LargeWork:
                 if isinstance(outcome, Exception):
                     raise outcome
                 answer = plan.encode(decoded, outcome)
-            self._loop.call_soon_threadsafe(self._decoded, request, decoded, answer)
+            return lambda: self._decoded(request, decoded, answer)
 
-        self._thread.submit(self._guarded, work, request)
+        self._submit(work, request)
 
     def encode(self, request: Request, plan: Plan, predictions: list[Any]) -> None:
         """Make a long answer's body, and send it."""
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             response = Response(200, plan.encode(request.part, predictions), plan.answer_type)
-            self._loop.call_soon_threadsafe(self._respond, request, plan.route, response)
+            return lambda: self._respond(request, plan.route, response)
 
-        self._thread.submit(self._guarded, work, request)
+        self._submit(work, request)
 
-    def _guarded(self, work: Callable[[], None], request: Request) -> None:
+    def _submit(self, work: Callable[[], Callable[[], None]], request: Request) -> None:
+        self._thread.submit(self._guarded, work, request, keep(request))
+
+    def _guarded(
+        self, work: Callable[[], Callable[[], None]], request: Request, reserved: int
+    ) -> None:
+        tell: Callable[[], None] | None = None
         try:
-            work()
+            if not is_gone(request):
+                tell = work()
         except Exception as problem:  # noqa: BLE001 it is told on the loop
-            self._loop.call_soon_threadsafe(self._fail, request, problem)
+            tell = partial(self._fail, request, problem)
+        self._loop.call_soon_threadsafe(self._done, request, reserved, tell)
+
+    def _done(self, request: Request, reserved: int, tell: Callable[[], None] | None) -> None:
+        return_kept(request, reserved)
+        if tell is not None:
+            tell()
 
     def _decode(self, plan: Plan, body: bytes) -> Decoded:
         """As on the loop: the quick way, and the careful one where that leaves it."""

@@ -13,11 +13,31 @@ from inference.scoring import Outcome, Scorer
 MERGED_ROWS = 4096
 
 
+def is_gone(request: Request) -> bool:
+    """Whether nobody waits for the answer any more."""
+    return request.connection is not None and request.connection.transport is None
+
+
+def keep(request: Request) -> int:
+    """Its bytes of the budget, which its client cannot give back from now on by going away."""
+    reserved, request.reserved = request.reserved, 0
+    return reserved
+
+
+def return_kept(request: Request, reserved: int) -> None:
+    """To the request; to the budget where its client has gone."""
+    connection = request.connection
+    if connection is not None and request in connection.queue:
+        request.reserved = reserved
+    elif connection is not None:
+        connection.site.budget.give_back(reserved)
+
+
 class ModelThread:
     """What comes while a call is under way is scored next, in one call where that is proven.
 
     ``conclude`` gets the requests of each call with their outcomes. A request whose client has
-    gone is not scored.
+    gone is not scored; its bytes of the budget are kept until it is dropped here.
     """
 
     def __init__(
@@ -30,43 +50,47 @@ class ModelThread:
         self._executor = executor
         self._conclude = conclude
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[tuple[Request, int]] = deque()
         self._is_busy = False
 
     def put(self, requests: list[Request]) -> None:
-        self._waiting.extend(requests)
+        self._waiting.extend([(each, keep(each)) for each in requests if not is_gone(each)])
         self._start()
 
     def _start(self) -> None:
         if self._is_busy:
             return
-        requests = self._next()
-        if requests:
+        kept = self._next()
+        if kept:
             self._is_busy = True
-            self._executor.submit(self._work, requests)
+            self._executor.submit(self._work, kept)
 
-    def _next(self) -> list[Request]:
-        chosen: list[Request] = []
+    def _next(self) -> list[tuple[Request, int]]:
+        chosen: list[tuple[Request, int]] = []
         rows = 0
         while self._waiting:
-            request = self._waiting[0]
+            request, reserved = self._waiting[0]
             if chosen and (not self._scorer.engine.merges or rows + request.rows > MERGED_ROWS):
                 break
             self._waiting.popleft()
-            if request.connection is not None and request.connection.transport is None:
+            if is_gone(request):
+                return_kept(request, reserved)
                 continue
-            chosen.append(request)
+            chosen.append((request, reserved))
             rows += request.rows
         return chosen
 
-    def _work(self, requests: list[Request]) -> None:
+    def _work(self, kept: list[tuple[Request, int]]) -> None:
+        requests = [request for request, _ in kept]
         try:
             outcomes = self._scorer.score([request.part for request in requests])
         except Exception as problem:  # noqa: BLE001 a defect of ours must not stop the thread
             outcomes: list[Outcome] = [problem] * len(requests)
-        self._loop.call_soon_threadsafe(self._done, requests, outcomes)
+        self._loop.call_soon_threadsafe(self._done, kept, outcomes)
 
-    def _done(self, requests: list[Request], outcomes: list[Outcome]) -> None:
+    def _done(self, kept: list[tuple[Request, int]], outcomes: list[Outcome]) -> None:
         self._is_busy = False
         self._start()
-        self._conclude(requests, outcomes)
+        for request, reserved in kept:
+            return_kept(request, reserved)
+        self._conclude([request for request, _ in kept], outcomes)

@@ -64,7 +64,7 @@ class Planner:
         Raises:
             RequestError: what the head asks for cannot be answered.
         """
-        if head.headers.get("content-encoding", "identity") != "identity":
+        if head.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
             raise RequestError(415, "the body is encoded; send it as it is")
         plan = self._v2(head) if head.path.startswith("/v2/") else self._own(head)
         plan.template = self._template(plan.answer_type)

@@ -82,7 +82,10 @@ class Responder:
             if not request.response.done():
                 request.response.set_result(response)
         else:
-            request.finish(render(response, headers))
+            answer = render(response, headers)
+            if head.method == "HEAD":  # as GET's, without the body
+                answer = answer[: len(answer) - len(response.body)]
+            request.finish(answer)
 
     def _request_id(self, head: Head) -> str:
         """The client's, where it is printable and short, else a new one."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inference.heads import Heads
 from inference.limits import Budget, Limits, default_budget
-from inference.messages import Request
+from inference.messages import Request, Response, render
 
 if TYPE_CHECKING:
     from inference.http import Connection
@@ -20,8 +20,9 @@ DRAIN_TICK_SECONDS = 0.01
 Answer = Callable[[list[Request], float], None]
 
 
-def _nobody(_status: int) -> None:
-    """Counts no refusals."""
+def _plainly(request: Request, response: Response) -> None:
+    """Gives a refusal as it is."""
+    request.finish(render(response))
 
 
 @dataclass
@@ -29,14 +30,14 @@ class Site:
     """Collects the requests that arrive in one turn of the loop, and has them answered at once.
 
     ``answer`` takes them with the time, in seconds of ``time.perf_counter``, when the first one
-    came, and gives every one its answer then or later. ``refused`` counts a request that broke a
-    limit and never came in whole.
+    came, and gives every one its answer then or later. ``refused`` gives its answer to a request
+    that broke a limit and never came in whole; of its head there is what had come.
     """
 
     answer: Answer
     limits: Limits = field(default_factory=Limits)
     budget: Budget = field(default_factory=default_budget)
-    refused: Callable[[int], None] = _nobody
+    refused: Callable[[Request, Response], None] = _plainly
     heads: Heads = field(default_factory=Heads)
     connections: set[Connection] = field(default_factory=set["Connection"])
     pending: list[Request] = field(default_factory=list[Request])

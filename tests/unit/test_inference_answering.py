@@ -48,8 +48,10 @@ class Sums:
         self.is_broken = False
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
 
     def __call__(self, decoded: Decoded) -> list[Any]:
+        self.entered.set()
         self.gate.wait(30)
         self.calls.append(decoded.rows)
         self.threads.add(threading.current_thread().name)
@@ -93,7 +95,7 @@ class Served:
         """Each connection's bytes, all in one turn; returns when everything is answered."""
         for connection, data in zip(self.connections, sent, strict=True):
             connection.data_received(data)
-        while any(connection.queue for connection in self.connections):
+        while any(connection.queue or connection.unread for connection in self.connections):
             await asyncio.sleep(0)
 
 
@@ -307,6 +309,77 @@ def test_a_lost_client_is_not_scored() -> None:
     run(work)
 
 
+@pytest.mark.parametrize(("is_quick", "rows"), [(True, 30_000), (False, 1)])
+def test_an_abandoned_body_is_of_the_budget_while_it_is_held(is_quick: bool, rows: int) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick, merges=False)
+        served = Served(engine)
+        budget = served.site.budget
+        client = served.client()
+        body = post([[1.0, 2]] * rows)
+        engine.gate.clear()
+        served.connections[0].data_received(body)
+        used = budget.used
+        for _ in range(3):
+            lost = Connection(served.site)
+            lost.connection_made(Client())
+            lost.data_received(body)
+            await asyncio.sleep(0)
+            lost.connection_lost(None)
+        assert budget.used == 4 * used > 0
+        engine.gate.set()
+        await served.turn(b"")
+        while budget.used:
+            await asyncio.sleep(0)
+        assert answers(client) == [(200, [3.0] * rows)]
+        assert engine.calls == [rows]
+
+    run(work)
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_client_that_goes_while_it_is_scored_frees_its_bytes_once(is_quick: bool) -> None:
+    async def work() -> None:
+        engine = Sums(is_quick=is_quick)
+        served = Served(engine)
+        served.client()
+        engine.gate.clear()
+        served.connections[0].data_received(post([[1.0, 2]] * 30_000))
+        while not engine.entered.is_set():
+            await asyncio.sleep(0)
+        served.connections[0].connection_lost(None)
+        assert served.site.budget.used > 0
+        engine.gate.set()
+        while served.site.budget.used:
+            await asyncio.sleep(0)
+
+    run(work)
+
+
+@pytest.mark.parametrize("path", ["/ping", "/openapi.json", "/v2", "/invocations", "/nosuch", ""])
+def test_the_answer_to_head_is_that_to_get_without_its_body(path: str) -> None:
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        got: list[tuple[list[bytes], bytes]] = []
+        for method in (b"GET", b"HEAD", b"HEAD", b"GET"):
+            target = path.encode() or b"/" + b"x" * 9000  # too long: refused
+            await served.turn(method + b" " + target + b" HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
+            head, _, body = bytes(client.sent).partition(b"\r\n\r\n")
+            got.append((head.split(b"\r\n"), body))
+            client.sent.clear()
+            if not path:
+                served.connections.clear()
+                client = served.client()
+        assert got[0] == got[3]
+        if path != "/invocations":  # its error names the method
+            assert got[0][0] == got[1][0] == got[2][0]
+        assert got[1][1] == got[2][1] == b""
+        assert b"HTTP/1.1 " in got[1][0][0]
+
+    run(work)
+
+
 def test_every_answer_has_an_id_of_its_own_and_a_clients_id_comes_back() -> None:
     async def work() -> None:
         served = Served(Sums())
@@ -354,12 +427,64 @@ def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
     run(work)
 
 
-def test_refusals_of_limits_are_counted() -> None:
+@pytest.mark.parametrize(
+    ("coding", "status"), [("Identity", 200), ("", 200), ("identity ", 200), ("gzip", 415)]
+)
+def test_a_body_that_is_said_to_be_as_it_is_is_read(coding: str, status: int) -> None:
     async def work() -> None:
         served = Served(Sums())
-        served.client()
-        await served.turn(b"POST /invocations HTTP/1.1\r\nContent-Length: 7000000\r\n\r\n")
-        assert served.board.requests("other", "4xx") == 1
+        client = served.client()
+        await served.turn(post([[1.0, 2]], "/invocations", f"Content-Encoding: {coding}"))
+        assert client.statuses == [status]
+
+    run(work)
+
+
+REFUSED = [
+    (413, b"Content-Length: 7000000\r\n\r\n"),
+    (501, b"Transfer-Encoding: gzip, chunked\r\n\r\n"),
+    (400, b"Content-Length: x\r\n\r\n"),
+    (431, b"A: " + b"a" * 17_000),
+]
+
+
+@pytest.mark.parametrize(("status", "rest"), REFUSED)
+def test_refusals_of_limits_are_answered_as_any_request(
+    status: int, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr("inference.responses.log", lambda _event, **fields: lines.append(fields))
+
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(b"POST /invocations HTTP/1.1\r\nX-Request-Id: a1\r\n" + rest)
+        assert client.statuses == [status]
+        for header in ("X-Request-Id: a1", "X-Model-Name: sums", "X-Model-Version: 3"):
+            assert f"\r\n{header}\r\n".encode() in client.sent
+        assert served.board.requests("other", "4xx" if status < 500 else "5xx") == 1
+        assert len(lines) == 1
+        del lines[0]["microseconds"]
+        assert lines[0] == {
+            "method": "'POST'", "path": "'/invocations'", "status": status, "request_id": "a1"
+        }  # fmt: skip
+
+    run(work)
+
+
+def test_a_target_that_is_too_long_is_logged_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr("inference.responses.log", lambda _event, **fields: lines.append(fields))
+
+    async def work() -> None:
+        served = Served(Sums())
+        client = served.client()
+        await served.turn(b"GET /" + b"x" * 20_000)
+        assert client.statuses == [414]
+        assert lines[0]["method"] == "'GET'"
+        assert lines[0]["path"].startswith("'/xxx")
+        assert len(lines[0]["path"]) < 300
+        assert b"X-Request-Id: " in client.sent
 
     run(work)
 

@@ -65,12 +65,16 @@ def test_a_known_head_whose_body_comes_later_is_put_together() -> None:
 
 
 def test_many_known_ones_in_one_piece_are_answered_in_order() -> None:
-    def work(site: Site) -> None:
-        client = talk(site, b"".join(POST + b"%03d" % n for n in range(300)))
+    async def work() -> None:
+        connection, client = Connection(Site(echo, Limits(), Budget(1 << 40))), Client()
+        connection.connection_made(client)
+        connection.data_received(b"".join(POST + b"%03d" % n for n in range(300)))
+        while connection.unread:
+            await asyncio.sleep(0)
         bodies = [int(part[-3:]) for part in bytes(client.sent).split(b"HTTP/1.1 200 OK")[1:]]
         assert bodies == list(range(300))
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_many_known_ones_in_one_piece_are_answered_in_order() -> None:
         b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nX-Request-Id: 1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * LONGEST + b"\r\n\r\n",
         b"GET / HTTP/1.1\n\nGET /second HTTP/1.1\r\n\r\n",
@@ -98,14 +102,20 @@ def test_heads_that_are_refused_or_special_are_never_known(head: bytes) -> None:
 
 
 def test_a_known_head_respects_the_budget() -> None:
-    def work(site: Site) -> None:
+    async def work() -> None:
+        site = Site(echo, Limits(), Budget(1 << 40))
         talk(site, POST + b"abc")
         assert site.budget.used == 0
         site.budget.total, site.budget.used = 100, 99
-        assert talk(site, POST + b"abc").statuses == [503]
+        connection, client = Connection(site), Client()
+        connection.connection_made(client)
+        connection.data_received(POST + b"abc")
+        while connection.queue:
+            await asyncio.sleep(0)
+        assert client.statuses == [503]
         assert site.budget.used == 99
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_heads_that_never_come_again_push_out_nothing_in_use_and_take_bounded_room() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.framing import path_of
 from inference.http import Connection, Request, Response, Site
 from inference.limits import (
     DECODED_FACTOR,
@@ -20,7 +21,7 @@ from inference.limits import (
     memory_limit,
     too_small,
 )
-from inference.messages import render
+from inference.messages import Head, render
 
 
 class Client(asyncio.Transport):
@@ -41,6 +42,9 @@ class Client(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def get_write_buffer_size(self) -> int:
+        return 1000
 
     def can_write_eof(self) -> bool:
         return True
@@ -73,6 +77,7 @@ def talk(
     limits: Limits | None = None,
     budget: Budget | None = None,
     wait: float = 0.0,
+    turns: int = 0,
     then: Callable[[Connection, Client], None] = lambda _connection, _client: None,
 ) -> Client:
     """Send the pieces one after another, let ``wait`` seconds pass, and see what comes back."""
@@ -86,7 +91,9 @@ def talk(
         if wait:
             connection.check(asyncio.get_running_loop().time() + wait)
         then(connection, client)
-        while connection.transport is not None and connection.queue:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        while connection.transport is not None and (connection.queue or connection.unread):
             await asyncio.sleep(0)
         if connection.transport is not None and wait:
             connection.check(asyncio.get_running_loop().time() + wait)
@@ -305,3 +312,197 @@ def test_a_process_holds_no_more_connections_than_it_may_refuse_in_words(
     monkeypatch.setattr(resource, "setrlimit", lambda _kind, pair: asked.append(pair))
     assert connection_cap(1024) == cap
     assert asked == ([] if raised is None else [(raised, hard)])
+
+
+GET = b"GET /ping HTTP/1.1\r\n\r\n"
+
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_", [GET, b"GET /%d HTTP/1.1\r\n\r\n", CHUNKED])
+@pytest.mark.parametrize("first", [0, 1])
+def test_no_more_is_taken_from_one_read_than_may_be_queued(request_: bytes, first: int) -> None:
+    many = b"".join(request_.replace(b"%d", b"%d" % n) for n in range(100))
+    longest = 0
+
+    async def run() -> Client:
+        held: list[Request] = []
+        site = Site(lambda requests, _began: held.extend(requests), Limits(), Budget(1 << 40))
+        connection, client = Connection(site), Client()
+        connection.connection_made(client)
+        connection.data_received(many[:first])
+        connection.data_received(many[first:])
+        while held:
+            nonlocal longest
+            longest = max(longest, len(connection.queue))
+            assert client.reading == (len(connection.queue) < 16)
+            echo(held[:], 0.0)
+            held.clear()
+            await asyncio.sleep(0)
+        assert client.reading
+        return client
+
+    assert asyncio.run(run()).statuses == [200] * 100
+    assert longest == 16
+
+
+def test_what_comes_while_a_connection_is_not_read_waits_its_turn() -> None:
+    first, second = (GET.replace(b"ping", name) for name in (b"first", b"second"))
+
+    def full(connection: Connection, client: Client) -> None:
+        connection.pause_writing()
+        connection.data_received(first)
+        connection.data_received(second)
+        assert (client.statuses, client.reading) == ([200], False)
+        connection.resume_writing()
+
+    client = talk(GET, then=full, turns=3)
+    assert (client.statuses, client.reading) == ([200] * 3, True)
+
+
+def test_answers_that_are_not_read_are_of_the_budget_and_no_more_are_written() -> None:
+    budget = Budget(1 << 30)
+
+    def full(connection: Connection, client: Client) -> None:
+        connection.data_received(POST + b"Content-Length: 9\r\n\r\nabcd")
+        connection.pause_writing()
+        reserved = budget.used - 1000
+        late = Request(connection.head, b"late", connection, 0)
+        connection.queue.append(late)
+        echo([late], 0.0)
+        assert (client.statuses, reserved) == ([], 9 * 24)
+        connection.resume_writing()
+        assert (client.statuses, budget.used) == ([200], reserved)
+        connection.pause_writing()
+        connection.connection_lost(None)
+        assert budget.used == 0
+
+    talk(budget=budget, then=full)
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+LENGTH = b"Content-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        (POST + H2C + LENGTH, b"abc"),
+        (POST + H2C + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (GET[:-2] + H2C + b"\r\n", b""),
+    ],
+)
+def test_an_upgrade_is_ignored(asked: bytes, body: bytes, size: int) -> None:
+    sent = asked + GET + asked
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert client.statuses == [200] * 3
+    answers = bytes(client.sent).split(b"HTTP/1.1 200")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [body, b"", body]
+
+
+def test_an_upgrade_does_not_lift_the_limits() -> None:
+    client = talk(POST + H2C + b"Content-Length: 7000000\r\n\r\nabc" + GET)
+    assert client.statuses == [413]
+
+
+def test_connect_is_refused_once() -> None:
+    client = talk(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\nabc" + GET)
+    assert (client.statuses, client.error) == ([501], "method is CONNECT; this server is no proxy")
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 14, 1 << 18])
+@pytest.mark.parametrize("long", [16_400, 20_000, 32_600, 33_000, 49_000])
+@pytest.mark.parametrize("asked", [GET[:-2], POST + b"Content-Length: 3\r\n"])
+def test_a_head_above_the_limit_is_refused_once(asked: bytes, long: int, size: int) -> None:
+    sent = asked + b"A: " + b"a" * long + b"\r\n\r\nabc"
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert (client.statuses, client.error) == ([431], "the head has more than 16384 bytes")
+
+
+@pytest.mark.parametrize("first", [0, 1, len(GET) - 1])
+def test_many_short_heads_are_no_long_one(first: int) -> None:
+    sent = GET * 1500
+    client = talk(sent[:first], sent[first:])
+    assert client.statuses == [200] * 1500
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 18])
+def test_a_head_of_just_the_limit_is_taken(size: int) -> None:
+    head = GET[:-2] + b"A: "
+    sent = head + b"a" * ((1 << 14) - len(head) - 4) + b"\r\n\r\n"
+    client = talk(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/ping?a=b", "/ping"),
+        (b"http://x/ping", "/ping"),
+        (b"HTTPS://x:80/v2/a?b", "/v2/a"),
+        (b"http://x", "/"),
+        (b"http://x?a=/b", "/"),
+        (b"*", "*"),
+        (b"/http://x/ping", "/http://x/ping"),
+        (b"/v2/models/fl%61ts/infer", "/v2/models/flats/infer"),
+        (b"/%2e%2e/%ff%", "/../\N{REPLACEMENT CHARACTER}%"),
+        ("/münchen".encode(), "/m\xc3\xbcnchen"),
+    ],
+)
+def test_the_path_that_is_asked_for(target: bytes, path: str) -> None:
+    assert path_of(target) == path
+
+
+def heads_of(sent: bytes) -> list[Head]:
+    async def run() -> list[Head]:
+        found: list[Head] = []
+        site = Site(lambda requests, _began: found.extend(each.head for each in requests))
+        connection = Connection(site)
+        connection.connection_made(Client())
+        connection.data_received(sent)
+        return found
+
+    return asyncio.run(run())
+
+
+def test_lines_of_one_name_are_one_list() -> None:
+    head = b"Accept: text/csv\r\nAccept: application/json;q=0.1\r\nX: a\r\n\r\n"
+    found = heads_of(GET[:-2] + head)
+    want = {"accept": "text/csv, application/json;q=0.1", "x": "a"}
+    assert [(each.path, each.headers) for each in found] == [("/ping", want)]
+
+
+def test_two_transfer_encodings_are_refused() -> None:
+    lines = b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    client = talk(POST + lines)
+    assert client.statuses == [501]
+    assert client.error == "only HTTP/1.1's transfer encoding chunked is understood"
+
+
+@pytest.mark.parametrize(("version", "words"), [(b"1.0", 0), (b"1.1", 1)])
+def test_only_http_1_1_is_told_to_go_on(version: bytes, words: int) -> None:
+    head = POST.replace(b"1.1", version) + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    client = talk(head, b"abc")
+    assert client.statuses == [100] * words + [200]
+
+
+@pytest.mark.parametrize("at", [5, len(POST), -1])
+def test_a_request_that_is_coming_when_the_server_ends_is_answered_as_the_last(at: int) -> None:
+    asked = POST + LENGTH
+
+    def end(connection: Connection, client: Client) -> None:
+        connection.finish()
+        assert not client.closed
+        connection.data_received(asked[at:] + GET)
+
+    client = talk(asked[:at], then=end)
+    assert (client.statuses, client.closed) == ([200], True)
+    assert b"Connection: close\r\n" in client.sent
+    assert client.sent.endswith(b"abc")
+
+
+def test_a_connection_without_a_request_ends_with_the_server() -> None:
+    client = talk(GET, then=lambda connection, _client: connection.finish())
+    assert (client.statuses, client.closed) == ([200], True)
