@@ -22,7 +22,7 @@ def find(
         *canary.lint(manifest),
         *guardrails.lint(manifest, snapshot, count, turnover_seconds),
         *shadow.lint(manifest, snapshot),
-        *alarms.lint(manifest, survey),
+        *alarms.lint(manifest, survey, count),
         *capacity.lint(manifest, snapshot, survey),
         *traffic.lint(manifest, survey, count),
     ]

@@ -15,18 +15,19 @@ from contracts.release_manifest import (
     Shadow,
 )
 from release.counting import MINUTE
-from release.guardrails import waits_of
+from release.guardrails import bakes_of
 from release.lint.finding import Finding, error, warning
 from release.lint.guardrails import key_of
 from release.phases import candidate_variant, has_config
 from release.survey import AlarmSeen, Survey
 
 
-def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
+    """``count``: the instances of the fleet that serves."""
     return [
         *_post_bake(manifest),
         *_uncounted(manifest),
-        *_named(manifest, survey),
+        *_named(manifest, survey, count),
         *_standing(manifest, survey),
         *_permission(manifest, survey),
     ]
@@ -63,7 +64,7 @@ def _uncounted(manifest: ReleaseManifest) -> list[Finding]:
     return [warning(rule, "release.postBake", remedy)]
 
 
-def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
+def _named(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]:
     """The owner's alarms among the gates."""
     if survey.alarms is None:
         return []
@@ -80,7 +81,7 @@ def _named(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
         found += _dimensions(manifest, seen, where)
         found += _composite(manifest, seen, gate, where)
         if not gate.dry_run:
-            found += _window(manifest, seen, where)
+            found += _window(manifest, seen, where, count)
         if seen.state == "ALARM" and not gate.dry_run:
             rule = f"the alarm {gate.alarm} is in ALARM now: the release would fail at once"
             found.append(error(rule, where, "look into it first"))
@@ -135,10 +136,12 @@ def _all(names: tuple[str, ...]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _window(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[Finding]:
+def _window(manifest: ReleaseManifest, seen: AlarmSeen, where: str, count: int) -> list[Finding]:
     """Whether it can ring within each bake of what it sees from its beginning on."""
     window = seen.window_seconds
-    short = [f"{key} lasts {longest:g} s" for key, longest in _bakes(manifest) if longest < window]
+    short = [
+        f"{key} lasts {longest:g} s" for key, longest in _bakes(manifest, count) if longest < window
+    ]
     if not short:
         return []
     rule = f"the alarm {seen.name} needs {window:g} s to ring, and {', '.join(short)}"
@@ -146,7 +149,7 @@ def _window(manifest: ReleaseManifest, seen: AlarmSeen, where: str) -> list[Find
     return [warning(rule, where, remedy)]
 
 
-def _bakes(manifest: ReleaseManifest) -> Iterator[tuple[str, float]]:
+def _bakes(manifest: ReleaseManifest, count: int) -> Iterator[tuple[str, float]]:
     """Each bake by its key in the stack's file, and how many seconds it lasts at most."""
     settings = manifest.release
     for phase in settings.phases:
@@ -157,7 +160,8 @@ def _bakes(manifest: ReleaseManifest) -> Iterator[tuple[str, float]]:
             case Shadow(bake_max_seconds=longest):
                 yield "release.shadow.bake.max", longest
             case BlueGreen() | Rolling():
-                yield key_of(phase), min((w for w in waits_of(phase) if w), default=0)
+                waits = [bake.seconds for bake in bakes_of(phase, count) if bake.seconds]
+                yield key_of(phase), min(waits, default=0)
     if not isinstance(settings.phases[-1], Shadow):
         yield "release.postBake", settings.post_bake_seconds
 

@@ -440,7 +440,7 @@ RELEASES = (
         "write its items with `-`",
         release={"gates": {"metric": "errors"}},
     ),
-    _bad(
+    _beyond_schema(
         "two limits of slow answers",
         f"{WINE}.release.gates[1].over is '2s'; all gates count slow answers over one latency, and "
         f"{WINE}.release.gates[0].over is 5ms; write the same, or limit p95 (`of: p95`)",
@@ -451,7 +451,7 @@ RELEASES = (
             ]
         },
     ),
-    _bad(
+    _beyond_schema(
         "a percentile with a limit of slow answers",
         f"{WINE}.release.gates[0].over is '2s'; a limit of p95 has none; `of: slow` has; leave it "
         "out",
