@@ -18,6 +18,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 # Method, path as it came, headers with names in lower case, body.
 Answer = Callable[[str, str, dict[str, str], bytearray], Awaitable[Response]]
+# Method, path and headers, as far as they are known, and the refusal: what is sent for it.
+Refuse = Callable[[str, str, dict[str, str], Response], Awaitable[Response]]
 
 
 class Refused(Exception):
@@ -31,13 +33,21 @@ class Refused(Exception):
 class AsgiApplication:
     """Hands method, path, headers and body to ``answer`` and sends what it answers.
 
+    ``refuse`` gets what breaks a limit before it is a request, and gives the answer its headers.
+
     The HTTP server in front decides what a request is; all limits that are left are held here.
     """
 
     def __init__(
-        self, answer: Answer, slot: Slot, limits: Limits, budget: Budget | None = None
+        self,
+        answer: Answer,
+        refuse: Refuse,
+        slot: Slot,
+        limits: Limits,
+        budget: Budget | None = None,
     ) -> None:
         self.answer = answer
+        self.refuse = refuse
         self.slot = slot
         self.limits = limits
         self.budget = default_budget() if budget is None else budget
@@ -46,9 +56,12 @@ class AsgiApplication:
         if scope["type"] != "http":
             raise RuntimeError(f"a {scope['type']} came; only HTTP is served")
         self.slot.beat = time.monotonic()  # whoever answers is not stuck
-        reserved = 0
+        reserved, path = 0, ""
+        headers: dict[str, str] = {}
+        answer: Response | None = None
         try:
             path, headers = self._head(scope)
+            self._check_framing(headers)
             body = bytearray()
             async with asyncio.timeout(self.limits.body_seconds):
                 async for piece in _body(receive):
@@ -56,13 +69,15 @@ class AsgiApplication:
                     body += piece
             await _send(send, await self.answer(scope["method"], path, headers, body))
         except Refused as refused:
-            if refused.status:
-                await self._refuse(receive, send, error(refused.status, str(refused)))
+            answer = error(refused.status, str(refused)) if refused.status else None
         except TimeoutError:
             text = f"the body did not come within {self.limits.body_seconds:g} s, or too slowly"
-            await self._refuse(receive, send, error(HTTPStatus.REQUEST_TIMEOUT, text))
+            answer = error(HTTPStatus.REQUEST_TIMEOUT, text)
         finally:
             self.budget.give_back(reserved)
+        if answer is not None:
+            answer = await self.refuse(scope["method"], path, headers, answer)
+            await self._refuse(receive, send, answer)
 
     def _head(self, scope: Message) -> tuple[str, dict[str, str]]:
         """Path and headers to the letter, within the limits."""
@@ -76,12 +91,14 @@ class AsgiApplication:
         if sum(len(name) + len(value) + 4 for name, value in fields) > limits.head_bytes:
             raise Refused(431, f"the head has more than {limits.head_bytes} bytes")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+        return target.decode("latin-1"), headers
+
+    def _check_framing(self, headers: dict[str, str]) -> None:
         if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
             raise Refused(501, "only HTTP/1.1's transfer encoding chunked is understood")
         length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and int(length) > limits.body_bytes:
+        if length.isascii() and length.isdigit() and int(length) > self.limits.body_bytes:
             raise self._too_large()
-        return target.decode("latin-1"), headers
 
     def _reserve(self, reserved: int, wanted: int) -> int:
         """Bytes of the budget that the request holds, after asking for those of its body."""

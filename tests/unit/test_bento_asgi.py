@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,13 +25,21 @@ class Asked:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.sent: list[Any] = []
         self.budget = budget or Budget(1 << 20)
-        self.application = AsgiApplication(self._handle, Board(1).slots[0], limits, self.budget)
+        self.application = AsgiApplication(
+            self._handle, self._refuse, Board(1).slots[0], limits, self.budget
+        )
 
     async def _handle(
         self, method: str, path: str, headers: dict[str, str], body: bytearray
     ) -> http.Response:
         self.requests.append((method, path, headers, bytes(body)))
         return http.Response(200, b"fine", "text/plain", (("X-Model-Name", "wine"),))
+
+    async def _refuse(
+        self, method: str, path: str, headers: dict[str, str], refusal: http.Response
+    ) -> http.Response:
+        told = (method, path, headers.get("x-request-id", "none"))
+        return replace(refusal, headers=(*refusal.headers, ("X-Request-Id", " ".join(told))))
 
     def __call__(self, messages: Iterable[Any] = (), **scope: Any) -> Asked:
         asyncio.run(self._run(iter(messages), scope))
@@ -144,3 +153,11 @@ def test_a_client_that_leaves_gets_nothing_and_costs_nothing() -> None:
 def test_only_http_is_served() -> None:
     with pytest.raises(RuntimeError, match="a websocket came; only HTTP is served"):
         Asked()(type="websocket")
+
+
+def test_a_refusal_goes_through_the_application_with_what_is_known_of_the_request() -> None:
+    fields = [(b"x-request-id", b"a1"), (b"content-length", b"101")]
+    asked = Asked()(headers=fields)
+    assert (asked.status, asked.headers[b"x-request-id"]) == (413, b"POST /predict a1")
+    asked = Asked()(headers=fields * 2)
+    assert (asked.status, asked.headers[b"x-request-id"]) == (431, b"POST  none")
