@@ -67,6 +67,14 @@ class Answering:
         self.answer([Awaited(head, body, future)], perf_counter())
         return await future
 
+    async def refuse(self, head: Head, refusal: Response) -> Response:
+        """What a caller without a connection gets for what broke a limit."""
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        request = Awaited(head, b"", future)
+        request.began = perf_counter()
+        self.refused(request, refusal)
+        return await future
+
     def refused(self, request: Request, response: Response) -> None:
         """Answer what broke a limit before it was a request."""
         self.responder.respond(request, "other", response)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
-from time import perf_counter
 
 import bentoml
 
@@ -17,7 +15,6 @@ from inference.bento_asgi import AsgiApplication
 from inference.board import Board
 from inference.limits import Limits
 from inference.messages import Head, Response
-from inference.responses import Awaited
 from inference.server import body_limit, load_model
 
 # What the Bento holds beside the code: the unpacked package, and the hash that it must have.
@@ -39,11 +36,7 @@ async def answer(method: str, path: str, headers: dict[str, str], body: bytearra
 
 
 async def refuse(method: str, path: str, headers: dict[str, str], refusal: Response) -> Response:
-    response = asyncio.get_running_loop().create_future()
-    request = Awaited(Head(method, path, headers), b"", response)
-    request.began = perf_counter()
-    answering.refused(request, refusal)
-    return await response
+    return await answering.refuse(Head(method, path, headers), refusal)
 
 
 mounted = AsgiApplication(answer, refuse, board.slots[0], Limits(body_bytes=limit))

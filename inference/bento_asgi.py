@@ -58,7 +58,7 @@ class AsgiApplication:
         self.slot.beat = time.monotonic()  # whoever answers is not stuck
         reserved, path = 0, ""
         headers: dict[str, str] = {}
-        answer: Response | None = None
+        refusal: Response | None = None
         try:
             path, headers = self._head(scope)
             self._check_framing(headers)
@@ -69,15 +69,15 @@ class AsgiApplication:
                     body += piece
             await _send(send, await self.answer(scope["method"], path, headers, body))
         except Refused as refused:
-            answer = error(refused.status, str(refused)) if refused.status else None
+            refusal = error(refused.status, str(refused)) if refused.status else None
         except TimeoutError:
             text = f"the body did not come within {self.limits.body_seconds:g} s, or too slowly"
-            answer = error(HTTPStatus.REQUEST_TIMEOUT, text)
+            refusal = error(HTTPStatus.REQUEST_TIMEOUT, text)
         finally:
             self.budget.give_back(reserved)
-        if answer is not None:
-            answer = await self.refuse(scope["method"], path, headers, answer)
-            await self._refuse(receive, send, answer)
+        if refusal is not None:
+            refusal = await self.refuse(scope["method"], path, headers, refusal)
+            await self._send_last(receive, send, refusal)
 
     def _head(self, scope: Message) -> tuple[str, dict[str, str]]:
         """Path and headers to the letter, within the limits."""
@@ -108,7 +108,7 @@ class AsgiApplication:
             raise Refused(503, "the server holds as many requests as its memory allows")
         return wanted
 
-    async def _refuse(self, receive: Receive, send: Send, response: Response) -> None:
+    async def _send_last(self, receive: Receive, send: Send, response: Response) -> None:
         """Answer, and end; a client that still sends its body would lose the answer to a reset."""
         await _send(send, response, is_last=True)
         with contextlib.suppress(Refused, TimeoutError):

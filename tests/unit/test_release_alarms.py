@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from contracts.release_manifest import AlarmGate, Canary, ErrorGate, Step, Toler
 from release.actions import SetWeights, UpdateEndpoint
 from release.controller import advance
 from release.driver import Event
+from release.evidence import ReleaseResult
 from release.needs import needs
 from release.observation import Endpoint, Observation
 from release.stages import Stage, go
@@ -107,19 +109,26 @@ def test_an_alarm_that_rings_before_the_swap_is_issued_keeps_it_from_being_issue
         assert (back.ending, back.reason) == ("rolled_back", f"alarm {name} in stage swap")
 
 
+def _with_owners_alarm(
+    dry_run: bool, rings: Callable[[Release], bool]
+) -> tuple[ReleaseResult, FakeCloud]:
+    """A canary beside the owner's alarm, which is in ALARM while ``rings`` holds."""
+    history, cloud = FakeHistory(), cloud_of(other_alarms={"orders": "OK"})
+
+    def look(state: Any) -> None:
+        is_ringing = state.current is not None and rings(state.current)
+        cloud.other_alarms["orders"] = "ALARM" if is_ringing else "OK"
+
+    history.after_save = look
+    gates = (ErrorGate(), AlarmGate("orders", dry_run=dry_run))
+    return release(cloud, staged(CANARY, gates=gates), history), cloud
+
+
 @pytest.mark.parametrize(("dry_run", "outcome"), [(False, "rolled_back"), (True, "promoted")])
 def test_an_owners_alarm_during_the_swap_takes_it_back_after_it_unless_it_is_a_dry_run(
     dry_run: bool, outcome: str
 ) -> None:
-    history, cloud = FakeHistory(), cloud_of(other_alarms={"orders": "OK"})
-
-    def at_the_swap(state: Any) -> None:
-        is_swapping = state.current is not None and state.current.stage == "swap"
-        cloud.other_alarms["orders"] = "ALARM" if is_swapping else "OK"
-
-    history.after_save = at_the_swap
-    gates = (ErrorGate(), AlarmGate("orders", dry_run=dry_run))
-    result = release(cloud, staged(CANARY, gates=gates), history)
+    result, cloud = _with_owners_alarm(dry_run, lambda current: current.stage == "swap")
     assert result.outcome == outcome
     if not dry_run:
         assert result.reason == "failed after the swap: alarm orders at the swap"
@@ -145,17 +154,9 @@ def test_an_alarm_on_a_shadow_that_leaves_keeps_the_version_from_getting_traffic
 def test_an_owners_alarm_between_the_bakes_decides_unless_it_is_a_dry_run(
     dry_run: bool, outcome: str
 ) -> None:
-    history = FakeHistory()
-    cloud = cloud_of(other_alarms={"orders": "OK"})
-
-    def at_capacity(state: Any) -> None:
-        current = state.current
-        is_second = current is not None and current.stage == "capacity" and current.step == 1
-        cloud.other_alarms["orders"] = "ALARM" if is_second else "OK"
-
-    history.after_save = at_capacity
-    gates = (ErrorGate(), AlarmGate("orders", dry_run=dry_run))
-    result = release(cloud, staged(CANARY, gates=gates), history)
+    result, _ = _with_owners_alarm(
+        dry_run, lambda current: current.stage == "capacity" and current.step == 1
+    )
     assert result.outcome == outcome
     if not dry_run:
         assert result.reason == "alarm orders in stage capacity"
