@@ -33,7 +33,10 @@ def route_of(head: Head) -> str:
 
 
 class Application:
-    """Answers what needs no model; ``predictor`` is None until it has been loaded and probed."""
+    """Answers what needs no model; ``predictor`` is None until it has been loaded and probed.
+
+    ``max_body``: a body's limit in bytes, 0 where there is none.
+    """
 
     def __init__(self, board: Board, slot: Slot, max_body: int) -> None:
         self.predictor: Predictor | None = None
@@ -72,7 +75,7 @@ class Application:
                     {
                         "MaxConcurrentTransforms": 2 * len(self.board.slots),
                         "BatchStrategy": "MULTI_RECORD",
-                        "MaxPayloadInMB": max(1, self.max_body >> 20),
+                        "MaxPayloadInMB": self.max_body and max(1, self.max_body >> 20),
                     }
                 )
             case _ if index is None:

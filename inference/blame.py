@@ -48,7 +48,8 @@ class Blame:
         row = self._first_bad_row(decoded, budget)
         if row is None:
             return RequestError(400, f"the model refuses these rows together: {text}")
-        return RequestError(400, self._named(row_of(decoded, row), row, good, budget, text))
+        number = decoded.first_row + row
+        return RequestError(400, self._named(row_of(decoded, row), number, good, budget, text))
 
     def _sound(self) -> list[Decoded]:
         return [*([] if self._good is None else [self._good]), *self._probes]

@@ -185,12 +185,14 @@ class Framing(asyncio.Protocol):
                 self.refuse(501, "only HTTP/1.1's transfer encoding chunked is understood")
         elif length.isdigit():
             head.length = int(length)
+        if not self.is_refused:
             self._announce(head.length)
         is_asked = head.headers.get("expect", "").lower() == "100-continue"
         if is_asked and not self.is_refused and self.parser.get_http_version() != "1.0":
             self.go_on()
 
     def _announce(self, length: int) -> None:
+        """The head is there; a body of ``length`` bytes follows, or one in chunks (0)."""
         if length > self.limits.body_bytes:
             self.refuse(*self._too_large())
         elif length:
@@ -228,4 +230,4 @@ class Framing(asyncio.Protocol):
         self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 
     def _too_large(self) -> tuple[int, str]:
-        return 413, f"the body has more than {self.limits.body_bytes} bytes"
+        return 413, f"the body has more than {self.limits.body_bytes} bytes{self.limits.remedy}"

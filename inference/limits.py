@@ -25,6 +25,7 @@ class Limits:
 
     ``overhead_bytes``: of chunk sizes, extensions and trailers between two pieces of a body.
     ``body_bytes_per_second`` is asked of bodies that take longer than ``body_seconds``.
+    ``remedy``: what the refusal of a body that is too large says beside the limit.
     """
 
     line_bytes: int = 8 * 1024
@@ -40,6 +41,7 @@ class Limits:
     idle_seconds: float = 120.0
     write_seconds: float = 60.0
     linger_seconds: float = 2.0
+    remedy: str = ""
 
 
 class Budget:

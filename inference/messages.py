@@ -95,6 +95,18 @@ def render(response: Response, headers: tuple[tuple[str, str], ...] = ()) -> byt
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace") + response.body
 
 
+def begun(content_type: str, headers: tuple[tuple[str, str], ...], *, is_last: bool) -> bytes:
+    """The head of a 200 whose body follows in chunks; ``is_last``: the connection's last."""
+    named = [
+        ("Content-Type", content_type),
+        ("Transfer-Encoding", "chunked"),
+        *headers,
+        *((("Connection", "close"),) if is_last else ()),
+    ]
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in named)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
 def closing(answer: bytes) -> bytes:
     """The same response, saying that it is the connection's last."""
     line, _, rest = answer.partition(b"\r\n")

@@ -47,36 +47,25 @@ class Responder:
         self.id_prefix, self.ids = secrets.token_hex(4).encode(), count()
 
     def fail(self, request: Request, problem: BaseException) -> None:
-        route = route_of(request.head)
+        self.respond(request, route_of(request.head), self.failure(problem))
+
+    def failure(self, problem: BaseException) -> Response:
+        """What is answered to it; what is not the request's fault is logged."""
         match problem:
             case RequestError():
-                response = error(problem.status, str(problem))
+                return error(problem.status, str(problem))
             case ModelFailedError():
                 log("model failed", error=str(problem), trace=_trace(problem))
-                response = error(500, str(problem))
+                return error(500, str(problem))
             case _:
                 log("server failed", error=repr(problem), trace=_trace(problem))
-                response = error(500, "the server failed; its log says how")
-        self.respond(request, route, response)
+                return error(500, "the server failed; its log says how")
 
     def respond(self, request: Request, route: str, response: Response) -> None:
         """Count, log and send any response."""
         head = request.head
-        seconds = perf_counter() - request.began
-        self.slot.count(route, response.status, seconds)
-        request_id = self._request_id(head)
-        # A 503 of /ping is how a server says that it loads, and comes every second.
-        is_error = response.status >= 400 and route != "ping"
-        if self.logged == "all" or (self.logged == "errors" and is_error):
-            log(
-                "request",
-                method=shown(head.method),
-                path=shown(head.path),
-                status=response.status,
-                request_id=request_id,
-                microseconds=round(seconds * 1e6),
-            )
-        headers = (("X-Request-Id", request_id), *self.identity)
+        headers = self.headers(head)
+        self.note(request, route, response.status, headers[0][1])
         if isinstance(request, Awaited):
             response = replace(response, headers=(*response.headers, *headers))
             if not request.response.done():
@@ -86,6 +75,27 @@ class Responder:
             if head.method == "HEAD":  # as GET's, without the body
                 answer = answer[: len(answer) - len(response.body)]
             request.finish(answer)
+
+    def headers(self, head: Head) -> tuple[tuple[str, str], ...]:
+        """The request's id, and the model's name."""
+        return (("X-Request-Id", self._request_id(head)), *self.identity)
+
+    def note(self, request: Request, route: str, status: int, request_id: str) -> None:
+        """Count and log what was answered."""
+        head = request.head
+        seconds = perf_counter() - request.began
+        self.slot.count(route, status, seconds)
+        # A 503 of /ping is how a server says that it loads, and comes every second.
+        is_error = status >= 400 and route != "ping"
+        if self.logged == "all" or (self.logged == "errors" and is_error):
+            log(
+                "request",
+                method=shown(head.method),
+                path=shown(head.path),
+                status=status,
+                request_id=request_id,
+                microseconds=round(seconds * 1e6),
+            )
 
     def _request_id(self, head: Head) -> str:
         """The client's, where it is printable and short, else a new one."""

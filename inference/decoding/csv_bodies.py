@@ -43,6 +43,10 @@ class CsvStream(RowStream):
         self._held_size = self._tried = 0
         self._quoted = False
 
+    @property
+    def held_bytes(self) -> int:
+        return super().held_bytes + self._held_size
+
     def _read(self, lines: bytes, *, is_last: bool) -> None:
         if not self._offset:
             lines = lines.removeprefix(BYTE_ORDER_MARK)

@@ -30,7 +30,8 @@ class Decoded:
     ``matrix``: the same as a C-contiguous float64 array of shape (rows, columns), where every
     column holds numbers that float64 holds exactly; null is NaN. It may stand without columns.
     ``ignored``: how many columns came that the model does not know. ``v2``: set where the body was
-    a V2 request, which is answered in V2's form.
+    a V2 request, which is answered in V2's form. ``first_row``: the number of the first row, in
+    the body that these are a part of.
     """
 
     columns: dict[str, list[Any]]
@@ -38,6 +39,7 @@ class Decoded:
     matrix: Any = None
     ignored: int = 0
     v2: V2Request | None = None
+    first_row: int = 0
 
 
 def from_columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any
 
 from inference.decoding.decoded import Decoded
@@ -46,6 +47,10 @@ class RowStream(ABC):
         self._tail = bytearray(piece[at:])
         return self._take(lines, is_last=False)
 
+    def rest(self) -> list[Decoded]:
+        """The rows that are complete, though they fill no chunk."""
+        return [self._flush(len(self._rows))] if self._rows else []
+
     def end(self) -> list[Decoded]:
         """The last chunks; a last line needs no line end."""
         chunks = self._take(bytes(self._tail), is_last=True)
@@ -71,10 +76,17 @@ class RowStream(ABC):
     def _flush(self, rows: int) -> Decoded:
         data, self._rows = self._rows[:rows], self._rows[rows:]
         decoded = self._decode(data, self._row_bytes)
+        if self.rows_given:
+            decoded = replace(decoded, first_row=self.rows_given)
         if not self._rows:
             self._row_bytes = 0
         self.rows_given += rows
         return decoded
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of a row that is not complete has come."""
+        return len(self._tail)
 
     @property
     def _number(self) -> int:

@@ -14,28 +14,37 @@ import pytest
 from inference import server
 from inference.errors import ServerError
 from inference.limits import Limits
-from inference.server import BATCH_PAYLOAD, MAX_BODY, PORT, body_limit, port_to_bind
+from inference.server import (
+    BATCH_PAYLOAD,
+    MAX_BODY,
+    PORT,
+    body_limit,
+    port_to_bind,
+    streams_bodies,
+)
 
 
 @pytest.mark.parametrize(
-    ("own", "batch", "want"),
+    ("own", "batch", "want", "streams"),
     [
-        (None, None, 6 << 20),
-        (None, "20", 20 << 20),
-        (None, "0", 100 << 20),
-        ("1000", None, 1000),
-        ("1000", "20", 1000),
+        (None, None, 6 << 20, False),
+        (None, "20", 20 << 20, False),
+        (None, "", 6 << 20, False),
+        (None, "0", 100 << 20, True),
+        ("1000", None, 1000, False),
+        ("1000", "20", 1000, False),
+        ("1000", "0", 1000, False),
     ],
 )
 def test_the_operators_limit_comes_before_the_platforms(
-    monkeypatch: pytest.MonkeyPatch, own: str | None, batch: str | None, want: int
+    monkeypatch: pytest.MonkeyPatch, own: str | None, batch: str | None, want: int, streams: bool
 ) -> None:
     for name, value in ((MAX_BODY, own), (BATCH_PAYLOAD, batch)):
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    assert body_limit() == want
+    assert (body_limit(), streams_bodies()) == (want, streams)
 
 
 @pytest.mark.parametrize(
