@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, progress, project_root, stdout
-from scripts.image_context import PYTHON, ImageError, Recipe, native_of, staged
+from scripts.image_context import (
+    PLATFORM,
+    PLATFORMS,
+    PYTHON,
+    ImageError,
+    Recipe,
+    native_of,
+    staged,
+)
 from scripts.image_engine import CODEBUILD, find_engine
 from scripts.image_registry import RegistryError, Repository
 
@@ -52,6 +60,10 @@ PackageOption = Annotated[
 PipOption = Annotated[
     Path | None,
     typer.Option("--pip-config", help="A pip.conf for the build; it does not stay in the image."),
+]
+PlatformOption = Annotated[
+    str,
+    typer.Option(help="linux/arm64 for SageMaker's Graviton instances; all others are amd64."),
 ]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="Name the image for this model alone.")
@@ -97,6 +109,7 @@ def build(  # noqa: PLR0913, PLR0917 the options of a command
     with_sklearn: SklearnOption = False,
     package: PackageOption = None,
     pip_config: PipOption = None,
+    platform: PlatformOption = PLATFORM,
     stack: StackOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -105,7 +118,7 @@ def build(  # noqa: PLR0913, PLR0917 the options of a command
 
     With --builder codebuild it is pushed, too, and --stack and --model mean what they do for push.
     """
-    recipe = _recipe(base, with_parquet, with_sklearn, package)
+    recipe = _recipe(base, with_parquet, with_sklearn, package, platform)
     if builder == CODEBUILD:
         _tell(_push(recipe, builder, pip_config, None, stack, model), stack, as_json)
         return
@@ -129,13 +142,14 @@ def push(  # noqa: PLR0913, PLR0917 the options of a command
     with_sklearn: SklearnOption = False,
     package: PackageOption = None,
     pip_config: PipOption = None,
+    platform: PlatformOption = PLATFORM,
     as_json: JsonOption = False,
 ) -> None:
     """Build the image, push it to Amazon ECR, and write its digest into the stack's file.
 
     What the repository has already is neither built nor pushed again.
     """
-    recipe = _recipe(base, with_parquet, with_sklearn, package)
+    recipe = _recipe(base, with_parquet, with_sklearn, package, platform)
     _tell(_push(recipe, builder, pip_config, repository, stack, model), stack, as_json)
 
 
@@ -147,11 +161,12 @@ def _push(
     stack: str | None,
     model: str | None,
 ) -> Pushed:
-    from scripts.image_config import image_of, stack_file, write_image
+    from scripts.image_config import image_of, refuse_unknown, stack_file, write_image
     from scripts.release_stack import stack_name
 
     file = stack_file(project_root(), stack_name(stack))
-    project = _project(stack, repository, pip_config) if builder == CODEBUILD else None
+    refuse_unknown(file, model)
+    project = _project(stack, repository, pip_config, recipe) if builder == CODEBUILD else None
     named = repository if project is None else project.record.repository
     target = _repository(named, image_of(file, model) or image_of(file), file.name)
     with staged(recipe) as (context, tag):
@@ -167,6 +182,7 @@ def _push(
         with progress(f"pushing to {target.uri}"):
             found.login(target.registry, *target.credentials())
             digest = found.push(tag, f"{target.uri}:{remote}")
+            target.digest_of(remote)
     image = f"{target.uri}@{digest}"
     return Pushed(image, remote, is_built, str(file), write_image(file, image, model))
 
@@ -187,7 +203,9 @@ def _tell(pushed: Pushed, stack: str | None, as_json: bool) -> None:
     )
 
 
-def _project(stack: str | None, repository: str | None, pip_config: Path | None) -> CodeBuild:
+def _project(
+    stack: str | None, repository: str | None, pip_config: Path | None, recipe: Recipe
+) -> CodeBuild:
     """The stack's project, where it can do what the command was told."""
     from scripts.image_codebuild import CodeBuild
     from scripts.release_stack import open_stack
@@ -196,6 +214,11 @@ def _project(stack: str | None, repository: str | None, pip_config: Path | None)
         raise ImageError(
             "--pip-config may hold a password, which would lie in the stack's bucket; with it "
             "build by docker, podman or buildah"
+        )
+    if recipe.platform != PLATFORM:
+        raise ImageError(
+            f"the platform is {recipe.platform}, and the stack's CodeBuild project builds "
+            f"{PLATFORM} alone; build the other one by docker, podman or buildah"
         )
     project = CodeBuild.of(open_stack(stack))
     if repository not in (None, project.record.repository):
@@ -207,10 +230,16 @@ def _project(stack: str | None, repository: str | None, pip_config: Path | None)
     return project
 
 
-def _recipe(base: str | None, parquet: bool, sklearn: bool, package: Path | None) -> Recipe:
+def _recipe(
+    base: str | None, parquet: bool, sklearn: bool, package: Path | None, platform: str
+) -> Recipe:
+    if platform not in PLATFORMS:
+        raise ImageError(
+            f"the platform is {platform[:64]!r}; one of {', '.join(PLATFORMS)} is needed"
+        )
     extras = [name for name, wanted in (("parquet", parquet), ("sklearn", sklearn)) if wanted]
     lock, python = (None, PYTHON) if package is None else native_of(package)
-    return Recipe(base or f"python:{python}-slim", tuple(extras), lock)
+    return Recipe(base or f"python:{python}-slim", tuple(extras), lock, platform)
 
 
 def _build(recipe: Recipe, builder: str | None, pip_config: Path | None) -> Built:
@@ -219,7 +248,9 @@ def _build(recipe: Recipe, builder: str | None, pip_config: Path | None) -> Buil
     secrets = {} if pip_config is None else {"pip.conf": pip_config.resolve()}
     found = find_engine(builder)
     with staged(recipe) as (context, tag), progress(f"building {tag} with {found.name}"):
-        return Built(tag, found.build(context, tag, recipe.arguments, secrets), found.name)
+        return Built(
+            tag, found.build(context, tag, recipe.platform, recipe.arguments, secrets), found.name
+        )
 
 
 def _repository(named: str | None, image: str | None, file: str) -> Repository:

@@ -52,12 +52,8 @@ def write_image(file: Path, image: str, model: str | None = None) -> bool:
     keys = ("config", *_keys(model))
     wanted = copy.deepcopy(document)
     place = wanted
+    refuse_unknown(file, model)
     for key in keys[:-1]:
-        if model is not None and key == model and key not in place:
-            known = ", ".join(str(name) for name in place) or "none"
-            raise StackFileError(
-                f"{file.name} has no model {model!r}; it has {known}; name one of them"
-            )
         if place.get(key) is None:
             place[key] = {}
         place = place[key]
@@ -76,6 +72,20 @@ def write_image(file: Path, image: str, model: str | None = None) -> bool:
     if after != before:
         atomic.write_text(file, after)
     return after != before
+
+
+def refuse_unknown(file: Path, model: str | None) -> None:
+    """Raises StackFileError where the file has no such model."""
+    if model is None:
+        return
+    config: Any = _config(_parsed(file.read_text(), file))
+    found: Any = config.get(MODELS) if isinstance(config, dict) else None
+    models = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if model not in models:
+        known = ", ".join(str(name) for name in models) or "none"
+        raise StackFileError(
+            f"{file.name} has no model {model!r}; it has {known}; name one of them"
+        )
 
 
 def _keys(model: str | None) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 PYTHON = "3.11"
 REPOSITORY = "slipway-inference"
 HASH_CHARACTERS = 12
+# Of SageMaker's instances all but those on Graviton, whatever the machine here is.
+PLATFORM = "linux/amd64"
+PLATFORMS = (PLATFORM, "linux/arm64")
 # The first that a zip file can hold; any constant would do.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 UNIX, PLAIN_FILE = 3, 0o100644
@@ -40,6 +43,7 @@ class Recipe:
     base: str = f"python:{PYTHON}-slim"
     extras: tuple[str, ...] = ()
     lock: Path | None = None
+    platform: str = PLATFORM
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -74,7 +78,7 @@ def staged(recipe: Recipe) -> Generator[tuple[Path, str]]:
             native.mkdir(exist_ok=True)
             shutil.copy(recipe.lock, native / LOCK_FILE)
         parts = [[name, sha256_file(path)] for name, path in _files(context)]
-        content = content_hash([parts, recipe.arguments])
+        content = content_hash([parts, recipe.arguments, recipe.platform])
         yield context, f"{REPOSITORY}:{content[:HASH_CHARACTERS]}"
 
 

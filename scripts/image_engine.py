@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,16 @@ PROBES = {
     "buildah": ("--version",),
 }
 PROBE_SECONDS = 20.0
+# SageMaker takes neither an OCI manifest nor an index (aws/amazon-sagemaker-feedback#180), which
+# podman and buildah make by default, and docker with containerd's image store.
+AS_DOCKER = {
+    "docker": ("--output", "type=docker,oci-mediatypes=false"),
+    "podman": ("--format", "docker"),
+    "buildah": ("--format", "docker"),
+}
+PUSH_AS_DOCKER = ("--format", "v2s2")
+# The Dockerfile mounts a secret; attestations would make an index of the image.
+ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REASON = 200
@@ -43,6 +54,7 @@ class ContainerEngine:
         self,
         context: Path,
         tag: str,
+        platform: str,
         arguments: Mapping[str, str],
         secrets: Mapping[str, Path],
     ) -> str:
@@ -51,6 +63,7 @@ class ContainerEngine:
             said = Path(scratch) / "id"
             command = ["build", "--file", str(context / "inference" / "Dockerfile")]
             command += ["--tag", tag, "--iidfile", str(said)]
+            command += ["--platform", platform, *AS_DOCKER[self.name]]
             for name, value in arguments.items():
                 command += ["--build-arg", f"{name}={value}"]
             for name, file in secrets.items():
@@ -71,7 +84,8 @@ class ContainerEngine:
             return self._checked(found[1] if found else "")
         with tempfile.TemporaryDirectory(prefix="slipway-image-") as scratch:
             said = Path(scratch) / "digest"
-            self._run(["push", "--digestfile", str(said), tag, f"docker://{target}"])
+            told = ["--digestfile", str(said), *PUSH_AS_DOCKER]
+            self._run(["push", *told, tag, f"docker://{target}"])
             return self._checked(said.read_text().strip() if said.is_file() else "")
 
     def _checked(self, digest: str) -> str:
@@ -89,6 +103,7 @@ class ContainerEngine:
             given.seek(0)
             process = subprocess.Popen(
                 [self.path, *arguments],
+                env={**os.environ, **ENVIRONMENT},
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

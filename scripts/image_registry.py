@@ -14,6 +14,9 @@ REPOSITORY = re.compile(
     r"/(?P<name>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
 )
 
+# What SageMaker takes of an image's manifest (aws/amazon-sagemaker-feedback#180).
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
 
 class RegistryError(SlipwayError):
     """The repository cannot take the image."""
@@ -48,11 +51,27 @@ class Repository:
         return boto3.client("ecr", region_name=self.region)
 
     def digest_of(self, tag: str) -> str | None:
-        """The digest of what is tagged ``tag`` there; None where nothing is."""
+        """The digest of what is tagged ``tag`` there; None where nothing is.
+
+        Raises:
+            RegistryError: SageMaker would not take it.
+        """
         answer = self._asked(
             "describe_images", repositoryName=self.name, imageIds=[{"imageTag": tag}]
         )
-        return None if answer is None else str(answer["imageDetails"][0]["imageDigest"])
+        if answer is None:
+            return None
+        found = answer["imageDetails"][0]
+        digest = str(found["imageDigest"])
+        kind = str(found.get("imageManifestMediaType", MANIFEST))
+        if kind != MANIFEST:
+            raise RegistryError(
+                f"{self.uri}:{tag} has a manifest of type {kind}, and SageMaker takes {MANIFEST} "
+                f"alone; delete it (aws ecr batch-delete-image --region {self.region} "
+                f"--repository-name {self.name} --image-ids imageDigest={digest}), and push by "
+                "another --builder (podman, buildah or codebuild)"
+            )
+        return digest
 
     def credentials(self) -> tuple[str, str]:
         """User and password for twelve hours."""

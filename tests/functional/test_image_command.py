@@ -19,6 +19,8 @@ from moto.server import ThreadedMotoServer
 from contracts.canonical import sha256_file
 from tests.functional.test_bento import write_dist
 
+OCI = "application/vnd.oci.image.manifest.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 DIGEST = "sha256:" + "d" * 64
 COMMAND = "from scripts.cli import main; main()"
@@ -35,6 +37,7 @@ ENGINE = """\
 import json, os, sys, pathlib
 name, args = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
 told = {{"engine": name, "args": args, "stdin": sys.stdin.read()}}
+told["attests"] = os.environ.get("BUILDX_NO_DEFAULT_ATTESTATIONS") != "1"
 if args[0] == "build":
     context = pathlib.Path(args[-1])
     told["files"] = [p.relative_to(context).as_posix() for p in context.rglob("*") if p.is_file()]
@@ -46,6 +49,14 @@ with open({record!r}, "a") as record:
     record.write(json.dumps(told) + "\\n")
 if name == "docker" and args[0] == "push":
     print("0123: digest: {digest} size: 1234")
+if args[0] == "push" and "ENGINE_PUTS" in os.environ:
+    import boto3
+    target = args[-1].removeprefix("docker://").partition("/")[2]
+    manifest = {{"schemaVersion": 2, "mediaType": os.environ["ENGINE_PUTS"], "layers": []}}
+    boto3.client("ecr", region_name="eu-west-1").put_image(
+        repositoryName=target.partition(":")[0], imageTag=target.partition(":")[2],
+        imageManifest=json.dumps(manifest | {{"config": {{"digest": "{digest}"}}}}),
+    )
 fails = os.environ.get("ENGINE_FAILS", "")
 if fails == args[0]:
     print("no space left on device", file=sys.stderr)
@@ -149,6 +160,63 @@ def test_build_tells_the_engine_what_to_build_and_answers_as_json(
     assert "STEP 1: FROM base" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("engine", "format"),
+    [
+        ("docker", ["--output", "type=docker,oci-mediatypes=false"]),
+        ("podman", ["--format", "docker"]),
+        ("buildah", ["--format", "docker"]),
+    ],
+)
+def test_the_image_is_one_that_sagemaker_takes_whatever_machine_builds_it(
+    bench: Bench, engine: str, format: list[str]
+) -> None:
+    bench.install(engine)
+
+    assert bench.run("build").returncode == 0
+    assert bench.run("build", "--platform", "linux/arm64").returncode == 0
+
+    [told, arm] = bench.told()
+    assert after(told["args"], format[0]) == [format[1]]
+    assert after(told["args"], "--platform") == ["linux/amd64"]
+    assert after(arm["args"], "--platform") == ["linux/arm64"]
+    assert after(told["args"], "--tag") != after(arm["args"], "--tag")
+    assert not told["attests"]
+
+
+def test_a_pushed_image_that_sagemaker_refuses_is_told_and_not_named(bench: Bench) -> None:
+    bench.install("docker")
+    bench.ecr.create_repository(repositoryName="slipway-oci")
+    arguments = ("push", f"{REGISTRY}/slipway-oci", "--stack", "dev")
+
+    for ran in (bench.run(*arguments, ENGINE_PUTS=OCI), bench.run(*arguments)):
+        assert ran.returncode == 1
+        assert f"has a manifest of type {OCI}, and SageMaker takes {DOCKER} alone" in ran.stderr
+        assert "delete it (aws ecr batch-delete-image --region eu-west-1 --repo" in ran.stderr
+        assert bench.stack_file.read_text() == STACK_FILE
+
+
+def test_a_pushed_image_that_sagemaker_takes_is_named(bench: Bench) -> None:
+    bench.install("docker")
+    bench.ecr.create_repository(repositoryName="slipway-v2s2")
+
+    ran = bench.run("push", f"{REGISTRY}/slipway-v2s2", "--stack", "dev", ENGINE_PUTS=DOCKER)
+
+    assert ran.returncode == 0, ran.stderr
+    assert f"image: {REGISTRY}/slipway-v2s2@{DIGEST}" in bench.stack_file.read_text()
+
+
+def test_a_model_that_the_stack_has_not_is_told_before_anything_is_built(bench: Bench) -> None:
+    bench.install("docker")
+    bench.ecr.create_repository(repositoryName="slipway-model")
+
+    ran = bench.run("push", f"{REGISTRY}/slipway-model", "--stack", "dev", "--model", "wine")
+
+    assert ran.returncode == 1
+    assert "Pulumi.dev.yaml has no model 'wine'; it has none; name one of them" in ran.stderr
+    assert bench.told() == []
+
+
 def test_the_tag_names_the_content(bench: Bench) -> None:
     bench.install("buildah")
 
@@ -190,6 +258,7 @@ def test_push_logs_in_pushes_and_names_the_digest_in_the_stacks_file(
     else:
         [only] = rest
         assert only["args"][0] == "push"
+        assert after(only["args"], "--format") == ["v2s2"]
         assert only["args"][-2:] == [local, f"docker://{target}"]
 
 
@@ -197,8 +266,7 @@ def test_what_the_registry_has_is_not_pushed_again(bench: Bench) -> None:
     bench.install("docker")
     bench.ecr.create_repository(repositoryName="slipway-there")
     tag = json.loads(bench.run("build", "--json").stdout)["tag"].partition(":")[2]
-    kind = "application/vnd.oci.image.manifest.v1+json"
-    manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": DIGEST}, "layers": []}
+    manifest = {"schemaVersion": 2, "mediaType": DOCKER, "config": {"digest": DIGEST}, "layers": []}
     there = bench.ecr.put_image(
         repositoryName="slipway-there", imageManifest=json.dumps(manifest), imageTag=tag
     )
@@ -226,6 +294,14 @@ def test_what_the_registry_has_is_not_pushed_again(bench: Bench) -> None:
             "the builder is 'kaniko'; one of docker, podman, buildah, codebuild is needed",
         ),
         (["build", "--builder", "codebuild", "--stack", "dev"], "stack dev has no CodeBuild"),
+        (
+            ["build", "--builder", "codebuild", "--stack", "dev", "--platform", "linux/arm64"],
+            "the platform is linux/arm64, and the stack's CodeBuild project builds linux/amd64",
+        ),
+        (
+            ["build", "--platform", "windows"],
+            "the platform is 'windows'; one of linux/amd64, linux/arm64 is needed",
+        ),
         (["build", "--pip-config", "no.conf"], "--pip-config is no.conf, which is no file"),
         (["build", "--package", "nowhere"], "no package at nowhere"),
         (["push", "x", "--stack", "local"], "stack is 'local', which runs its own model server"),
