@@ -5,6 +5,7 @@ Also read, as a file, by the process of a native model: any Python from 3.9 on m
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import math
 from collections.abc import Callable
@@ -21,11 +22,18 @@ LABEL, PROBABILITIES = "predicted_label", "probabilities"
 # numpy's kinds whose values are JSON's own: booleans and whole numbers.
 PLAIN_KINDS = frozenset("biu")
 # What pandas has in the place of null, beside NaN.
+# The first pandas whose text has a type of its own.
+PANDAS_WITH_TEXT = 3
 NULLS = frozenset({"NaTType", "NAType"})
 
 
-def model_input(signature: Signature, decoded: Decoded) -> Any:
-    """A numpy array for a tensor signature, else a DataFrame with the signature's types."""
+def model_input(
+    signature: Signature, decoded: Decoded, *, null: Any = math.nan, text: str = "object"
+) -> Any:
+    """A numpy array for a tensor signature, else a DataFrame with the signature's types.
+
+    ``null``: what stands in text for a null, NaN or None; ``text``: pandas' type of text.
+    """
     import numpy as np
 
     if signature.tensor is not None:
@@ -40,13 +48,47 @@ def model_input(signature: Signature, decoded: Decoded) -> Any:
     for position, column in enumerate(signature.columns):
         values = decoded.columns[column.name]
         dtype = _dtype(column.kind, column.form, values)
-        if dtype in {"object", "datetime64[ns]"}:
+        if column.kind == "string" and dtype == "object":
+            known = values if null is None else [null if v is None else v for v in values]
+            columns[position] = pd.Series(known, dtype=text, index=index)
+        elif dtype in {"object", "datetime64[ns]"}:
             columns[position] = pd.Series(values, dtype=dtype, index=index)
         else:
             columns[position] = np.array(values, dtype=dtype)
     frame = pd.DataFrame(columns, index=index)
     frame.columns = _names(tuple(signature.names))
     return frame
+
+
+def text_of_mlflow() -> dict[str, Any]:
+    """Text as MLflow's scoring server hands it to a pyfunc: as pandas reads it from JSON."""
+    import pandas as pd
+
+    is_typed = int(pd.__version__.partition(".")[0]) >= PANDAS_WITH_TEXT
+    return {"null": math.nan, "text": "str"} if is_typed else {"null": None, "text": "object"}
+
+
+def null_of(model: Any) -> Any:
+    """What a fitted scikit-learn model was given for a null in text: NaN, or None if it knows that.
+
+    pandas 3 has NaN in text, and so had what reads CSV before; None stands in columns of objects
+    alone, and is another category to an encoder, and nothing to fill to an imputer.
+    """
+    return None if _knows_none(model, set()) else math.nan
+
+
+def _knows_none(part: Any, seen: set[int]) -> bool:
+    if isinstance(part, (list, tuple)):
+        return any(_knows_none(item, seen) for item in part)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if not hasattr(part, "get_params") or isinstance(part, type) or id(part) in seen:
+        return False
+    seen.add(id(part))
+    known: list[Any] = list(getattr(part, "categories_", None) or ())
+    if any(None in list(categories) for categories in known):
+        return True
+    if hasattr(part, "statistics_") and part.missing_values is None:
+        return True
+    return any(_knows_none(value, seen) for value in vars(part).values())
 
 
 @lru_cache(maxsize=8)
@@ -69,14 +111,31 @@ def _dtype(kind: str, form: str, values: list[Any]) -> str:
 
 
 def to_json_values(answer: Any) -> list[Any]:
-    """A model's answer (array, list, Series, DataFrame) as a list with one JSON value a row."""
+    """A model's answer (array, list, Series, DataFrame, dict of columns): one JSON value a row.
+
+    Raises:
+        TypeError: it is one value for all rows.
+        ValueError: it is a dict of columns that are not equally long.
+    """
     if hasattr(answer, "toarray"):
         answer = answer.toarray()  # a sparse matrix of scipy
     if hasattr(answer, "to_dict") and hasattr(answer, "columns"):
         records: list[dict[str, Any]] = answer.to_dict(orient="records")
         return [{str(k): _plain(v) for k, v in record.items()} for record in records]
+    if isinstance(answer, dict):
+        return _columns_as_rows(answer)  # pyright: ignore[reportUnknownArgumentType]
     values = _listed(answer)
     return values if _is_plain(answer) else [_plain(value) for value in values]
+
+
+def _columns_as_rows(answer: dict[Any, Any]) -> list[Any]:
+    """One object a row; ONNX models answer an array that way, and many a pyfunc."""
+    columns = {str(name): to_json_values(values) for name, values in answer.items()}
+    sizes = {name: len(values) for name, values in columns.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"the model answered a dict of columns that differ in length: {sizes}")
+    rows = next(iter(sizes.values()), 0)
+    return [{name: values[row] for name, values in columns.items()} for row in range(rows)]
 
 
 def _is_plain(answer: Any) -> bool:
@@ -94,7 +153,13 @@ def _listed(answer: Any) -> list[Any]:
 
     if isinstance(answer, np.ndarray) and answer.dtype.kind == "M":
         answer = answer.astype("datetime64[us]")  # of nanoseconds a list would hold numbers
-    return answer.tolist() if hasattr(answer, "tolist") else list(answer)
+    values = answer.tolist() if hasattr(answer, "tolist") else answer
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise TypeError(
+            f"the model answered one {type(answer).__name__}; a list, an array, a Series, a "
+            "DataFrame or a dict of columns is needed, with an answer for each row"
+        )
+    return list(values)
 
 
 def outputs_as_rows(answer: Any) -> Any:
@@ -148,4 +213,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dt.date):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -153,17 +153,19 @@ def load(task: dict[str, Any]) -> Any:
     if task["engine"] == "sklearn":
         import mlflow.sklearn
 
-        model = mlflow.sklearn.load_model(str(folder))  # pyright: ignore[reportPrivateImportUsage]
+        model: Any = mlflow.sklearn.load_model(str(folder))  # pyright: ignore[reportPrivateImportUsage]
         if task["output"] != "both" and not hasattr(model, task["output"]):
             raise RefusedError(
                 f"the model ({type(model).__name__}) has no {task['output']}; "
                 "package it with another --output"
             )
         call = frames.method(model, task["output"])
+        text = {"null": frames.null_of(model)}
     else:
         import mlflow.pyfunc
 
         call = mlflow.pyfunc.load_model(str(folder)).predict
+        text = frames.text_of_mlflow()
     signature = SimpleNamespace(
         tensor=task["tensor"],
         columns=[SimpleNamespace(name=n, kind=k, form=f) for n, k, f in task["columns"]],
@@ -172,7 +174,7 @@ def load(task: dict[str, Any]) -> Any:
 
     def answer(head: dict[str, Any], body: bytearray) -> Any:
         rows = SimpleNamespace(columns=columns_of(signature, head, body), rows=head["rows"])
-        return frames.to_json_values(call(frames.model_input(signature, rows)))
+        return frames.to_json_values(call(frames.model_input(signature, rows, **text)))
 
     return answer
 

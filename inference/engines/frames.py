@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,13 +18,20 @@ class FrameEngine:
     takes_matrix = False
 
     def __init__(
-        self, name: str, signature: Signature, call: Callable[[Any], Any], *, merges: bool
+        self,
+        name: str,
+        signature: Signature,
+        call: Callable[[Any], Any],
+        *,
+        merges: bool,
+        null: Any = math.nan,
     ) -> None:
         self.name = name
         self.merges = merges
         self._signature = signature
         self._call = call
+        self._null = null
 
     def __call__(self, decoded: Decoded) -> list[Any]:
         """Raises whatever the model raises."""
-        return to_json_values(self._call(model_input(self._signature, decoded)))
+        return to_json_values(self._call(model_input(self._signature, decoded, null=self._null)))

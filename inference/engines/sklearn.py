@@ -9,7 +9,7 @@ from typing import Any
 from contracts.variables import TRUSTED_TYPES
 from inference.engines.frames import FrameEngine
 from inference.errors import PackageRefusedError
-from inference.frames import method
+from inference.frames import method, null_of
 from inference.signature import Signature
 
 SKOPS_FILE = "model.skops"
@@ -36,7 +36,8 @@ def load_skops(
             f"them, set {TRUSTED_TYPES} to their names, separated by commas"
         )
     model = skops.io.load(path, trusted=needed)
-    return FrameEngine("sklearn", signature, answering_method(model, output), merges=merges)
+    call = answering_method(model, output)
+    return FrameEngine("sklearn", signature, call, merges=merges, null=null_of(model))
 
 
 def answering_method(model: Any, output: str) -> Callable[[Any], Any]:

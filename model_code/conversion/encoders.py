@@ -69,7 +69,7 @@ def _inputs(
             other = values[-1] if feature.takes_unknown else _REFUSED
             return dict(zip(feature.keys, values, strict=False)), null, other
         case Text():
-            return {value: value for value in mine}, feature.fill, UNKNOWN_TEXT
+            return {value: value for value in mine}, feature.null, UNKNOWN_TEXT
         case Number():
             if any(name not in {"fill", "float32"} for name, _ in feature.steps):
                 raise NotConvertibleError(f"{type(encoder).__name__} on scaled numbers")

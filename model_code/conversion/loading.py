@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +100,10 @@ def _xgboost(folder: Path, flavor: dict[str, Any]) -> Opened:
     return Opened(model, is_booster=kind == "Booster")
 
 
-def raw_frame(schema: dict[str, Any], model: Any) -> Frame:
+def raw_frame(schema: dict[str, Any], model: Any, null: Any = math.nan) -> Frame:
     """The signature's columns in the order that the model was trained with.
+
+    ``null`` is what the model is given for one in text.
 
     Raises:
         NotConvertibleError: a column is a date, or the model needs one that the signature lacks.
@@ -116,7 +119,7 @@ def raw_frame(schema: dict[str, Any], model: Any) -> Frame:
         if form == "date-time":
             raise NotConvertibleError(f"column {name!r} is a date and time")
         if kind["type"] == "string":
-            features[name] = Text(place)
+            features[name] = Text(place, null)
         else:
             features[name] = Number(place, (("float32", 0.0),) if form in FLOAT32 else ())
     order = names if tensor else _trained_order(model, names)

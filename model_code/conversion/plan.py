@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,10 +30,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A column of text as it came; ``fill`` stands for a null."""
+    """A column of text as it came; ``null`` is what the model is given for one.
+
+    NaN or None, or the text that it was filled with.
+    """
 
     column: int
-    fill: str | None = None
+    null: str | float | None = math.nan
 
 
 @dataclass(frozen=True, eq=False)

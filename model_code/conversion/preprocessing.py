@@ -120,8 +120,8 @@ def _imputer(imputer: Any, frame: Frame) -> Frame:
     filled: list[Any] = []
     for feature, value in zip(frame.features, imputer.statistics_, strict=True):
         if isinstance(feature, Text):
-            # NaN marks what is missing among numbers; in text, a null of a request is None.
-            filled.append(feature if is_nan or feature.fill else replace(feature, fill=str(value)))
+            is_null = feature.null is None if not is_nan else isinstance(feature.null, float)
+            filled.append(replace(feature, null=str(value)) if is_null else feature)
         elif isinstance(value, float | int | np.number) and not np.isnan(value):
             one = replace(frame, features=(feature,))
             filled.extend(one.then("fill", [float(value)]).features)

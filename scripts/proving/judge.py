@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.package import Conversion
+from inference.frames import null_of
 from inference.signature import Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened, open_model, raw_frame
-from model_code.conversion.plan import NotConvertibleError
+from model_code.conversion.plan import Frame, NotConvertibleError
 from scripts.proving.answers import merges
 from scripts.proving.proof import RejectedError, Truth, prove
 from scripts.proving.rows import RowMaker
@@ -45,12 +46,16 @@ def judge(task: Task) -> tuple[Conversion, Candidate | None]:
     return _fallback(maker, truth, opened, reasons), None
 
 
+def _frame(opened: Opened, task: Task) -> Frame:
+    return raw_frame(task.schema, opened.model, null_of(opened.model))
+
+
 def _own(opened: Opened, task: Task) -> list[Candidate]:
     """By our own engines."""
     from model_code.conversion.estimators import booster_alone, candidate
 
     own = booster_alone if opened.is_booster else candidate
-    return [own(opened.model, raw_frame(task.schema, opened.model), task.output)]
+    return [own(opened.model, _frame(opened, task), task.output)]
 
 
 def _exported(opened: Opened, task: Task) -> list[Candidate]:
@@ -59,7 +64,7 @@ def _exported(opened: Opened, task: Task) -> list[Candidate]:
 
     if opened.is_booster:
         return []
-    return exports(opened.model, raw_frame(task.schema, opened.model), task.output)
+    return exports(opened.model, _frame(opened, task), task.output)
 
 
 def _fallback(maker: RowMaker, truth: Truth, opened: Opened, reasons: list[str]) -> Conversion:

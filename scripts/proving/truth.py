@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference.frames import method
+from inference.frames import method, null_of
 from inference.signature import Signature
 from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened
@@ -20,18 +20,18 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
     Raises:
         NotConvertibleError: it cannot answer ``output`` at all.
     """
-    shares = None
+    shares, null = None, null_of(opened.model)
     if hasattr(opened.model, "predict_proba"):
-        shares = Native(signature, method(opened.model, "predict_proba"))
+        shares = Native(signature, method(opened.model, "predict_proba"), null)
     if task.engine == "sklearn":
         try:
             call = method(opened.model, task.output)
         except AttributeError:
             raise NotConvertibleError(f"the model has no {task.output}") from None
-        return Truth(Native(signature, call), shares)
+        return Truth(Native(signature, call, null), shares)
     # What it is made of was looked at when it was opened; a pickle only opens where allowed.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
     import mlflow.pyfunc
 
     model: Any = mlflow.pyfunc.load_model(task.model_dir)
-    return Truth(Native(signature, model.predict), shares)
+    return Truth(Native(signature, model.predict, null), shares)

@@ -17,7 +17,8 @@ from inference.integrity import unpack
 from inference.predictor import ALLOW_CODE, load
 from model_code import registry
 from model_code.errors import PackagingError
-from model_code.package import package
+from model_code.package import Converting, package
+from scripts.models import PROVER
 from tests.functional.inference_server import running
 from tests.functional.model_store import register, store_uri
 
@@ -102,12 +103,66 @@ def several_outputs_of_an_array() -> Case:
     return Case(ExtraTreesClassifier(5, random_state=0).fit(rows, targets), rows, "predict")
 
 
+def _town_and_size(town: Any, encoder: Any, last: Any) -> Case:
+    """Prices where a town is not known are others; ``town`` is a column of pandas."""
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+
+    rows = pd.DataFrame({"town": town, "size": [float(i % 7) for i in range(len(town))]})
+    price = rows["size"] + rows["town"].isna() * 50.0
+    columns = make_column_transformer((encoder, ["town"]), remainder="passthrough")
+    return Case(make_pipeline(columns, last).fit(rows, price), rows, "predict")
+
+
+def text_with_gaps_as_pandas_has_them(encoder: Any = None, last: Any = None) -> Case:
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    town = pd.Series(["Bonn", None, "Ulm"] * 10)
+    assert town.dtype == "str"
+    assert town.isna().sum() == 10
+    encoder = OneHotEncoder(handle_unknown="ignore") if encoder is None else encoder
+    return _town_and_size(town, encoder, LinearRegression() if last is None else last)
+
+
+def text_with_gaps_filled_in() -> Case:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.tree import DecisionTreeRegressor
+
+    fill = SimpleImputer(strategy="constant", fill_value="nowhere")
+    encoder = make_pipeline(fill, OneHotEncoder(handle_unknown="ignore"))
+    return text_with_gaps_as_pandas_has_them(encoder, DecisionTreeRegressor(random_state=0))
+
+
+def text_with_gaps_of_a_model_that_is_not_converted() -> Case:
+    from sklearn.neighbors import KNeighborsRegressor
+
+    return text_with_gaps_as_pandas_has_them(None, KNeighborsRegressor(1))
+
+
+def text_with_none_in_objects() -> Case:
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    town = pd.Series(["Bonn", None, "Ulm"] * 10, dtype="object")
+    return _town_and_size(town, OneHotEncoder(handle_unknown="ignore"), LinearRegression())
+
+
 CASES = [
     iris_with_text_labels,
     diabetes_forest,
     boosted_trees,
     text_truth_and_whole_numbers,
     several_outputs_of_an_array,
+    text_with_gaps_as_pandas_has_them,
+    text_with_gaps_filled_in,
+    text_with_gaps_of_a_model_that_is_not_converted,
+    text_with_none_in_objects,
 ]
 
 
@@ -123,6 +178,33 @@ def unpacked(store: str, reference: str, folder: Path, output: str | None = None
     load_package(made.folder)
     unpack(made.folder / ARCHIVE_FILE, folder / "model")
     return folder / "model"
+
+
+GAPS = [
+    (text_with_gaps_as_pandas_has_them, "linear"),
+    (text_with_gaps_filled_in, "forest"),
+    (text_with_none_in_objects, "linear"),
+]
+
+
+@pytest.mark.parametrize(("make", "engine"), GAPS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_null_in_text_is_to_a_converted_model_what_it_was_in_training(
+    store: str, tmp_path: Path, make: Callable[[], Case], engine: str
+) -> None:
+    case = make()
+    name = f"converted-{make.__name__.replace('_', '-')}"
+    logged = register(store, name, case.model, case.rows)
+    made = package(
+        store, f"{name}/{logged.version}", tmp_path / "dist", converting=Converting(PROVER)
+    )
+    assert made.manifest.conversion is not None
+    assert made.manifest.conversion.engine == engine, made.manifest.conversion.reason
+    unpack(made.folder / ARCHIVE_FILE, tmp_path / "model")
+    predictor = load(tmp_path / "model", {})
+    for rows in (case.rows, case.rows[1:2]):
+        want = case.model.predict(rows).tolist()
+        got = predictor.predict(decode(predictor.signature, JSON, body_of(rows)))
+        assert got == pytest.approx(want, abs=1e-9)
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)

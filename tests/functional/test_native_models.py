@@ -207,7 +207,7 @@ def test_what_it_answers_is_what_the_pyfunc_answers(tmp_path: Path) -> None:
                 ["2020-01-01T12:00:00.123456", *["1999-12-31"] * 3], format="ISO8601"
             ),
         }
-    ).astype({"text": "object"})
+    )
 
     class Telling(mlflow.pyfunc.PythonModel):
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:

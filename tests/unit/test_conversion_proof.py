@@ -13,6 +13,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from inference.frames import null_of
 from inference.signature import Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.child import Task
@@ -79,7 +80,7 @@ class Case:
         self.opened = open_model(folder, allows_code=False)
         task = Task(str(folder), schema, made.output, "sklearn")
         self.signature = Signature.from_schema(schema)
-        self.frame = raw_frame(schema, self.opened.model)
+        self.frame = raw_frame(schema, self.opened.model, null_of(self.opened.model))
         self.truth = truth_of(self.opened, task, self.signature)
         self.maker = RowMaker(task, self.signature, self.truth)
         self.output = made.output

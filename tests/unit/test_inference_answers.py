@@ -264,3 +264,24 @@ def test_very_many_columns_do_not_fill_an_error() -> None:
         codecs.decode(many, JSON, b'{"instances": [{}]}')
     assert len(str(info.value)) < 800
     assert str(info.value).endswith(", … (1000 in all)")
+
+
+def test_a_dict_of_columns_is_an_object_a_row() -> None:
+    answer = {"label": np.array(["a", "b"]), "shares": np.array([[0.5, 0.5], [1.0, np.nan]])}
+    assert to_json_values(answer) == [
+        {"label": "a", "shares": [0.5, 0.5]},
+        {"label": "b", "shares": [1.0, None]},
+    ]
+    assert to_json_values({}) == []
+    with pytest.raises(ValueError, match="columns that differ in length: {'a': 1, 'b': 2}"):
+        to_json_values({"a": [1], "b": [1, 2]})
+
+
+@pytest.mark.parametrize(("answer", "kind"), [("ab", "str"), (b"ab", "bytes"), (1.5, "float")])
+def test_one_value_is_no_answer_for_rows(answer: Any, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"the model answered one {kind}; a list, an array, a "):
+        to_json_values(answer)
+
+
+def test_bytes_in_an_answer_are_base64() -> None:
+    assert to_json_values([b"ab"]) == ["YWI="]
