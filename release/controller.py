@@ -72,11 +72,16 @@ def advance(release: Release, observation: Observation) -> Move:
         is_paused = release.paused_at is not None and not _keeps_up(before, endpoint)
         if actions and is_paused and Stage(before.stage) in WITHHELD:
             return before, ()
-        if release is before or release == before:
+        if _place(release) == _place(before):
             break
     if any(isinstance(a, UpdateEndpoint | SetWeights | SetCapacity) for a in actions):
         release = replace(release, issued_at=endpoint.now, modified=endpoint.last_modified)
     return replace(release, pending=actions) if actions else release, actions
+
+
+def _place(release: Release) -> tuple[object, ...]:
+    """Where the release stands: while that is the same, another look is needed to go on."""
+    return (release.stage, release.phase, release.step, release.issued, release.ending)
 
 
 def _keeps_up(release: Release, endpoint: Endpoint) -> bool:

@@ -18,7 +18,13 @@ from contracts.release_manifest import (
     Rolling,
 )
 from release.gates import CountedMinute
-from release.observation import CaptureQuery, Endpoint, MetricQuery, Observation
+from release.observation import (
+    CaptureQuery,
+    Endpoint,
+    MetricQuery,
+    Observation,
+    VariantMinute,
+)
 from release.phases import candidate_variant, phase_of, step_of
 from release.stages import Stage, transition_config
 from release.state import PairMinute, Release, Stretch
@@ -123,15 +129,42 @@ def with_minutes(release: Release, observation: Observation) -> Release:
     live = observation.series.get(LIVE_VARIANT)
     candidate = observation.series.get(CANDIDATE)
     span = wanted(release, observation.endpoint)
-    if span is not None:
-        release = replace(release, asked_until=span[1])
+    asked_until = release.asked_until if span is None else span[1]
     if observation.pairs:
         release = _with_pairs(release, observation)
-    if not live or not candidate:
+    changed: dict[float, CountedMinute] = {}
+    known: dict[float, CountedMinute] = {}
+    if live and candidate:
+        starts = sorted(live.keys() & candidate.keys())
+        known = _known_from(release.minutes, starts[0] if starts else math.inf)
+        changed = _changed(release, observation, starts, known)
+    if not changed:
+        is_same = asked_until == release.asked_until
+        return release if is_same else replace(release, asked_until=asked_until)
+    revised = sorted(changed.keys() & known.keys())
+    if not revised and (not known or max(known) < min(changed)):
+        minutes = release.minutes + tuple(changed[s] for s in sorted(changed))
+    else:
+        merged = known | changed
+        earlier = release.minutes[: len(release.minutes) - len(known)]
+        minutes = (*earlier, *(merged[s] for s in sorted(merged)))
+    release = replace(release, asked_until=asked_until, minutes=minutes)
+    if not revised:
         return release
+    text = f"{len(revised)} counted minute{'s' if len(revised) > 1 else ''} revised"
+    data = {f"{s:.0f}": [_counts(known[s]), _counts(changed[s])] for s in revised}
+    return release.noted(observation.endpoint.now, "revised", text, minutes=data)
+
+
+def _changed(
+    release: Release,
+    observation: Observation,
+    starts: list[float],
+    known: dict[float, CountedMinute],
+) -> dict[float, CountedMinute]:
+    """The minutes that count and are new, or are not as they were read before."""
+    live, candidate = observation.series[LIVE_VARIANT], observation.series[CANDIDATE]
     settled = last_settled(release.manifest, observation.endpoint.now)
-    starts = sorted(s for s in live.keys() & candidate.keys())
-    known = _known_from(release.minutes, starts[0] if starts else math.inf)
     changed: dict[float, CountedMinute] = {}
     for stretch in stretches(release):
         within = minutes_of(stretch, settled)
@@ -140,36 +173,34 @@ def with_minutes(release: Release, observation: Observation) -> Release:
         for start in starts:
             if not within[0] <= start <= within[1]:
                 continue
-            if not live[start].requests or not candidate[start].requests:
+            of_live, of_candidate = live[start], candidate[start]
+            if not of_live.requests or not of_candidate.requests:
                 continue
-            minute = CountedMinute(
-                start, release.step, stretch.share, live[start], candidate[start]
-            )
             before = known.get(start)
-            if before is not None:
-                minute = keeping_predictions(minute, before)
-            if before is None or (before.step == release.step and before != minute):
-                changed[start] = minute
-    if not changed:
-        return release
-    revised = sorted(changed.keys() & known.keys())
-    if revised:
-        text = f"{len(revised)} counted minute{'s' if len(revised) > 1 else ''} revised"
-        data = {f"{s:.0f}": [_counts(known[s]), _counts(changed[s])] for s in revised}
-        release = release.noted(observation.endpoint.now, "revised", text, minutes=data)
-    merged = known | changed
-    earlier = release.minutes[: len(release.minutes) - len(known)]
-    return replace(release, minutes=(*earlier, *(merged[s] for s in sorted(merged))))
+            if before is None:
+                share = stretch.share
+                changed[start] = CountedMinute(start, release.step, share, of_live, of_candidate)
+            elif before.step == release.step:
+                read = CountedMinute(start, release.step, stretch.share, of_live, of_candidate)
+                minute = read if read == before else keeping_predictions(read, before)
+                if minute != before:
+                    changed[start] = minute
+    return changed
 
 
 def keeping_predictions(minute: CountedMinute, before: CountedMinute) -> CountedMinute:
     """What was captured stays captured: a reading of the bucket that failed takes nothing away."""
-    live, candidate = minute.live, minute.candidate
-    if live.predictions is None:
-        live = replace(live, predictions=before.live.predictions)
-    if candidate.predictions is None:
-        candidate = replace(candidate, predictions=before.candidate.predictions)
+    live = _keeping(minute.live, before.live)
+    candidate = _keeping(minute.candidate, before.candidate)
+    if live is minute.live and candidate is minute.candidate:
+        return minute
     return replace(minute, live=live, candidate=candidate)
+
+
+def _keeping(read: VariantMinute, before: VariantMinute) -> VariantMinute:
+    if read.predictions is not None or before.predictions is None:
+        return read
+    return replace(read, predictions=before.predictions)
 
 
 def _known_from(minutes: tuple[CountedMinute, ...], since: float) -> dict[float, CountedMinute]:

@@ -47,7 +47,6 @@ class FailTally:
         self._usual_rates = UsualRates()
         self._every = list(LOG_WEIGHTS)
         self._usual = list(LOG_WEIGHTS)
-        self.log_e = 0.0
         self.measured = 0
         self.live = self.candidate = self.live_bad = self.candidate_bad = 0
 
@@ -69,7 +68,10 @@ class FailTally:
         self._every = [x + f for x, f in zip(self._every, factors, strict=True)]
         if is_usual:
             self._usual = [x + f for x, f in zip(self._usual, factors, strict=True)]
-        self.log_e = log_sum((log_sum(self._every), log_sum(self._usual))) - math.log(2)
+
+    @property
+    def log_e(self) -> float:
+        return log_sum((log_sum(self._every), log_sum(self._usual))) - math.log(2)
 
     def _factors(self, counts: Counts) -> list[float]:
         """log factor of each ratio."""

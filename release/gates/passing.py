@@ -35,6 +35,7 @@ LARGEST_BET = 0.97
 GUIDE, EQUAL, RATIOS = 0.65, 0.15, 0.08  # shares of the fund; the points' grid has the rest
 EQUAL_ALONE = 0.6
 HANDED_ON = 0.01
+LOG_HANDED_ON, LOG_KEPT = math.log(HANDED_ON), math.log1p(-HANDED_ON)
 # Live's rate before anything was seen: half a bad request in fifty.
 PRIOR_BAD, PRIOR_REQUESTS = 0.5, 50.0
 
@@ -70,6 +71,8 @@ class PassTally:
         self._log_fractions = [(f * self._ratio, math.log(f)) for f, _ in fractions]
         self._relative = [math.log(share) for _, share in fractions]
         self._absolute = [math.log(rest / len(BETS)) for _ in self._bets]
+        # What the strategies but the guide have left of what they made, after what was handed on.
+        self._kept = 0.0
         self._guide = math.log(guide) if guide else -math.inf
         self._can_win = bool(fractions or self._bets)
 
@@ -114,15 +117,13 @@ class PassTally:
 
     def _settle(self) -> None:
         """Add up the fund, and hand a little of everyone's wealth to the guide."""
-        self.log_ratio_e = log_sum(self._relative) if self._relative else -math.inf
-        self.log_points_e = log_sum(self._absolute) if self._absolute else -math.inf
+        kept = self._kept
+        self.log_ratio_e = kept + log_sum(self._relative) if self._relative else -math.inf
+        self.log_points_e = kept + log_sum(self._absolute) if self._absolute else -math.inf
         self.log_e = log_sum((self.log_ratio_e, self.log_points_e, self._guide))
         if self._guide > -math.inf:
-            keep = math.log1p(-HANDED_ON)
-            self._relative = [x + keep for x in self._relative]
-            self._absolute = [x + keep for x in self._absolute]
-            handed = math.log(HANDED_ON) + self.log_e
-            self._guide = log_sum((self._guide + keep, handed))
+            self._kept += LOG_KEPT
+            self._guide = log_sum((self._guide + LOG_KEPT, LOG_HANDED_ON + self.log_e))
 
     def _ratio_factors(self, counts: Counts) -> list[float]:
         live, candidate, live_bad, candidate_bad = counts

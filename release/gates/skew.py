@@ -18,7 +18,6 @@ class SkewTally:
         self._index = index
         self._logs = [0.0] * len(ODDS)
         self._tables: dict[float, list[tuple[float, float]]] = {}
-        self.log_e = 0.0
         self.live = self.candidate = 0
         self.share = 0.0
 
@@ -35,7 +34,10 @@ class SkewTally:
                 self._logs, self._table(minute.share), strict=True
             )
         ]
-        self.log_e = log_mean(self._logs)
+
+    @property
+    def log_e(self) -> float:
+        return log_mean(self._logs)
 
     def _table(self, share: float) -> list[tuple[float, float]]:
         table = self._tables.get(share)

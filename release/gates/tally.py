@@ -89,3 +89,8 @@ def tallied(
     while len(_CACHE.kept) > KEPT:
         _CACHE.kept.popitem(last=False)
     return tally
+
+
+def forget() -> None:
+    """Begin as a new process does."""
+    _CACHE.kept.clear()
