@@ -58,11 +58,11 @@ def repeated(release: Release, observation: Observation) -> list[float]:
 def walked(count: int) -> list[float]:
     """Microseconds of each call in a bake that has ``count`` minutes when it begins."""
     forget()
-    config = transition_config(_release())
-    release = _baking(_release(), config, count)
+    config = transition_config(running())
+    release = baking(running(), config, count)
     times: list[float] = []
     for _ in range(CALLS):
-        microseconds, release = _timed(release, _with_minute(config, release))
+        microseconds, release = _timed(release, told_a_minute(config, release))
         times.append(microseconds)
     return times
 
@@ -74,30 +74,30 @@ def _timed(release: Release, observation: Observation) -> tuple[float, Release]:
 
 
 def cases() -> list[tuple[str, Release, Observation]]:
-    running = _release()
-    config = transition_config(running)
+    begun = running()
+    config = transition_config(begun)
     before = Observation(_endpoint("wine-c1", ("live",)))
     updating = replace(before.endpoint, status="Updating", pending_config=config)
-    entering = replace(running, stage=Stage.ENTER.value, issued=True)
+    entering = replace(begun, stage=Stage.ENTER.value, issued=True)
     both = _endpoint(config, ("live", "candidate"))
-    alarm = {f"{running.id}-errors-candidate": "OK"}
-    short, long = _baking(running, config, 5), _baking(running, config, LONG_BAKE_MINUTES)
+    alarm = {f"{begun.id}-errors-candidate": "OK"}
+    short, long = baking(begun, config, 5), baking(begun, config, LONG_BAKE_MINUTES)
     landed = replace(
-        running, stage=Stage.POST_BAKE.value, base="wine-c2", passed=True, stage_since=NOW
+        begun, stage=Stage.POST_BAKE.value, base="wine-c2", passed=True, stage_since=NOW
     )
-    after = Observation(
-        _endpoint("wine-c2", ("live",)), alarms={f"{running.id}-errors-landed": "OK"}
-    )
+    after = Observation(_endpoint("wine-c2", ("live",)), alarms={f"{begun.id}-errors-landed": "OK"})
     return [
-        ("prepare (makes its actions)", running, before),
+        ("prepare (makes its actions)", begun, before),
         ("enter (waits for the fleet)", entering, Observation(updating)),
         ("bake, 5 minutes counted", short, Observation(both, alarms=alarm)),
         (f"bake, {LONG_BAKE_MINUTES} minutes counted", long, Observation(both, alarms=alarm)),
+        (f"bake, {LONG_BAKE_MINUTES} + 1 new minute", long, told_a_minute(config, long)),
         ("post-bake", landed, after),
     ]
 
 
-def _with_minute(config: str, release: Release) -> Observation:
+def told_a_minute(config: str, release: Release) -> Observation:
+    """The next minute of a bake, beside those that CloudWatch is asked for again."""
     start = release.minutes[-1].start + 60
     live, candidate = _minute(len(release.minutes))
     known = release.minutes[-REREAD_MINUTES:]
@@ -109,7 +109,8 @@ def _with_minute(config: str, release: Release) -> Observation:
     return Observation(endpoint, series, {f"{release.id}-errors-candidate": "OK"})
 
 
-def _baking(release: Release, config: str, count: int) -> Release:
+def baking(release: Release, config: str, count: int) -> Release:
+    """In a bake with ``count`` counted minutes."""
     begun = NOW // 60 * 60 - 3600 - 60 * count
     minutes = tuple(CountedMinute(begun + 60 * i, 0, 0.1, *_minute(i)) for i in range(count))
     return replace(
@@ -138,7 +139,7 @@ def _endpoint(config: str, variants: tuple[str, ...]) -> Endpoint:
     return Endpoint(NOW, "InService", config, NOW - 60, found)
 
 
-def _release() -> Release:
+def running() -> Release:
     target = _target()
     variant = {
         "VariantName": "live",

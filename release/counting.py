@@ -173,18 +173,21 @@ def _changed(
         for start in starts:
             if not within[0] <= start <= within[1]:
                 continue
-            of_live, of_candidate = live[start], candidate[start]
-            if not of_live.requests or not of_candidate.requests:
-                continue
             before = known.get(start)
-            if before is None:
-                share = stretch.share
-                changed[start] = CountedMinute(start, release.step, share, of_live, of_candidate)
-            elif before.step == release.step:
-                read = CountedMinute(start, release.step, stretch.share, of_live, of_candidate)
-                minute = read if read == before else keeping_predictions(read, before)
-                if minute != before:
-                    changed[start] = minute
+            if before is not None and (
+                before.step != release.step
+                or (before.live == live[start] and before.candidate == candidate[start])
+            ):
+                continue
+            if not live[start].requests or not candidate[start].requests:
+                continue
+            minute = CountedMinute(
+                start, release.step, stretch.share, live[start], candidate[start]
+            )
+            if before is not None:
+                minute = keeping_predictions(minute, before)
+            if minute != before:
+                changed[start] = minute
     return changed
 
 

@@ -10,6 +10,7 @@ sudden breakage, the second keeps its power where bad minutes hit both variants 
 from __future__ import annotations
 
 import math
+from operator import add
 
 from release.gates.counts import Counts, Read
 from release.gates.hypergeometric import log_moments
@@ -65,9 +66,9 @@ class FailTally:
         if not bad:
             return
         factors = self._factors(counts)
-        self._every = [x + f for x, f in zip(self._every, factors, strict=True)]
+        self._every = list(map(add, self._every, factors))
         if is_usual:
-            self._usual = [x + f for x, f in zip(self._usual, factors, strict=True)]
+            self._usual = list(map(add, self._usual, factors))
 
     @property
     def log_e(self) -> float:

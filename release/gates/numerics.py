@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Sequence
+from math import exp
 
 
 def log_mean(logs: Sequence[float]) -> float:
@@ -17,7 +18,6 @@ def log_sum(logs: Sequence[float]) -> float:
     top = max(logs)
     if top == -math.inf:
         return top
-    exp = math.exp
     return top + math.log(sum([exp(x - top) for x in logs]))
 
 

@@ -23,6 +23,7 @@ minute; moving wealth between strategies is fair too.
 from __future__ import annotations
 
 import math
+from operator import add
 
 from contracts.release_manifest import Tolerance
 from release.gates.counts import Counts, Read
@@ -109,10 +110,10 @@ class PassTally:
         bad = counts.live_bad + counts.candidate_bad
         if is_usual and bad:
             factors = self._ratio_factors(counts)
-            self._relative = [x + f for x, f in zip(self._relative, factors, strict=True)]
+            self._relative = list(map(add, self._relative, factors))
         if self._bets:
             factors = self._points_factors(counts)
-            self._absolute = [x + f for x, f in zip(self._absolute, factors, strict=True)]
+            self._absolute = list(map(add, self._absolute, factors))
         self._settle()
 
     def _settle(self) -> None:
@@ -142,15 +143,15 @@ class PassTally:
         share, points, log1p = candidate / (live + candidate), self._points, math.log1p
         of_live = share * (points + 1 / (1 - share))
         of_good = share * points
-        factors = [good * log1p(bet * of_good) for bet in self._bets]
-        if candidate_bad:
-            of_candidate = of_good - 1
-            pairs = zip(factors, self._bets, strict=True)
-            factors = [f + candidate_bad * log1p(bet * of_candidate) for f, bet in pairs]
-        if live_bad:
-            pairs = zip(factors, self._bets, strict=True)
-            factors = [f + live_bad * log1p(bet * of_live) for f, bet in pairs]
-        return factors
+        if not live_bad and not candidate_bad:
+            return [good * log1p(bet * of_good) for bet in self._bets]
+        of_candidate = of_good - 1
+        return [
+            good * log1p(bet * of_good)
+            + candidate_bad * log1p(bet * of_candidate)
+            + live_bad * log1p(bet * of_live)
+            for bet in self._bets
+        ]
 
     # --- the guide
 
