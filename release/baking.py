@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.release_manifest import CANDIDATE_VARIANT, Canary
-from release.capacity import candidate_count, carried_count, live_count
+from contracts.release_manifest import Canary
+from release.capacity import carried_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.forward import begin_step
 from release.gates import Answer, StepVerdict
@@ -16,6 +16,7 @@ from release.retreat import hands_off, retreat, unless_steady
 from release.scaling import bring_back
 from release.stages import Move, Stage, go, has_weights, landed_alarms
 from release.state import HELD, INCONCLUSIVE, PROMOTED, ROLLED_BACK, Release
+from release.surge import grown_in_place, kept_up
 
 # How long after the post-bake the alarms on the new version may stay unread, and the limits and
 # hooks without an answer.
@@ -36,29 +37,13 @@ def bake(release: Release, observation: Observation) -> Move:
         release = replace(release, clean_since=None)
     move = settled_bake(release, observation)
     if move is not None:
-        return _kept_up(move[0], endpoint), move[1]
+        return kept_up(move[0], endpoint), move[1]
     release = end_step(release, "pass", verdict_of(release, observation).text, endpoint.now)
     phase = phase_of(release)
     index = release.step + 1 - first_step(release)
     if isinstance(phase, Canary) and index < len(phase.steps):
         return begin_step(release, index, endpoint), ()
     return to_full_capacity(replace(release, passed=True), endpoint), ()
-
-
-def _kept_up(release: Release, endpoint: Endpoint) -> Release:
-    """Back to its capacity where live was scaled out: the candidate's share needs more instances.
-
-    It is scaled by nothing else. Where the bake is over, what comes next sizes anew.
-    """
-    candidate = endpoint.variant(CANDIDATE_VARIANT)
-    is_baking = release.stage == Stage.BAKE and endpoint.status == IN_SERVICE
-    weight, live = step_of(release).weight, live_count(endpoint, release)
-    count = candidate_count(weight, live)
-    if not is_baking or candidate is None or candidate.desired_count >= count:
-        return release
-    text = f"live was scaled to {live} instances: at {weight:g} % the candidate needs {count}"
-    grown = replace(release, wanted_count=count, clean_since=None)
-    return go(grown, Stage.CAPACITY, endpoint.now).noted(endpoint.now, "capacity", text)
 
 
 def to_full_capacity(release: Release, endpoint: Endpoint) -> Release:
@@ -98,10 +83,10 @@ def settled_bake(release: Release, observation: Observation) -> Move | None:
 
 
 def held(release: Release, observation: Observation) -> Move:
-    """What serves goes on serving, until a person decides."""
+    """What serves goes on serving, with what it takes, until a person decides."""
     endpoint = observation.endpoint
     waiting = unless_steady(release, endpoint, release.base)
-    return (release, ()) if waiting is None else waiting
+    return grown_in_place(release, endpoint) if waiting is None else waiting
 
 
 def _landed_names(release: Release) -> tuple[str, ...]:

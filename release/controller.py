@@ -85,8 +85,10 @@ def _place(release: Release) -> tuple[object, ...]:
 
 
 def _keeps_up(release: Release, endpoint: Endpoint) -> bool:
-    """Whether the candidate only gets the instances that the share it has already needs."""
-    return release.stage == Stage.CAPACITY and has_weights(endpoint, release.wanted_weights)
+    """Whether the new version only gets the instances that the share it has already needs."""
+    stage = Stage(release.stage)
+    is_step = stage is Stage.CAPACITY and has_weights(endpoint, release.wanted_weights)
+    return is_step or stage is Stage.MIRROR
 
 
 def _unless_ringing(release: Release, observation: Observation) -> Release:
@@ -169,6 +171,9 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
     if stage is Stage.SHIFT and release.issued:
         # Only the verdict is published there; the next look tries again.
         return replace(release, published_at=now)
+    if stage is Stage.MIRROR:
+        # More instances for the shadow: while it is too small for its share, nothing is counted.
+        return replace(release, attempts=retreat.MAX_ATTEMPTS)
     if stage in FORWARD:
         return retreat.retreat(release, INCONCLUSIVE, reason, now)
     if stage is Stage.CLEANUP:

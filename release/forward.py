@@ -143,8 +143,12 @@ def begin_step(release: Release, index: int, endpoint: Endpoint) -> Release:
 
 
 def capacity(release: Release, observation: Observation) -> Move:
+    """The instances that the weight needs; those that came are cold."""
     endpoint, count = observation.endpoint, release.wanted_count
-    return _scale(release, endpoint, CANDIDATE_VARIANT, count, Stage.WEIGHT)
+    moved, actions = _scale(release, endpoint, CANDIDATE_VARIANT, count, Stage.WEIGHT)
+    if moved.stage == Stage.WEIGHT and release.attempts:
+        moved = replace(moved, grown_at=endpoint.now + DATE_RESOLUTION_SECONDS)
+    return moved, actions
 
 
 def _scale(release: Release, endpoint: Endpoint, name: str, count: int, then: Stage) -> Move:
@@ -178,9 +182,7 @@ def weight(release: Release, observation: Observation) -> Move:
         weight = step_of(release).weight
         clean = endpoint.now + DATE_RESOLUTION_SECONDS
         first = clean if release.first_traffic_at is None else release.first_traffic_at
-        # The weights stood already: it only got instances, which are cold.
-        grown = release.grown_at if release.issued else clean
-        changed = replace(release, clean_since=clean, first_traffic_at=first, grown_at=grown)
+        changed = replace(release, clean_since=clean, first_traffic_at=first)
         text = f"candidate at {weight:g} %"
         data = {"weight": weight, "weights": release.wanted_weights, "count": release.wanted_count}
         changed = changed.noted(endpoint.now, "weight", text, **data)

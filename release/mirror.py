@@ -7,7 +7,7 @@ from dataclasses import replace
 from contracts.release_manifest import Canary
 from release.actions import CreateConfig, UpdateEndpoint
 from release.baking import settled_bake
-from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
+from release.counting import with_minutes
 from release.judging import end_step, verdict_of
 from release.observation import IN_SERVICE, Observation
 from release.phases import next_phase
@@ -15,20 +15,19 @@ from release.retreat import MAX_ATTEMPTS, hands_off, retreat, unless_steady
 from release.scaling import make_way
 from release.stages import Move, Progress, Stage, go, update_progress
 from release.state import COMPARED, INCONCLUSIVE, Release
+from release.surge import counting_anew, grown_in_place
 
 
 def mirror(release: Release, observation: Observation) -> Move:
     """Count minutes and pairs until the gates are sure, then hand on."""
     endpoint = observation.endpoint
     if endpoint.status == IN_SERVICE and endpoint.config_name == release.base:
-        release = with_minutes(release, observation)
-        if release.clean_since is None:
-            release = replace(release, clean_since=endpoint.now + DATE_RESOLUTION_SECONDS)
+        release = counting_anew(with_minutes(release, observation), endpoint)
     else:
         release = replace(release, clean_since=None)
     move = settled_bake(release, observation)
     if move is not None:
-        return move
+        return move if move[1] else grown_in_place(move[0], endpoint)
     text = verdict_of(release, observation).text
     release = end_step(release, "pass", text, endpoint.now)
     # Passed: the next strategy follows; a canary's configuration takes the shadow's place.

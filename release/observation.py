@@ -62,7 +62,8 @@ class Endpoint:
     remarks: str = ""
 
     def variant(self, name: str) -> Variant | None:
-        return next((v for v in self.variants if v.name == name), None)
+        """The variant of this name, in production or a shadow."""
+        return next((v for v in (*self.variants, *self.shadows) if v.name == name), None)
 
 
 @dataclass(frozen=True)

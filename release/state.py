@@ -132,7 +132,7 @@ class Release:
     actions were executed; ``issued_at`` when decided, ``modified`` the endpoint's LastModifiedTime
     then) and ``attempts`` belong to the stage, ``wanted_count`` and ``wanted_weights`` to the step.
     ``clean_since``: from when on minutes at this weight count; None while the endpoint is not as
-    wanted. ``grown_at``: when the candidate, in traffic already, last got more instances.
+    wanted. ``grown_at``: when the new version's fleet last got more instances, which are cold.
     ``ending`` is the outcome decided on, ``outcome`` the one reached.
 
     ``base`` is the configuration on which the endpoint landed last. ``phase`` counts

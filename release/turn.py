@@ -75,7 +75,8 @@ class Running:
 
     @property
     def is_held(self) -> bool:
-        return self.release.stage == Stage.HELD
+        """Whether it waits for a person: what it decided for itself is executed first."""
+        return self.release.stage == Stage.HELD and not self.release.pending
 
     # --- one step
 
