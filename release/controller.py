@@ -27,7 +27,17 @@ from release.observation import IN_SERVICE, Endpoint, Observation
 from release.stages import FORWARD, Move, Stage, go, has_weights
 from release.state import INCONCLUSIVE, ROLLED_BACK, Release
 
-__all__ = ["Needs", "aborted", "advance", "executed", "needs", "refused", "resumed", "verdict"]
+__all__ = [
+    "Needs",
+    "aborted",
+    "advance",
+    "executed",
+    "needs",
+    "reconsidered",
+    "refused",
+    "resumed",
+    "verdict",
+]
 
 # Dates of answers have whole seconds, and servers differ by a few.
 CLOCK_TOLERANCE_SECONDS = 5.0
@@ -84,6 +94,24 @@ def _place(release: Release) -> tuple[object, ...]:
     return (release.stage, release.phase, release.step, release.issued, release.ending)
 
 
+def reconsidered(release: Release, observation: Observation) -> Move:
+    """Actions that were decided some time ago: kept where the same follow from what is seen now.
+
+    An alarm may ring since, or someone else have changed the endpoint.
+    """
+    stage = Stage(release.stage)
+    if stage is Stage.SHIFT and release.issued:
+        return release, release.pending  # A failed verdict stays one.
+    release = _sifted(release, observation.endpoint)
+    if not release.pending:
+        return release, ()
+    # The decision counted an attempt that was not made; at the end only refusals are counted.
+    attempts = release.attempts if stage is Stage.CLEANUP else max(0, release.attempts - 1)
+    undecided = replace(release, pending=(), attempts=attempts, unanswered_since=None)
+    changed, actions = advance(undecided, observation)
+    return (release, actions) if actions == release.pending else (changed, actions)
+
+
 def _keeps_up(release: Release, endpoint: Endpoint) -> bool:
     """Whether the new version only gets the instances that the share it has already needs."""
     stage = Stage(release.stage)
@@ -136,6 +164,14 @@ def executed(release: Release) -> Release:
 
 def resumed(release: Release, endpoint: Endpoint) -> Release:
     """Another controller takes over: of the pending actions, those that were not executed."""
+    release = _sifted(release, endpoint)
+    text = f"continued in stage {release.stage}"
+    pending = [describe(action) for action in release.pending]
+    return release.noted(endpoint.now, "continued", text, pending=pending)
+
+
+def _sifted(release: Release, endpoint: Endpoint) -> Release:
+    """Of the pending actions only those that the endpoint does not show as executed."""
     pending = tuple(a for a in release.pending if still_needed(a, endpoint))
     if not any(isinstance(a, UpdateEndpoint) for a in pending) and any(
         isinstance(a, UpdateEndpoint) for a in release.pending
@@ -148,8 +184,7 @@ def resumed(release: Release, endpoint: Endpoint) -> Release:
     release = executed(release) if was_done else replace(release, pending=pending)
     if pending:
         release = replace(release, issued_at=endpoint.now, modified=endpoint.last_modified)
-    text = f"continued in stage {release.stage}"
-    return release.noted(endpoint.now, "continued", text, pending=[describe(a) for a in pending])
+    return release
 
 
 def _may_have_shifted(release: Release, pending: tuple[Action, ...], endpoint: Endpoint) -> bool:

@@ -32,6 +32,7 @@ from release.stages import (
     go,
     is_unseen,
     known_configs,
+    may_yet_show,
     own_configs,
     update_progress,
 )
@@ -76,7 +77,8 @@ def zero(release: Release, observation: Observation) -> Move:
     if endpoint.status in BUSY_STATUSES:
         return release, ()
     if endpoint.config_name == release.before.config.name and endpoint.status == IN_SERVICE:
-        return go(release, Stage.CLEANUP, endpoint.now), ()
+        is_over = not may_yet_show(release, endpoint)
+        return (go(release, Stage.CLEANUP, endpoint.now) if is_over else release), ()
     candidate = endpoint.variant(CANDIDATE_VARIANT)
     if endpoint.status != IN_SERVICE or candidate is None:
         return go(release, Stage.BACK, endpoint.now), ()

@@ -16,6 +16,8 @@ TAG_RELEASE = "slipway:release"
 MAX_NAME = 63
 # An accepted update shows in LastModifiedTime at once; reads may lag a little behind.
 UNSEEN_UPDATE_SECONDS = 300.0
+# The same for an update that was given up before it showed: it may have been refused as well.
+GIVEN_UP_SECONDS = 60.0
 
 
 class Stage(StrEnum):
@@ -77,6 +79,12 @@ def is_unseen(release: Release, endpoint: Endpoint) -> bool:
     """Whether what was issued may only be not yet visible."""
     is_unchanged = release.issued and endpoint.last_modified == release.modified
     return is_unchanged and endpoint.now - release.issued_at < UNSEEN_UPDATE_SECONDS
+
+
+def may_yet_show(release: Release, endpoint: Endpoint) -> bool:
+    """Whether a change that the release asked for last may still come, though it was given up."""
+    is_unchanged = endpoint.last_modified == release.modified
+    return is_unchanged and endpoint.now - release.issued_at < GIVEN_UP_SECONDS
 
 
 def own_config(release: Release, phase: int) -> str:

@@ -65,6 +65,8 @@ class Running:
         self._beside = options.beside
         # Which of the pending actions was tried last.
         self._tried = 0
+        # Whether they were decided by this driver's last look, and not tried in vain since.
+        self._is_fresh = False
         self._is_untold = False
 
     @property
@@ -81,24 +83,34 @@ class Running:
     # --- one step
 
     def step(self) -> ReleaseResult | None:
-        """Execute what is pending, else look and decide; the result when it has ended."""
-        if self.release.pending:
+        """Execute what is pending, else look and decide; the result when it has ended.
+
+        What was decided before another driver came, or AWS failed, is decided anew before it is
+        executed: the world may have changed since.
+        """
+        if self.release.pending and self._is_fresh:
             self._execute()
             return None
-        return self._finish() if self._turn() else None
+        had_pending = bool(self.release.pending)
+        has_ended = self._turn()
+        if had_pending and self.release.pending:
+            self._execute()
+        return self._finish() if has_ended else None
 
     def _turn(self) -> bool:
         """Look, decide and save; True when the release has an outcome."""
         release = self.release
+        decide = controller.reconsidered if release.pending else controller.advance
         request = self._request()
         observation = look(release, self._cloud, self._beside, request, self._trouble)
         self.teller.now = observation.endpoint.now
-        changed, _ = controller.advance(release, observation)
+        changed, _ = decide(release, observation)
         if any(entry.kind == FOREIGN for entry in changed.log[len(release.log) :]):
-            changed, _ = controller.advance(release, with_author(observation, release, self._cloud))
+            changed, _ = decide(release, with_author(observation, release, self._cloud))
         changed = self._announced(changed)
         if changed != release or self._lease_is_half_over():
             self.save(changed)
+        self._is_fresh = True
         if request is not None:
             self._forget(request, changed)
         self.teller.report(changed, observation)
@@ -119,6 +131,9 @@ class Running:
             except RefusedError as error:
                 self.refuse(str(error))
                 return
+            except AwsError:
+                self._is_fresh = False
+                raise
             self.teller.say("action", describe(action))
         self.save(controller.executed(release))
 

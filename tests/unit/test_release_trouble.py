@@ -37,7 +37,7 @@ from tests.unit.release_strategies import (
     release,
     staged,
 )
-from tests.unit.test_release_kills import prepared
+from tests.unit.test_release_kills import Killed, prepared
 
 IMPATIENT = Pace(poll_seconds=0.0, lease_seconds=60.0, give_up_seconds=0.0)
 
@@ -238,6 +238,98 @@ def test_an_update_by_someone_else_is_told_with_its_tags_and_left_alone(name: st
     assert not [a for a in cloud.executed[at + 1 :] if isinstance(a, touching)]
     assert cloud.alarm_names == {}
     assert cloud.targets == {"live": scaling_target()}
+
+
+def killed_before_the_swap(cloud: FakeCloud) -> FakeHistory:
+    """The driver is gone after it decided on the swap and before it told AWS."""
+    history = FakeHistory()
+
+    def die(action: Action) -> None:
+        if isinstance(action, UpdateEndpoint) and action.config == "wine-test-c2":
+            raise Killed
+
+    cloud.before_execute = die
+    with pytest.raises(Killed):
+        release(cloud, staged(CANARY), history)
+    cloud.before_execute = lambda _action: None
+    return history.other_process()
+
+
+def take_away(cloud: FakeCloud) -> None:
+    """Someone else puts a configuration of theirs in place."""
+    cloud.configs["theirs"] = replace(config_of("9"), name="theirs")
+    cloud.targets = {"live": cloud.targets["live"]}
+    cloud.execute(ENDPOINT, UpdateEndpoint("theirs", exclude_weights=True))
+    while cloud.endpoint(ENDPOINT).status != "InService":
+        pass
+
+
+def test_what_a_dead_driver_decided_is_not_done_over_someone_elses_change() -> None:
+    cloud = cloud_of()
+    history = killed_before_the_swap(cloud)
+    take_away(cloud)
+    result = release(cloud, staged(CANARY), history)
+    assert result.outcome == "inconclusive"
+    assert "found status InService with configuration theirs" in result.reason
+    assert (cloud.serving, cloud.pending) == ("theirs", None)
+    assert UpdateEndpoint("wine-test-c2", exclude_weights=True) not in cloud.executed
+
+
+def test_what_a_dead_driver_decided_is_not_done_while_an_alarm_rings() -> None:
+    cloud = cloud_of()
+    history = killed_before_the_swap(cloud)
+    cloud.ringing = lambda name, _cloud: name.endswith("-candidate")
+    result = release(cloud, staged(CANARY), history)
+    assert result.outcome == "rolled_back"
+    assert "in stage swap" in result.reason
+    assert UpdateEndpoint("wine-test-c2", exclude_weights=True) not in cloud.executed
+    assert_ended_well(cloud, "wine-test-c1")
+
+
+def test_an_action_that_was_throttled_is_decided_anew_before_it_is_tried_again() -> None:
+    cloud, tries = cloud_of(), list[Action]()
+
+    def throttled(action: Action) -> None:
+        if action == UpdateEndpoint("wine-test-c2", exclude_weights=True):
+            tries.append(action)
+            cloud.before_execute = lambda _action: None
+            take_away(cloud)
+            raise UnavailableError("aws did not answer UpdateEndpoint: Throttling")
+
+    cloud.before_execute = throttled
+    result = release(cloud, staged(CANARY))
+    assert (result.outcome, len(tries)) == ("inconclusive", 1)
+    assert "changed by someone else" in result.reason
+    assert (cloud.serving, cloud.pending) == ("theirs", None)
+
+
+class Lagging(FakeCloud):
+    """DescribeEndpoint shows the first update three looks late; a person aborts meanwhile."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.history = FakeHistory()
+        self.stale: list[Endpoint] = []
+
+    def execute(self, endpoint_name: str, action: Action) -> None:
+        is_first = not any(isinstance(a, UpdateEndpoint) for a in self.executed)
+        if is_first and isinstance(action, UpdateEndpoint):
+            self.stale = [super().endpoint(ENDPOINT)] * 3
+            self.history.ask("abort")
+        super().execute(endpoint_name, action)
+
+    def endpoint(self, name: str) -> Endpoint:
+        seen = super().endpoint(name)
+        return replace(self.stale.pop(), now=seen.now) if self.stale else seen
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_update_that_does_not_show_yet_is_waited_for_before_all_is_put_back(name: str) -> None:
+    cloud = Lagging(tick=10.0)
+    cloud.set_live(4)
+    result = release(cloud, staged(STRATEGIES[name]), cloud.history)
+    assert (result.outcome, result.reason) == ("rolled_back", "aborted by ann")
+    assert_ended_well(cloud, "wine-test-c1")
 
 
 def test_what_is_refused_at_the_end_does_not_keep_the_rest_from_being_done() -> None:
