@@ -31,7 +31,7 @@ class Forest(OnGraph):
         *,
         merges: bool,
     ) -> None:
-        super().__init__(signature, file, arrays, graph, merges=merges)
+        super().__init__(signature, file, arrays, graph, merges=merges, is_optimised=False)
         self._is_float32 = file.is_float32
         base = arrays["base"]
         self._is_single = len(base) == 1
