@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httptools
 
 from inference.limits import Limits
 from inference.messages import Head
+
+if TYPE_CHECKING:
+    from inference.receiving import Receiver
 
 PIECE = 16 * 1024
 ABSOLUTE = re.compile(rb"https?://[^/]*", re.IGNORECASE)
@@ -35,12 +39,13 @@ class Framing(asyncio.Protocol):
     __slots__ = (
         *("begun", "body", "field_bytes", "fields", "head", "head_bytes", "in_head", "in_request"),
         *("is_active", "is_chunked", "is_lingering", "is_refused", "is_upgrade", "limits", "loop"),
-        *("overhead_bytes", "parser", "received", "reserved", "since", "url"),
+        *("overhead_bytes", "parser", "received", "receiver", "reserved", "since", "url"),
     )
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.limits = limits
         self.loop = loop
+        self.receiver: Receiver | None = None
         self.parser = httptools.HttpRequestParser(self)
         self.in_request = False
         self.in_head = True
@@ -89,6 +94,21 @@ class Framing(asyncio.Protocol):
         is_one = self.begun == before + 1 and bool(head.method) and not self.received
         is_plain = not (self.is_chunked or self.is_refused) and "expect" not in head.headers
         return is_one and is_plain and head.keep_alive
+
+    def begin_known(self, head: Head) -> None:
+        """A request begins whose head was parsed before, and whose body is still to come."""
+        self._begin()
+        self.head = head
+        self.in_request, self.in_head, self.is_chunked = True, False, False
+        self.since, self.is_active = self.loop.time(), False
+        self._announce(head.length)
+
+    def end_body(self, body: bytearray) -> None:
+        """The request under way is there in whole."""
+        self.in_request, self.in_head = False, True
+        self.since = self.loop.time()
+        reserved, self.reserved = self.reserved, 0
+        self.complete(self.head, body, reserved)
 
     def feed(self, piece: bytes) -> None:
         first = self.begun if self.in_request else self.begun + 1
@@ -185,14 +205,12 @@ class Framing(asyncio.Protocol):
                 self.refuse(501, "only HTTP/1.1's transfer encoding chunked is understood")
         elif length.isdigit():
             head.length = int(length)
-        if not self.is_refused:
             self._announce(head.length)
         is_asked = head.headers.get("expect", "").lower() == "100-continue"
         if is_asked and not self.is_refused and self.parser.get_http_version() != "1.0":
             self.go_on()
 
     def _announce(self, length: int) -> None:
-        """The head is there; a body of ``length`` bytes follows, or one in chunks (0)."""
         if length > self.limits.body_bytes:
             self.refuse(*self._too_large())
         elif length:
@@ -211,11 +229,8 @@ class Framing(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.is_upgrade:
             return
-        self.in_request, self.in_head = False, True
-        self.since = self.loop.time()
-        body, reserved = self.body, self.reserved
-        self.body, self.reserved = bytearray(), 0
-        self.complete(self.head, body, reserved)
+        body, self.body = self.body, bytearray()
+        self.end_body(body)
 
     def head_so_far(self) -> Head:
         """What has come of the head of the request under way, which is the connection's last."""
@@ -230,4 +245,4 @@ class Framing(asyncio.Protocol):
         self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 
     def _too_large(self) -> tuple[int, str]:
-        return 413, f"the body has more than {self.limits.body_bytes} bytes{self.limits.remedy}"
+        return 413, f"the body has more than {self.limits.body_bytes} bytes"

@@ -2,8 +2,8 @@
 
 Requests of one connection are answered in their order (pipelining); a connection that sends faster
 than it is answered, or does not read its answers, is not read meanwhile. httptools itself has no
-limits, so it is fed in pieces no larger than what is left of the one in force. A request whose
-head is known and whose body came with it does not pass through httptools at all.
+limits, so it is fed in pieces no larger than what is left of the one in force. Heads that are known
+and bodies of known length do not pass through httptools at all.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from collections import deque
 from time import perf_counter
 from typing import cast
 
+from httptools import HttpRequestParser
+
 from inference.framing import PIECE, Framing
 from inference.limits import DECODED_FACTOR
 from inference.messages import Head, Request, Response, closing, error
+from inference.receiving import Receiver
 from inference.site import Site, drain, watch
 
 __all__ = ["Connection", "Head", "Request", "Response", "Site", "drain", "error", "watch"]
@@ -50,7 +53,7 @@ class Connection(Framing):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 asyncio's name
         self.site.connections.discard(self)
-        self.transport = None
+        self.transport = self.receiver = None
         self._give_back(self.reserved)
         self.reserved = 0
         self._count_unsent(0)
@@ -89,6 +92,9 @@ class Connection(Framing):
         at, size = 0, len(data)
         while at < size and not (self.is_paused or self.closing or self.is_lingering):
             if self.in_request:
+                if not (self.in_head or self.is_chunked):
+                    at = self._receive().take(data, at)
+                    continue
                 end = self._end_of_piece(data, at)
                 self.feed(data[at:end])
                 at = end
@@ -102,6 +108,9 @@ class Connection(Framing):
                 and self._take(head, data[end : end + head.length])
             ):
                 at = end + head.length
+            elif head is not None and head.length:
+                self.begin_known(head)
+                at = end
             elif raw:
                 if self.feed_head(raw) and not self.closing:
                     self.site.heads.put(raw, self.head)
@@ -113,10 +122,14 @@ class Connection(Framing):
 
     def _end_of_piece(self, data: bytes, at: int) -> int:
         """How far the parser is fed, so that hardly more than one request is in a piece."""
-        if self.in_head or self.is_chunked:
-            end = data.find(END_OF_HEAD, at, at + PIECE)  # a chunked body ends so, too
-            return at + PIECE if end < 0 else end + len(END_OF_HEAD)
-        return at + (self.head.length - self.received or PIECE)
+        end = data.find(END_OF_HEAD, at, at + PIECE)  # a chunked body ends so, too
+        return at + PIECE if end < 0 else end + len(END_OF_HEAD)
+
+    def _receive(self) -> Receiver:
+        if self.receiver is None:  # the parser, which has seen the head, would wait for the body
+            self.parser = HttpRequestParser(self)
+            self.receiver = Receiver(self)
+        return self.receiver
 
     def _read_on(self) -> None:
         """Read what was left when there was no room."""
@@ -186,7 +199,7 @@ class Connection(Framing):
             self._give_back(reserved)
         else:
             self._put(Request(head, body, self, reserved))
-            self.closing = self.is_last
+            self.closing = self.is_last or not head.keep_alive
 
     # answers
 
@@ -261,6 +274,8 @@ class Connection(Framing):
             return
         self._give_back(self.reserved)
         self.reserved, self.body = 0, bytearray()
+        if self.receiver is not None:
+            self.receiver.stop()
         self.is_refused = self.is_lingering = True
         refused = Request(self.head_so_far(), b"", self, 0)
         refused.began = perf_counter()

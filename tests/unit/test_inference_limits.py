@@ -33,6 +33,24 @@ class Client(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.ended = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def send(self, data: bytes) -> None:
+        """What the other end sends, as a transport hands it to its protocol."""
+        while data:
+            if isinstance(self.protocol, asyncio.BufferedProtocol):
+                place = memoryview(self.protocol.get_buffer(-1))
+                size = min(len(place), len(data))
+                place[:size] = data[:size]
+                self.protocol.buffer_updated(size)
+            else:
+                assert isinstance(self.protocol, asyncio.Protocol)
+                self.protocol.data_received(data)
+                size = len(data)
+            data = data[size:]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += data
@@ -85,9 +103,10 @@ def talk(
     async def run() -> Client:
         site = Site(echo, limits or Limits(), budget or Budget(1 << 40))
         connection, client = Connection(site), Client()
+        client.set_protocol(connection)
         connection.connection_made(client)
         for piece in pieces:
-            connection.data_received(piece)
+            client.send(piece)
         if wait:
             connection.check(asyncio.get_running_loop().time() + wait)
         then(connection, client)
