@@ -129,6 +129,49 @@ def test_json_has_the_values_of_the_careful_decoder(body: tuple[Signature, bytes
     assert_same(body[0], "application/json", body[1])
 
 
+@settings(max_examples=600, deadline=None)
+@given(st.data(), st.sampled_from([PLAIN, ONE]), st.sampled_from([", ", ","]))
+def test_rows_that_were_touched_are_read_as_carefully(
+    data: st.DataObject, signature: Signature, comma: str
+) -> None:
+    """Brackets and commas moved about in good rows: nothing is read that is not there."""
+    width = len(signature.columns)
+    rows = [[row * width + i for i in range(width)] for row in range(5)]
+    text = json.dumps({"instances": rows}, separators=(comma, ":"))
+    csv_text = "\n".join(",".join(map(str, row)) for row in rows)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, size = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
+        new = data.draw(st.sampled_from(["", "[", "]", ",", "],[", "], [", "[]", " ", "\n", "\r"]))
+        text = text[:at] + new + text[at + size :]
+        csv_text = csv_text[:at] + new + csv_text[at + size :]
+    assert_same(signature, "application/json", text.encode())
+    assert_same(signature, "text/csv", csv_text.encode())
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_many_rows_are_read_quickly(indent: int | None, separators: tuple[str, str]) -> None:
+    rows = [[float(row), row + 0.5, -row / 8] for row in range(1000)]
+    body = json.dumps({"instances": rows}, indent=indent, separators=separators).encode()
+    found = assert_same(PLAIN, "application/json", body)
+    assert found is not None
+    assert found.tolist() == rows
+
+
+def test_a_carriage_return_inside_a_line_is_left_to_the_careful_decoder() -> None:
+    body = b"1,2\r,3"
+    assert quick(PLAIN, "text/csv", body) is None
+    with pytest.raises(RequestError, match="row 0 has 2 cells; 3 are needed"):
+        decode(PLAIN, "text/csv", body)
+
+
+def test_objects_in_a_long_body_are_left_to_the_thread_of_large_bodies() -> None:
+    document = {"instances": [RECORD] * 10}
+    body = json.dumps(document).encode()
+    assert NumberReader(NUMBERS, len(body)).json(body) is not None
+    assert NumberReader(NUMBERS, len(body) - 1).json(body) is None
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[Signature, bytes]:
     """CSV, mostly of plain numbers."""
