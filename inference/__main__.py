@@ -81,8 +81,10 @@ def _run(place: Any, model_dir: Path) -> int:
     """One process that serves, to its end; the exit code."""
     import uvloop
 
+    from inference import memory
     from inference.server import serve
 
+    memory.prepare()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(place, model_dir))

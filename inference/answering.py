@@ -11,29 +11,26 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
-from orjson import dumps
+from orjson import OPT_SERIALIZE_NUMPY, dumps
 
 from inference import codecs
 from inference.application import LOADING, Application, route_of
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.decoding.numbers import NumberReader
 from inference.large import LargeWork
 from inference.messages import Head, Request, Response, error
 from inference.model_thread import ModelThread
-from inference.plans import PREDICT_ROUTES, Plan, Planner, is_prediction
+from inference.plans import Plan, Planner, is_prediction
 from inference.predictor import Predictor
 from inference.responses import REQUEST_ID, Awaited, Responder
 from inference.scoring import Outcome, Scorer
-from inference.streams import RowWork, Stream
 from inference.strict_json import LARGE_BYTES
-
-if TYPE_CHECKING:
-    from inference.streaming_http import StreamingConnection
 
 BATCH = "SAGEMAKER_BATCH"
 NOTHING = Decoded({}, 0)
+# Plain numbers are read on the loop up to here: a thread would cost more than it frees.
+QUICK_BYTES = 1 << 20
 # More rows are not scored or encoded on the loop.
 LARGE_ROWS = 4096
 
@@ -93,13 +90,13 @@ class Answering:
                 plan: Plan | None = request.head.plan or self._plan(request)
                 if plan is None:
                     continue
-                if len(request.body) > LARGE_BYTES:
+                size = len(request.body)
+                if size > LARGE_BYTES and (size > QUICK_BYTES or plan.reader is None):
                     self._large.decode(request, plan)
                 elif (part := plan.read(request.body)) is not None:
                     request.rows, request.part = part
                     quick.append(request)
-                else:
-                    self._decode(request, plan)
+                elif self._decode(request, plan):
                     careful.append(request)
             except Exception as problem:  # noqa: BLE001 a defect of ours: one line to the client
                 self.responder.fail(request, problem)
@@ -112,23 +109,6 @@ class Answering:
             for request in (*quick, *careful):
                 if not request.answer:
                     self.responder.fail(request, problem)
-
-    def stream(self, head: Head, connection: StreamingConnection) -> Stream | None:
-        """One for a request that can be answered while its body comes.
-
-        Raises:
-            RequestError: what the head asks for cannot be answered.
-        """
-        given, planner = head.headers.get("content-type", ""), self.planner
-        if planner is None or not codecs.can_stream(given) or head.path not in PREDICT_ROUTES:
-            return None
-        if head.method != "POST":
-            return None
-        head.plan = plan = planner.plan(head)
-        rows = codecs.stream(planner.predictor.signature, given, batch=planner.is_batch)
-        work = RowWork(rows, codecs.AnswerStream(plan.answer_type), self._scorer)
-        executor = self._large.thread if self._engine.is_quick else self.model_thread
-        return Stream(head, connection, work, executor, self.responder)
 
     def _plan(self, request: Request) -> Plan | None:
         """How to answer it; None where that is done already."""
@@ -149,11 +129,16 @@ class Answering:
             return plan
         return None
 
-    def _decode(self, request: Request, plan: Plan) -> None:
+    def _decode(self, request: Request, plan: Plan) -> bool:
+        """Decode it carefully, a large body beside the loop; whether that is done."""
+        if len(request.body) > LARGE_BYTES:
+            self._large.decode(request, plan)
+            return False
         decoded: Decoded = plan.decode(bytes(request.body))
         request.rows, request.part = decoded.rows, decoded
         if decoded.ignored:
             self.slot.count_ignored(decoded.ignored)
+        return True
 
     # --- on the loop
 
@@ -194,13 +179,13 @@ class Answering:
                 fitting.append(request)
                 continue
             try:
-                self._decode(request, request.head.plan)
-                careful.append(request)
+                if self._decode(request, request.head.plan):
+                    careful.append(request)
             except Exception as problem:  # noqa: BLE001
                 self.responder.fail(request, problem)
         return fitting
 
-    def _deliver(self, requests: list[Request], predictions: list[Any], began: float) -> None:
+    def _deliver(self, requests: list[Request], predictions: Predictions, began: float) -> None:
         """Answer requests whose predictions stand below one another."""
         prefix, ids = self.responder.id_prefix, self.responder.ids
         plain = 0
@@ -271,8 +256,8 @@ class Answering:
         self.responder.respond(request, plan.route, Response(200, answer, plan.answer_type))
 
 
-def _wrapped(predictions: list[Any]) -> bytes:
+def _wrapped(predictions: Predictions) -> bytes:
     try:
-        return dumps({"predictions": predictions})
+        return dumps({"predictions": predictions}, option=OPT_SERIALIZE_NUMPY)
     except TypeError:  # whole numbers beyond 64 bits
         return codecs.encode(codecs.JSON, predictions)

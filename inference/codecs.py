@@ -5,8 +5,6 @@ One format a file in ``decoding``; this is the door to all of them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from contracts.package import ArchiveIndex
 from inference import v2
 from inference.decoding import arrow, csv_bodies, json_bodies, json_lines, parquet
@@ -23,13 +21,13 @@ from inference.decoding.media import (
     media_type,
 )
 from inference.decoding.streaming import CHUNK_ROWS, RowStream
-from inference.encoding import AnswerStream, encode, to_json
+from inference.encoding import AnswerStream, Predictions, encode, listed, to_json
 from inference.errors import RequestError, shown
 from inference.signature import Signature
 
 __all__ = [
-    "CSV", "JSON", "JSON_LINES", "AnswerStream", "Decoded", "RowStream", "V2Request",
-    "accepted", "answer", "can_stream", "decode", "encode", "media_type", "stream",
+    "CSV", "JSON", "JSON_LINES", "AnswerStream", "Decoded", "Predictions", "RowStream",
+    "V2Request", "accepted", "answer", "decode", "encode", "media_type", "stream",
 ]  # fmt: skip
 UNDERSTOOD = f"{JSON}, {CSV}, {JSON_LINES}, {min(ARROW)} or {max(ARROW)}"
 
@@ -54,12 +52,6 @@ def decode(signature: Signature, content_type: str, body: bytes, *, batch: bool 
     raise RequestError(415, f"content type is {shown(kind)}; {UNDERSTOOD} is needed")
 
 
-def can_stream(content_type: str) -> bool:
-    """Whether bodies of this type are rows that can be taken as they come."""
-    kind, _ = media_type(content_type)
-    return kind == CSV or kind in LINES
-
-
 def stream(
     signature: Signature,
     content_type: str,
@@ -81,11 +73,11 @@ def stream(
     )  # fmt: skip
 
 
-def answer(index: ArchiveIndex, kind: str, decoded: Decoded, predictions: list[Any]) -> bytes:
+def answer(index: ArchiveIndex, kind: str, decoded: Decoded, predictions: Predictions) -> bytes:
     """The response body of type ``kind``; a V2 request gets V2's JSON."""
     if decoded.v2 is None or kind != JSON:
         return encode(kind, predictions)
-    return to_json(v2.encode(index, predictions, decoded.v2.id, decoded.v2.outputs))
+    return to_json(v2.encode(index, listed(predictions), decoded.v2.id, decoded.v2.outputs))
 
 
 def refuse_charset(parameters: dict[str, str]) -> None:

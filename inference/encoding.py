@@ -11,16 +11,24 @@ import orjson
 
 from inference.decoding.media import CSV, LINES
 
+# One JSON value a row: a list, or an array of float64, C-contiguous.
+Predictions = list[Any] | Any
 
-def encode(kind: str, predictions: list[Any]) -> bytes:
+
+def listed(predictions: Predictions) -> list[Any]:
+    """The same as a list."""
+    return predictions if isinstance(predictions, list) else predictions.tolist()
+
+
+def encode(kind: str, predictions: Predictions) -> bytes:
     """``{"predictions": [...]}``; a value a line; or CSV without a header, a line a row.
 
     NaN is null, in CSV an empty cell. CSV ends its lines with LF, as SageMaker splits them.
     """
     if kind == CSV:
-        return "".join([_csv_line(item) for item in predictions]).encode()
+        return "".join([_csv_line(item) for item in listed(predictions)]).encode()
     if kind in LINES:
-        return b"".join([to_json(item) + b"\n" for item in predictions])
+        return b"".join([to_json(item) + b"\n" for item in listed(predictions)])
     return b'{"predictions":' + to_json(predictions) + b"}"
 
 
@@ -31,11 +39,11 @@ class AnswerStream:
         self._kind = kind
         self._is_first = True
 
-    def chunk(self, predictions: list[Any]) -> bytes:
+    def chunk(self, predictions: Predictions) -> bytes:
         """The bytes of the next predictions."""
         if self._kind == CSV or self._kind in LINES:
             return encode(self._kind, predictions)
-        if not predictions:
+        if len(predictions) == 0:
             return b""
         start = b'{"predictions":[' if self._is_first else b","
         self._is_first = False
@@ -51,7 +59,7 @@ class AnswerStream:
 def to_json(value: Any) -> bytes:
     """JSON of any size of whole number; what is not finite is null."""
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:  # whole numbers beyond 64 bits
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.decoding.numbers import NumberReader
 from inference.messages import Request, Response
 from inference.model_thread import is_gone, keep, return_kept
@@ -23,7 +22,7 @@ class LargeWork:
     Meanwhile a request's bytes of the budget are kept here: a client that goes does not free what
     the thread still holds. Work whose client has gone is not begun. ``decoded`` gets a request
     with its rows, and its answer's body where that is made already; ``respond`` a response,
-    ``fail`` a request that got an error. ``thread``: for other work that would hold up the loop.
+    ``fail`` a request that got an error.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class LargeWork:
         self._reader = NumberReader(signature) if is_read else None
         self._scorer = scorer
         self._decoded, self._respond, self._fail = decoded, respond, fail
-        self.thread = ThreadPoolExecutor(1, "large")
+        self._thread = ThreadPoolExecutor(1, "large")
         self._loop = asyncio.get_running_loop()
 
     def decode(self, request: Request, plan: Plan) -> None:
@@ -59,7 +58,7 @@ class LargeWork:
 
         self._submit(work, request)
 
-    def encode(self, request: Request, plan: Plan, predictions: list[Any]) -> None:
+    def encode(self, request: Request, plan: Plan, predictions: Predictions) -> None:
         """Make a long answer's body, and send it."""
 
         def work() -> Callable[[], None]:
@@ -69,7 +68,7 @@ class LargeWork:
         self._submit(work, request)
 
     def _submit(self, work: Callable[[], Callable[[], None]], request: Request) -> None:
-        self.thread.submit(self._guarded, work, request, keep(request))
+        self._thread.submit(self._guarded, work, request, keep(request))
 
     def _guarded(
         self, work: Callable[[], Callable[[], None]], request: Request, reserved: int

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from inference import codecs, v2
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.decoding.media import CHARSETS, media_type
 from inference.decoding.numbers import NumberReader, Part
 from inference.errors import RequestError, shown
 from inference.messages import Head
 from inference.predictor import Predictor
+from inference.strict_json import LARGE_BYTES
 
 PREDICT_ROUTES = {"/invocations": "invocations", "/predict": "predict"}
 QUICK_TYPES = frozenset({"", "application/json"})
 
 Decode = Callable[[bytes], Decoded]
-Encode = Callable[[Decoded, list[Any]], bytes]
+Encode = Callable[[Decoded, Predictions], bytes]
 
 
 def _reads_nothing(_body: bytes | bytearray) -> Part | None:
@@ -54,7 +54,7 @@ class Planner:
         self.predictor = predictor
         self.is_batch = is_batch
         is_read = predictor.engine.takes_matrix and NumberReader.reads(predictor.signature)
-        self.reader = NumberReader(predictor.signature) if is_read else None
+        self.reader = NumberReader(predictor.signature, LARGE_BYTES) if is_read else None
         index = predictor.index
         self.identity = (("X-Model-Name", index.model), ("X-Model-Version", index.version))
 

@@ -12,6 +12,7 @@ from contracts.engine import ENGINE_FOLDER, OUTPUTS
 from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
 from contracts.variables import ALLOW_CODE, TRUSTED_TYPES
 from inference.codecs import Decoded
+from inference.encoding import listed
 from inference.engines import Engine
 from inference.engines.sklearn import SKOPS_FILE, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
@@ -40,7 +41,7 @@ class Predictor:
         outcome = self.scorer().score([decoded])[0]
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return listed(outcome)
 
     def scorer(self) -> Scorer:
         """What calls the engine, and finds out whose fault it is where that fails."""

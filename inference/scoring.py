@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from inference.blame import Blame
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.engines import Engine
 from inference.errors import ModelFailedError, ModelGoneError
 from inference.signature import Signature
 
-Outcome = list[Any] | Exception
+Outcome = Predictions | Exception
 
 
 class Scorer:
@@ -47,7 +47,7 @@ class Scorer:
         except Exception as problem:  # noqa: BLE001 a model may raise anything
             return self._blame.find(request, problem)
 
-    def call(self, decoded: Decoded) -> list[Any]:
+    def call(self, decoded: Decoded) -> Predictions:
         """The engine's own answers; raises what it raises."""
         predictions = self.engine(decoded)
         if len(predictions) != decoded.rows:
@@ -78,7 +78,7 @@ def _matrix(decoded: Decoded) -> Any:
     return matrix
 
 
-def _split(predictions: list[Any], requests: list[Decoded]) -> list[Outcome]:
+def _split(predictions: Predictions, requests: list[Decoded]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     at = 0
     for request in requests:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 
 
 class Engine(Protocol):
@@ -22,6 +22,6 @@ class Engine(Protocol):
     merges: bool
     takes_matrix: bool
 
-    def __call__(self, decoded: Decoded) -> list[Any]:
+    def __call__(self, decoded: Decoded) -> Predictions:
         """Raises whatever the model raises; bad rows are the caller's to find out."""
         ...

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.engines.answers import answering
 from inference.engines.features import Arrays
 from inference.engines.graphs import OnGraph
@@ -39,7 +39,7 @@ class Forest(OnGraph):
         self._divisor = float(arrays["divisor"][0])
         self._answer = answering(file.answer)
 
-    def __call__(self, decoded: Decoded) -> list[Any]:
+    def __call__(self, decoded: Decoded) -> Predictions:
         """Raises ValueError for a null, or a number beyond float32, that the trees do not take."""
         x = self._features.all(decoded)
         if self._is_float32:

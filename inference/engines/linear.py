@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
 from inference.engines.answers import answering
 from inference.engines.features import Arrays, Features
 from inference.signature import Signature
@@ -33,7 +33,7 @@ class Linear:
         self._has_lookups = bool(file.lookups)
         self._answer = answering(file.answer)
 
-    def __call__(self, decoded: Decoded) -> list[Any]:
+    def __call__(self, decoded: Decoded) -> Predictions:
         """Raises ValueError where a feature is missing or too large, as scikit-learn does."""
         x = self._features.numbers(decoded)
         # vecdot sums each row by itself, where a matrix product sums by the number of rows too.

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
+from inference.engines.answers import array_of_many
 from inference.engines.features import Arrays
 from inference.engines.graphs import OnGraph
 from inference.frames import both
@@ -37,7 +38,7 @@ class Onnx(OnGraph):
             label if isinstance(label, str) else int(label): label for label in file.answer.classes
         }
 
-    def __call__(self, decoded: Decoded) -> list[Any]:
+    def __call__(self, decoded: Decoded) -> Predictions:
         """Raises what ONNX Runtime raises, and ValueError for a null that the model refuses."""
         with np.errstate(over="ignore"):
             x = self._features.all(decoded).take(self._order, axis=1).astype(self._type)
@@ -49,10 +50,10 @@ class Onnx(OnGraph):
         labels = [self._labels[label] for label in answers[0].reshape(-1).tolist()]
         if self._output == "predict":
             return labels
-        shares: list[Any] = answers[1].astype(np.float64).tolist()
+        shares = answers[1].astype(np.float64)
         if self._output == "predict_proba":
-            return shares
-        return both(labels, shares)
+            return array_of_many(shares)
+        return both(labels, shares.tolist())
 
 
 def _rows(values: Any) -> list[Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from inference.codecs import Decoded
+from inference.codecs import Decoded, Predictions
+from inference.encoding import listed
 from inference.engines.frames import FrameEngine
 from inference.errors import RequestError
 from inference.signature import Signature, checked
 from scripts.proving.compare import Failed
 
-Ask = Callable[[Decoded], list[Any]]
+Ask = Callable[[Decoded], Predictions]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def ask(engine: Ask, rows: Decoded) -> list[Any]:
         ]
     if len(answers) != rows.rows:
         raise ValueError(f"{len(answers)} answers for {rows.rows} rows")
-    return answers
+    return listed(answers)
 
 
 def one_by_one(engine: Ask, rows: Decoded) -> list[Any]:
@@ -108,10 +108,8 @@ def merges(engine: Ask, rows: Decoded) -> bool:
 class Native:
     """The model itself, called as the server would call it; each set of rows is asked once."""
 
-    def __init__(
-        self, signature: Signature, call: Callable[[Any], Any], null: Any = math.nan
-    ) -> None:
-        self.engine = FrameEngine("native", signature, call, merges=False, null=null)
+    def __init__(self, signature: Signature, call: Callable[[Any], Any]) -> None:
+        self.engine = FrameEngine("native", signature, call, merges=False)
         self._known: list[tuple[Decoded, list[Any]]] = []
 
     def __call__(self, rows: Decoded) -> list[Any]:

@@ -412,15 +412,15 @@ def test_large_bodies_get_the_same_answers(is_quick: bool) -> None:
         engine = Sums(is_quick=is_quick)
         served = Served(engine)
         clients = [served.client() for _ in range(3)]
-        rows = [[float(n % 100), 1] for n in range(30_000)]
+        rows = [[float(n % 100), 1] for n in range(100_000)]
         await served.turn(
             post(rows),
             post([*rows, [1.0, 2.5]]),
             post([*rows, [2000.0, 1]]),
         )
         assert answers(clients[0]) == [(200, [row[0] + 1 for row in rows])]
-        assert answers(clients[1])[0][1].startswith("row 30000, column 'rooms': 2.5 came; ")
-        want = "row 30000, column 'size': 2000.0 came, and the model says ValueError: too large"
+        assert answers(clients[1])[0][1].startswith("row 100000, column 'rooms': 2.5 came; ")
+        want = "row 100000, column 'size': 2000.0 came, and the model says ValueError: too large"
         assert answers(clients[2]) == [(400, want)]
         assert engine.threads == ({"large_0"} if is_quick else {"model_0"})
 

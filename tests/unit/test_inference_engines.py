@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.engine import Answer, Block, EngineFile, Lookup
-from inference.codecs import Decoded
-from inference.engines.answers import answering
+from contracts.engine import CLASS_LINKS, Answer, Block, EngineFile, Lookup
+from inference.codecs import CSV, JSON, JSON_LINES, Decoded
+from inference.encoding import encode, listed
+from inference.engines.answers import MANY_ROWS, answering
 from inference.engines.features import UnknownValueError
 from inference.engines.loading import load_engine
 from inference.errors import PackageRefusedError
@@ -114,6 +116,47 @@ def test_scores_beyond_what_exp_holds_are_probabilities_still() -> None:
     made = answering(Answer("predict_proba", "sigmoid", (0, 1)))
     assert made(scores) == [[0.0, 1.0], [1.0, 0.0]]
     assert answering(Answer("predict", "exp"))(np.array([1.0, 1e6]))[1] is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.floats(-40, 40), st.sampled_from([0.0, -0.0, 1e3, -1e3, 0.9, math.nan])),
+        min_size=3,
+        max_size=9,
+    ),
+    st.sampled_from(
+        [
+            Answer("predict", "identity"),
+            Answer("predict", "exp"),
+            Answer("predict", "sigmoid"),
+            Answer("predict_proba", "sigmoid", ("no", "yes")),
+            Answer("predict_proba", "share", ("no", "yes")),
+            Answer("both", "sigmoid", ("no", "yes")),
+            Answer("predict_proba", "softmax", ("a", "b", "c")),
+            Answer("predict_proba", "shares", ("a", "b", "c")),
+            Answer("both", "sigmoids", ("a", "b", "c")),
+        ]
+    ),
+    st.sampled_from([JSON, CSV, JSON_LINES]),
+)
+def test_many_rows_have_the_bytes_that_each_has_alone(
+    scores: list[float], answer: Answer, kind: str
+) -> None:
+    rows = np.array(scores * 3 * MANY_ROWS)
+    if answer.link in CLASS_LINKS:
+        rows = rows.reshape(-1, 3)
+    made = answering(answer)
+    many = made(rows)
+    alone = [value for row in range(len(rows)) for value in made(rows[row : row + 1])]
+    assert encode(kind, many) == encode(kind, alone)
+    assert repr(listed(many)) == repr(alone)
+
+
+def test_many_numbers_stay_an_array() -> None:
+    for answer in (Answer("predict", "sigmoid"), Answer("predict_proba", "sigmoid", (0, 1))):
+        assert isinstance(answering(answer)(np.ones(MANY_ROWS)), np.ndarray)
+        assert isinstance(answering(answer)(np.ones(MANY_ROWS - 1)), list)
 
 
 def test_looked_up_categories_null_and_unknown(tmp_path: Path) -> None:
