@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from contracts.release_manifest import LIVE_VARIANT
 from release.observation import Endpoint
@@ -12,6 +13,12 @@ from release.state import Release
 def candidate_count(weight: float, live_count: int) -> int:
     """Instances that carry ``weight`` percent of what ``live_count`` carry."""
     return max(1, math.ceil(weight / 100 * live_count - 1e-9))
+
+
+def adds_instances(weights: Sequence[float], index: int, live_count: int) -> bool:
+    """Whether the step of this index needs instances that the ones before it did not."""
+    before = max((candidate_count(w, live_count) for w in weights[:index]), default=0)
+    return candidate_count(weights[index], live_count) > before
 
 
 def live_count(endpoint: Endpoint, release: Release) -> int:

@@ -14,10 +14,11 @@ from contracts.release_manifest import (
     Strategy,
 )
 from release.errors import PlanError
+from release.gate_plans import Circumstances
 from release.guardrails import exposure_of
 from release.lint import ERROR, Finding, find
-from release.lint.capacity import Need, extra_instances, live_count, needs
-from release.stage_plans import Circumstances, Span, StagePlan, stages, total
+from release.lint.capacity import Need, live_count, needs, peak
+from release.stage_plans import Span, StagePlan, stages, total
 from release.start import Snapshot, good_of_live
 from release.state import USUAL_TURNOVER_SECONDS, EndpointState
 from release.survey import Survey, Traffic
@@ -99,10 +100,10 @@ def make_plan(
         exposed=max(_exposed(phase, count) for phase in settings.phases),
         turnover_seconds=turnover,
         is_turnover_measured=state.turnover_seconds is not None,
-        turnovers=sum(1 for s in planned if s.weight == 0 and not s.mirrored),
+        turnovers=sum(1 for s in planned if s.is_turnover),
         traffic=survey.traffic,
         extra_instance_hours=_extra_instance_hours(planned),
-        extra_instances=max(extra_instances(phase, count) for phase in settings.phases),
+        extra_instances=peak(settings.phases, count),
         instances=needs(manifest, snapshot, survey),
         untold=survey.tells,
         findings=find(manifest, snapshot, survey, turnover),

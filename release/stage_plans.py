@@ -8,43 +8,24 @@ from dataclasses import dataclass
 from contracts.release_manifest import (
     BlueGreen,
     Canary,
-    ErrorGate,
-    Gate,
-    LatencyGate,
+    HookGate,
     LimitGate,
-    PredictionGate,
-    ReleaseManifest,
     Rolling,
     Shadow,
     Step,
     Strategy,
-    Tolerance,
 )
+from release.baking import ALARM_PATIENCE_SECONDS, GATE_PATIENCE_SECONDS
+from release.capacity import adds_instances, candidate_count
 from release.counting import MINUTE
-from release.forward import candidate_count
+from release.gate_plans import Circumstances, GatePlan, gate_plans
 from release.guardrails import Bake, bakes_of
-from release.lint.capacity import extra_instances
+from release.lint.capacity import extra_instances, leaving_mirrors, mirror_count
 from release.lint.guardrails import shift_overhead
 from release.lint.traffic import counting_seconds
-from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
-from release.survey import Traffic
 
 CHANGE_SECONDS = 60.0
 Span = tuple[float, float | None, float]
-
-
-@dataclass(frozen=True)
-class GatePlan:
-    """What one gate will be able to tell at a stage, and when, in seconds of baking.
-
-    A version as good as live passes ``passes_after`` as expected, and 99 of 100 such versions
-    within ``sure_after``; None: it depends on what is not known before.
-    """
-
-    gate: str
-    text: str
-    passes_after: float | None
-    sure_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +33,9 @@ class StagePlan:
     """One stage. ``seconds``: at least, expected at the traffic seen (None: unknown), at most.
 
     ``weight`` is the share of requests in percent that the new version answers, ``mirrored`` the
-    share that is only copied to it; ``extra_instances`` those beside the ones that serve now.
+    share that is only copied to it; ``live_count`` and ``candidate_count`` the instances of the old
+    and the new version that serve, or mirror, at its end; ``extra_instances`` those beside the ones
+    that serve now, both fleets included where one turns over.
     """
 
     name: str
@@ -64,22 +47,7 @@ class StagePlan:
     seconds: Span
     expected_requests: float | None
     gates: tuple[GatePlan, ...]
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What the durations depend on."""
-
-    manifest: ReleaseManifest
-    count: int
-    turnover: float
-    traffic: Traffic | None
-
-    @property
-    def rate(self) -> float | None:
-        """Requests a minute; None where no traffic was seen."""
-        seen = self.traffic
-        return seen.requests_per_minute if seen and seen.requests_per_minute > 0 else None
+    is_turnover: bool = False
 
 
 def stages(place: Circumstances) -> tuple[StagePlan, ...]:
@@ -90,45 +58,75 @@ def stages(place: Circumstances) -> tuple[StagePlan, ...]:
         is_last = i + 1 == len(phases)
         match phase:
             case Canary():
-                found += _canary(place, phase)
+                found += _canary(place, phase, leaving_mirrors(phases, i, place.count))
             case Shadow():
                 following = None if is_last else phases[i + 1]
                 found += _shadow(place, phase, following)
             case BlueGreen() | Rolling():
                 found += _guarded(place, phase)
     if not isinstance(phases[-1], Shadow):
-        post = place.manifest.release.post_bake_seconds
-        bake = (post, post, post)
-        found.append(StagePlan("post-bake", 100, 0, place.count, 0, 0, bake, None, ()))
+        found.append(_post_bake(place))
     return tuple(found)
 
 
-def turnover_stage(place: Circumstances, name: str, candidates: int, extra: int) -> StagePlan:
+def turnover_stage(
+    place: Circumstances,
+    name: str,
+    candidates: int,
+    extra: int,
+    *,
+    weight: float = 0,
+    left: int | None = None,
+) -> StagePlan:
+    """A fleet comes in, while the new version has ``weight`` and ``left`` of live's are there."""
     whole = (place.turnover, place.turnover, place.turnover)
-    return StagePlan(name, 0, 0, place.count, candidates, extra, whole, None, ())
+    live = place.count if left is None else left
+    return StagePlan(name, weight, 0, live, candidates, extra, whole, None, (), is_turnover=True)
+
+
+def _post_bake(place: Circumstances) -> StagePlan:
+    """The new version alone. What is asked then, and has no answer yet, is waited for."""
+    settings = place.manifest.release
+    deciding = [g for g in settings.gates if not g.dry_run]
+    post, patience = settings.post_bake_seconds, 0.0
+    if place.manifest.rollback_alarms:
+        patience = ALARM_PATIENCE_SECONDS
+    if any(isinstance(g, LimitGate | HookGate) for g in deciding):
+        patience = GATE_PATIENCE_SECONDS
+    first = 0.0
+    if any(isinstance(g, LimitGate) for g in deciding):
+        # A limit answers once a whole minute of the warm fleet has settled.
+        first = settings.warm_up_seconds + settings.settle_seconds + MINUTE
+    span = (max(post, first), max(post, first + MINUTE if first else 0.0), post + patience)
+    requests = None if place.rate is None else place.rate * span[1] / MINUTE
+    return StagePlan("post-bake", 100, 0, 0, place.count, 0, span, requests, ())
 
 
 # --- canary
 
 
-def _canary(place: Circumstances, canary: Canary) -> list[StagePlan]:
+def _canary(place: Circumstances, canary: Canary, mirrors: int) -> list[StagePlan]:
+    """``mirrors``: instances of a shadow whose place it takes."""
     count, steps = place.count, canary.steps
     first = candidate_count(steps[0].weight, count) if steps else 0
-    found = [turnover_stage(place, "candidate in", first, count + first)]
-    running = first
+    found = [turnover_stage(place, "candidate in", first, count + first + mirrors)]
+    running, weights = first, [step.weight for step in steps]
     for i, step in enumerate(steps):
         wanted = candidate_count(step.weight, count)
-        found.append(_step(place, i, step, wanted, place.turnover if wanted > running else 0.0))
+        provisioning = place.turnover if wanted > running else 0.0
+        is_cold = adds_instances(weights, i, count)
+        found.append(_step(place, step, wanted, provisioning, is_cold=is_cold))
         running = max(running, wanted)
-    found.append(turnover_stage(place, "swap", running, count + running))
+    last = steps[-1].weight if steps else 0.0
+    found.append(turnover_stage(place, "swap", running, count + running, weight=last))
     return found
 
 
 def _step(
-    place: Circumstances, index: int, step: Step, candidates: int, provisioning: float
+    place: Circumstances, step: Step, candidates: int, provisioning: float, *, is_cold: bool
 ) -> StagePlan:
     share = step.weight / 100
-    overhead = counting_seconds(place.manifest, index)
+    overhead = counting_seconds(place.manifest, is_cold=is_cold)
     shortest = provisioning + CHANGE_SECONDS + max(step.bake_min_seconds, overhead)
     longest = provisioning + CHANGE_SECONDS + step.bake_max_seconds
     gates: tuple[GatePlan, ...] = ()
@@ -166,7 +164,7 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     found = [turnover_stage(place, "new fleet", place.count, extra)]
     for bake in bakes_of(strategy, place.count):
         name = "all traffic, bake" if bake.share == 1 else f"{bake.weight:g} %, bake"
-        found.append(_bake(place, strategy, name, bake, extra))
+        found.append(_bake(place, strategy, name, bake, extra, place.count))
     return found
 
 
@@ -184,21 +182,30 @@ def _shift_gates(
 def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StagePlan]:
     bakes = bakes_of(strategy, place.count)
     found: list[StagePlan] = []
+    before, weight = 0, 0.0
     for i, bake in enumerate(bakes):
-        found.append(turnover_stage(place, f"batch {i + 1} of {len(bakes)}", extra, extra))
-        found.append(_bake(place, strategy, f"{bake.weight:g} %, bake", bake, extra))
+        name, left = f"batch {i + 1} of {len(bakes)}", place.count - before
+        batch = turnover_stage(place, name, bake.active, extra, weight=weight, left=left)
+        found.append(batch)
+        # The batch that is replaced leaves after the bake.
+        found.append(_bake(place, strategy, f"{bake.weight:g} %, bake", bake, extra, left))
+        before, weight = bake.active, bake.weight
     return found
 
 
 def _bake(
-    place: Circumstances, strategy: BlueGreen | Rolling, name: str, bake: Bake, extra: int
+    place: Circumstances,
+    strategy: BlueGreen | Rolling,
+    name: str,
+    bake: Bake,
+    extra: int,
+    live: int,
 ) -> StagePlan:
     wait = float(bake.seconds)
     requests = None if place.rate is None else place.rate * bake.share * wait / MINUTE
     gates = _shift_gates(place, strategy, bake)
     span = (wait, wait, wait)
-    count = place.count
-    return StagePlan(name, bake.weight, 0, count, bake.active, extra, span, requests, gates)
+    return StagePlan(name, bake.weight, 0, live, bake.active, extra, span, requests, gates)
 
 
 # --- shadow
@@ -206,11 +213,11 @@ def _bake(
 
 def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) -> list[StagePlan]:
     percent = min(100.0, max(0.0, shadow.sampling_percent))
-    mirrors = candidate_count(percent, place.count) if percent else 1
+    mirrors = mirror_count(shadow, place.count)
     found = [turnover_stage(place, "shadow in", mirrors, place.count + mirrors)]
     # Of the requests that either answers, the shadow has s/(1+s).
     share = percent / (100 + percent)
-    overhead = counting_seconds(place.manifest, 0)
+    overhead = counting_seconds(place.manifest, is_cold=True)
     left = max(0.0, shadow.bake_max_seconds - overhead)
     gates: tuple[GatePlan, ...] = ()
     expected: float | None = None
@@ -221,7 +228,9 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
             expected = min(shadow.bake_max_seconds, max(shadow.bake_min_seconds, *known))
     shortest = max(shadow.bake_min_seconds, overhead)
     span = (shortest, expected, shadow.bake_max_seconds)
-    requests = None if place.rate is None else place.rate * percent / 100 * shortest / MINUTE
+    requests = None
+    if place.rate is not None and expected is not None:
+        requests = place.rate * percent / 100 * expected / MINUTE
     found.append(
         StagePlan(
             f"mirror {percent:g} %",
@@ -237,83 +246,8 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
     )
     if not isinstance(following, Canary):
         # A canary's configuration replaces the shadow's; anything else begins from one variant.
-        found.append(turnover_stage(place, "shadow out", 0, place.count))
+        found.append(turnover_stage(place, "shadow out", 0, place.count + mirrors))
     return found
-
-
-# --- what the gates will tell
-
-
-def gate_plans(
-    place: Circumstances,
-    tolerance: Tolerance,
-    share: float,
-    seconds: float,
-    overhead: float,
-    more: float = 1.0,
-) -> tuple[GatePlan, ...]:
-    """Each gate after ``seconds`` of counted baking; ``more`` is the requests' factor (mirrors)."""
-    gates = place.manifest.release.gates
-    return tuple(
-        _gate_plan(place, gate, tolerance, share, seconds, overhead, more) for gate in gates
-    )
-
-
-def _gate_plan(
-    place: Circumstances,
-    gate: Gate,
-    tolerance: Tolerance,
-    share: float,
-    seconds: float,
-    overhead: float,
-    more: float,
-) -> GatePlan:
-    suffix = " (dry run)" if gate.dry_run else ""
-    seen = place.traffic
-    bad: float | None
-    match gate:
-        case ErrorGate():
-            bad = None if seen is None else seen.error_rate
-        case LatencyGate():
-            bad = None if seen is None else seen.slow_share
-        case PredictionGate(max_shift=shift):
-            return GatePlan(gate.kind, f"a shift of at most {shift:g}{suffix}", None)
-        case LimitGate(metric=metric, at_most=most):
-            return GatePlan(gate.kind, f"{metric} at most {most:g}{suffix}", None)
-        case _:
-            return GatePlan(gate.kind, f"as it answers{suffix}", None)
-    if place.rate is None or bad is None:
-        wanted = f"×{tolerance.ratio:g} or {tolerance.points:g} points"
-        return GatePlan(gate.kind, f"{wanted}, when the traffic suffices{suffix}", None)
-    per_second = place.rate * more / MINUTE
-    expected, sure = (
-        _passes_after(tolerance, share, bad, per_second, overhead, sigmas)
-        for sigmas in (0.0, SURE_SIGMAS)
-    )
-    found = excluded(share, per_second * seconds, bad)
-    return GatePlan(gate.kind, told(found) + suffix, expected, sure)
-
-
-def _passes_after(
-    tolerance: Tolerance,
-    share: float,
-    bad: float,
-    per_second: float,
-    overhead: float,
-    sigmas: float,
-) -> float | None:
-    needed = requests_needed(tolerance, share, bad, sigmas)
-    return None if needed is None else overhead + needed / per_second
-
-
-def told(found: Excluded) -> str:
-    """What is excluded, in words."""
-    parts: list[str] = []
-    if found.ratio is not None:
-        parts.append(f"×{found.ratio:.3g}")
-    if found.points is not None:
-        parts.append(f"{found.points:.2g} point{'' if found.points == 1 else 's'}")
-    return " or ".join(parts) if parts else "nothing yet"
 
 
 def total(parts: Sequence[Span]) -> Span:

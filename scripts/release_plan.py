@@ -89,13 +89,15 @@ def show_plan(plan: Plan) -> None:
 
 def _show_stages(plan: Plan) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "live", "new", "exposed", "at least", "expected", "at most", "requests"):
+    counts = ("old", "new", "extra", "exposed")
+    for name in ("stage", *counts, "at least", "expected", "at most", "requests"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage in plan.stages:
         table.add_row(
             stage.name,
             str(stage.live_count),
             str(stage.candidate_count),
+            str(stage.extra_instances),
             f"{stage.mirrored:g} % copied" if stage.mirrored else f"{stage.weight:g} %",
             *(duration(s) for s in stage.seconds),
             "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",

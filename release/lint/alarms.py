@@ -16,7 +16,7 @@ from contracts.release_manifest import (
 )
 from release.counting import MINUTE
 from release.guardrails import bakes_of
-from release.lint.finding import Finding, error, warning
+from release.lint.finding import Finding, error, setting, warning
 from release.lint.guardrails import key_of
 from release.phases import candidate_variant, has_config
 from release.survey import AlarmSeen, Survey
@@ -43,7 +43,7 @@ def _post_bake(manifest: ReleaseManifest) -> list[Finding]:
         window = alarm.period_seconds * alarm.datapoints_to_alarm
         if post < window:
             rule = f"the post-bake of {post:g} s is shorter than the {window:g} s the alarm needs"
-            remedy = f"let the post-bake last {window:g} s or more"
+            remedy = f"write `postBake: {setting(window)}`, or longer"
             found.append(warning(rule, f"alarms: {alarm.suffix}", remedy))
     return found
 
@@ -60,7 +60,7 @@ def _uncounted(manifest: ReleaseManifest) -> list[Finding]:
         f"the post-bake is {settings.post_bake_seconds:g} s, but the first whole minute that the "
         f"limits can look at has settled after up to {needed:g} s: the release will wait for it"
     )
-    remedy = f"let it last {needed:g} s or more, or shorten warmUp and settle"
+    remedy = f"write `postBake: {setting(needed)}`, or shorten warmUp and settle"
     return [warning(rule, "release.postBake", remedy)]
 
 
@@ -145,7 +145,7 @@ def _window(manifest: ReleaseManifest, seen: AlarmSeen, where: str, count: int) 
     if not short:
         return []
     rule = f"the alarm {seen.name} needs {window:g} s to ring, and {', '.join(short)}"
-    remedy = f"let it last {window:g} s or more, or give the alarm shorter or fewer periods"
+    remedy = f"let it last `{setting(window)}` or longer, or shorten the alarm's periods"
     return [warning(rule, where, remedy)]
 
 

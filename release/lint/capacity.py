@@ -25,20 +25,44 @@ def live_count(manifest: ReleaseManifest, snapshot: Snapshot) -> int:
     return manifest.target.initial_instance_count if live is None else live.desired_count
 
 
-def extra_instances(strategy: Strategy, count: int) -> int:
+def mirror_count(shadow: Shadow, count: int) -> int:
+    """Instances of a shadow beside ``count`` of live."""
+    return candidate_count(min(100.0, max(0.0, shadow.sampling_percent)), count)
+
+
+def leaving_mirrors(phases: tuple[Strategy, ...], index: int, count: int) -> int:
+    """A shadow's instances that are still there while the phase of this index comes in.
+
+    Only a canary takes the shadow's place; before anything else the shadow leaves alone.
+    """
+    before = phases[index - 1] if index else None
+    if isinstance(phases[index], Canary) and isinstance(before, Shadow):
+        return mirror_count(before, count)
+    return 0
+
+
+def peak(phases: tuple[Strategy, ...], count: int) -> int:
+    """How many more instances than now there are at the most in any phase."""
+    return max(
+        extra_instances(phase, count, leaving_mirrors(phases, i, count))
+        for i, phase in enumerate(phases)
+    )
+
+
+def extra_instances(strategy: Strategy, count: int, leaving: int = 0) -> int:
     """How many more instances than now there are at the most, while fleets turn over."""
     match strategy:
         case Canary(steps=steps):
             first = candidate_count(steps[0].weight, count) if steps else 0
             last = candidate_count(steps[-1].weight, count) if steps else 0
             # Into the transition both variants are new; at the swap the whole fleet is.
-            return max(count + first, count + last)
+            return count + max(leaving + first, last)
         case BlueGreen():
             return count
         case Rolling(batch_percent=percent):
             return instances_of(percent, count)
-        case Shadow(sampling_percent=percent):
-            return count + candidate_count(min(100, percent), count)
+        case Shadow():
+            return count + mirror_count(strategy, count)
 
 
 @dataclass(frozen=True)
@@ -65,25 +89,30 @@ def needs(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> tupl
     count, phases = live_count(manifest, snapshot), manifest.release.phases
     match instance_types(manifest, snapshot):
         case (old, new):
-            both = [_of_each_type(phase, count) for phase in phases]
+            both = [
+                _of_each_type(phase, count, leaving_mirrors(phases, i, count))
+                for i, phase in enumerate(phases)
+            ]
             extra = {old: max(o for o, _ in both), new: max(n for _, n in both)}
         case (same, *_):
-            extra = {same: max(extra_instances(phase, count) for phase in phases)}
+            extra = {same: peak(phases, count)}
         case _:
             extra = {}
     return tuple(Need(kind, n, survey.quotas.get(kind)) for kind, n in extra.items() if n)
 
 
-def _of_each_type(strategy: Strategy, count: int) -> tuple[int, int]:
+def _of_each_type(strategy: Strategy, count: int, leaving: int) -> tuple[int, int]:
     """More instances of the old type and of the new one, where the target changes it."""
     match strategy:
         case Canary(steps=steps):
             # Into the transition live is made anew too; at the swap the new type alone is.
-            return count, count + (candidate_count(steps[-1].weight, count) if steps else 0)
+            first = candidate_count(steps[0].weight, count) if steps else 0
+            last = candidate_count(steps[-1].weight, count) if steps else 0
+            return count, max(leaving + first, count + last)
         case BlueGreen() | Rolling():
             return 0, count
-        case Shadow(sampling_percent=percent):
-            return count, candidate_count(min(100, percent), count)
+        case Shadow():
+            return count, mirror_count(strategy, count)
 
 
 def lint(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 ERROR = "error"
@@ -27,3 +28,13 @@ def error(rule: str, where: str, remedy: str) -> Finding:
 
 def warning(rule: str, where: str, remedy: str) -> Finding:
     return Finding(WARNING, rule, where, remedy)
+
+
+def setting(seconds: float) -> str:
+    """A time as the stack's file takes it: 45s, 3m, 2h; rounded up, above 10 minutes to minutes."""
+    whole = math.ceil(seconds - 1e-9)
+    if whole > 600:
+        whole = math.ceil(whole / 60) * 60
+    if whole and whole % 3600 == 0:
+        return f"{whole // 3600}h"
+    return f"{whole // 60}m" if whole and whole % 60 == 0 else f"{whole}s"

@@ -15,7 +15,7 @@ from contracts.release_manifest import (
 )
 from contracts.release_settings import LIMIT_METRICS
 from release.hooks import LAMBDA, LAMBDA_SECONDS
-from release.lint.finding import Finding, error, warning
+from release.lint.finding import Finding, error, setting, warning
 from release.survey import Survey
 
 RELATIVE = (ErrorGate, LatencyGate, PredictionGate)
@@ -30,7 +30,11 @@ def lint(manifest: ReleaseManifest, survey: Survey) -> list[Finding]:
         found.append(error(rule, "release.gates", "add `- {metric: errors}`"))
     if settings.on_inconclusive not in ("rollback", "hold"):
         rule = f"onInconclusive is {settings.on_inconclusive!r}; rollback or hold is allowed"
-        found.append(error(rule, "release.onInconclusive", "write rollback, or leave it out"))
+        found.append(
+            error(
+                rule, "release.onInconclusive", "write `onInconclusive: rollback`, or leave it out"
+            )
+        )
     for i, gate in enumerate(settings.gates):
         where = f"release.gates[{i}]"
         match gate:
@@ -61,7 +65,9 @@ def _asked_by_a_lambda(hook: HookGate, where: str) -> list[Finding]:
         f"the hook {hook.name} may take {hook.timeout_seconds:g} s; the Lambda that drives the "
         f"release waits {most} for hooks"
     )
-    remedy = f"let it take {most} at most and answer from a check that runs elsewhere"
+    remedy = (
+        f"write `timeout: {setting(LAMBDA_SECONDS)}` and answer from a check that runs elsewhere"
+    )
     return [error(rule, where, f"{remedy}, or {instead}")]
 
 
@@ -84,4 +90,10 @@ def _hold(manifest: ReleaseManifest) -> list[Finding]:
     if settings.on_inconclusive != "hold" or not guarded:
         return []
     rule = f"{guarded[0]} cannot be held: SageMaker's own timers run on"
-    return [error(rule, "release.onInconclusive", "set it to rollback, or release by canary")]
+    return [
+        error(
+            rule,
+            "release.onInconclusive",
+            "write `onInconclusive: rollback`, or `strategy: canary`",
+        )
+    ]

@@ -15,7 +15,7 @@ from contracts.release_manifest import (
 )
 from release.counting import MINUTE
 from release.guardrails import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, bakes_of, turnovers_of
-from release.lint.finding import Finding, error, warning
+from release.lint.finding import Finding, error, setting, warning
 from release.lint.gates import RELATIVE
 from release.phases import compares
 from release.start import Snapshot
@@ -60,7 +60,7 @@ def _sizes(strategy: BlueGreen, count: int) -> list[Finding]:
             return []
     if not low <= percent <= 50:
         rule = f"the size is {percent} %; SageMaker takes {low} to 50 % of the instances"
-        return [error(rule, f"{where}.size", f"write {min(50, max(low, percent))}")]
+        return [error(rule, f"{where}.size", f"write `size: {min(50, max(low, percent))}`")]
     return _one_instance(count)
 
 
@@ -72,12 +72,14 @@ def _batches(strategy: Rolling, snapshot: Snapshot, count: int) -> list[Finding]
     ):
         if percent is not None and not low <= percent <= high:
             rule = f"the batch is {percent} %; SageMaker takes {low} to {high} % of the instances"
-            remedy = f"write {min(high, max(low, percent))}"
+            remedy = f"write `{key}: {min(high, max(low, percent))}`"
             found.append(error(rule, f"release.rolling.{key}", remedy))
     names = [v.name for v in snapshot.endpoint.variants]
     if len(names) > 1:
         rule = f"the endpoint has {len(names)} variants ({', '.join(names)}); rolling takes one"
-        found.append(error(rule, "release.strategy", "release by blue_green or canary"))
+        found.append(
+            error(rule, "release.strategy", "write `strategy: blue_green` or `strategy: canary`")
+        )
     return found + _one_instance(count)
 
 
@@ -98,7 +100,7 @@ def _excluded(snapshot: Snapshot) -> list[Finding]:
         for kind in sorted(kinds):
             if kind.startswith(UNGUARDED_TYPES):
                 rule = f"{kind} has no guardrails: SageMaker would move all at once, without a bake"
-                found.append(error(rule, "instanceType", "release by canary"))
+                found.append(error(rule, "instanceType", "write `strategy: canary`"))
         if any("ServerlessConfig" in v for v in variants):
             rule = "serverless endpoints have no guardrails and one variant only"
             found.append(error(rule, "release.strategy", "run it on instances"))
@@ -117,21 +119,32 @@ def _waits(
     found: list[Finding] = []
     if max(waits) > LONGEST_WAIT:
         rule = f"a wait of {max(waits)} s; SageMaker takes {LONGEST_WAIT} s at most"
-        found.append(error(rule, where, "shorten it; a canary may bake for days"))
+        key = _wait_key(strategy, waits, waits.index(max(waits)))
+        remedy = f"write `{key}: {setting(LONGEST_WAIT)}`; a canary may bake for days"
+        found.append(error(rule, where, remedy))
     windows = [a.period_seconds * a.datapoints_to_alarm for a in manifest.rollback_alarms]
     window = max(windows, default=0) + ALARM_LAG_SECONDS
     if windows and max(waits) == 0:
         rule = "every bake is 0 s: alarms are watched only while it bakes, so none can stop it"
-        found.append(error(rule, where, f"let it wait {window:g} s or more"))
+        remedy = f"write `{_wait_key(strategy, waits, 0)}: {setting(window)}`, or longer"
+        found.append(error(rule, where, remedy))
     elif windows and min(w for w in waits if w) < window:
         rule = (
             f"a bake of {min(w for w in waits if w)} s ends before an alarm can ring "
             f"({window:g} s with CloudWatch's lag)"
         )
-        found.append(warning(rule, where, f"let every bake last {window:g} s or more"))
+        key = _wait_key(strategy, waits, waits.index(min(w for w in waits if w)))
+        remedy = f"write `{key}: {setting(window)}`, or longer"
+        found.append(warning(rule, where, remedy))
     found += _uncounted(manifest, strategy, waits, where)
     work = turnovers_of(strategy, count) * turnover
     return found + _timeout(strategy.timeout_seconds, sum(waits), work, where)
+
+
+def _wait_key(strategy: BlueGreen | Rolling, waits: list[int], index: int) -> str:
+    """The key that sets the bake of this index: the last one of a new fleet has its own."""
+    is_final = isinstance(strategy, BlueGreen) and index == len(waits) - 1
+    return "finalWait" if is_final else "wait"
 
 
 def shift_overhead(manifest: ReleaseManifest) -> float:
@@ -156,7 +169,7 @@ def _uncounted(
         f"no bake {what} lasts {needed:g} s: with warm-up and settling no minute would "
         "count, and the release would end inconclusive"
     )
-    remedy = f"let {key} be {needed:g} s or more, or shorten warmUp and settle"
+    remedy = f"write `{key}: {setting(needed)}`, or shorten warmUp and settle"
     return [error(rule, where, remedy)]
 
 
@@ -167,16 +180,18 @@ def _timeout(timeout: int | None, waits: int, work: float, where: str) -> list[F
         if needed <= LONGEST_TIMEOUT:
             return []
         rule = f"it takes {needed:g} s; SageMaker ends a deployment after {LONGEST_TIMEOUT} s"
-        return [error(rule, where, "use fewer or shorter waits, or release by canary")]
+        return [error(rule, where, "use fewer or shorter waits, or write `strategy: canary`")]
     if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
         rule = f"the timeout is {timeout} s; {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT} s are allowed"
         return [error(rule, f"{where}.timeout", "change it, or leave it out")]
     if timeout <= waits:
         rule = f"the timeout of {timeout} s does not exceed the waits of {waits} s"
-        return [error(rule, f"{where}.timeout", f"let it be {needed:g} s, or leave it out")]
+        return [
+            error(rule, f"{where}.timeout", f"write `timeout: {setting(needed)}`, or leave it out")
+        ]
     if timeout < needed:
         rule = f"the timeout of {timeout} s leaves {timeout - waits} s for the new instances"
-        remedy = f"about {needed:g} s are needed; or leave it out"
+        remedy = f"write `timeout: {setting(needed)}`, or leave it out"
         return [warning(rule, f"{where}.timeout", remedy)]
     return []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.release_manifest import PredictionGate, ReleaseManifest, Shadow
 from release.capturing import is_capturing
 from release.counting import MINUTE
-from release.lint.finding import Finding, error, warning
+from release.lint.finding import Finding, error, setting, warning
 from release.start import Snapshot
 
 
@@ -16,11 +16,14 @@ def lint(manifest: ReleaseManifest, snapshot: Snapshot) -> list[Finding]:
     found: list[Finding] = []
     if not 0 < shadow.sampling_percent <= 100:
         rule = f"the sampling is {shadow.sampling_percent:g} %; above 0 and at most 100 is allowed"
-        found.append(error(rule, "release.shadow.sampling", "write 100 to mirror every request"))
+        remedy = "write `sampling: 100` to mirror every request"
+        found.append(error(rule, "release.shadow.sampling", remedy))
     needed = manifest.release.settle_seconds + manifest.release.warm_up_seconds + 2 * MINUTE
     if shadow.bake_max_seconds < max(needed, shadow.bake_min_seconds):
         rule = f"the longest bake is {shadow.bake_max_seconds:g} s; {needed:g} s are needed"
-        found.append(error(rule, "release.shadow.bake.max", "let it bake longer"))
+        least, most = shadow.bake_min_seconds, max(needed, shadow.bake_min_seconds)
+        remedy = f"write `bake: {{min: {setting(least)}, max: {setting(most)}}}`, or longer"
+        found.append(error(rule, "release.shadow.bake.max", remedy))
     variants = [v for c in (snapshot.live, snapshot.target) if c for v in c.production()]
     if any("ServerlessConfig" in v for v in variants):
         rule = "a serverless endpoint takes no shadow variant"

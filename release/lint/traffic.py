@@ -17,9 +17,10 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
+from release.capacity import adds_instances
 from release.counting import MINUTE
 from release.guardrails import bakes_of
-from release.lint.finding import Finding, warning
+from release.lint.finding import Finding, setting, warning
 from release.lint.guardrails import LONGEST_WAIT, key_of, shift_overhead
 from release.power import SURE_SIGMAS, passes, points_needed, requests_needed
 from release.survey import Survey, Traffic
@@ -31,7 +32,8 @@ class Window:
 
     ``longest`` seconds in all, of which ``uncounted`` cannot count; ``more``: requests to both
     versions for each one that comes (a shadow gets copies). ``weights``: those in whole percent
-    that a step could have instead.
+    that a step could have instead. ``shortest`` seconds before it may pass; None where ``waits``
+    of SageMaker's, all as long, compare together.
     """
 
     where: str
@@ -42,6 +44,8 @@ class Window:
     uncounted: float
     more: float = 1.0
     weights: range = range(0)
+    shortest: float | None = None
+    waits: int = 1
 
     def requests(self, seen: Traffic) -> float:
         """Those that count within the longest bake."""
@@ -75,6 +79,7 @@ def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
     for phase in manifest.release.phases:
         match phase:
             case Canary(steps=steps):
+                weights = [step.weight for step in steps]
                 for i, step in enumerate(steps):
                     if 0 < step.weight < 100:
                         yield Window(
@@ -83,8 +88,9 @@ def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
                             step.tolerance,
                             step.weight / 100,
                             step.bake_max_seconds,
-                            counting_seconds(manifest, i),
+                            counting_seconds(manifest, is_cold=adds_instances(weights, i, count)),
                             weights=_between(steps, i),
+                            shortest=step.bake_min_seconds,
                         )
             case Shadow(sampling_percent=percent) if 0 < percent <= 100:
                 yield Window(
@@ -93,8 +99,9 @@ def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
                     phase.tolerance,
                     percent / (100 + percent),
                     phase.bake_max_seconds,
-                    counting_seconds(manifest, 0),
+                    counting_seconds(manifest, is_cold=True),
                     1 + percent / 100,
+                    shortest=phase.bake_min_seconds,
                 )
             case BlueGreen() | Rolling():
                 yield from _shifted(manifest, phase, count)
@@ -123,13 +130,15 @@ def _shifted(manifest: ReleaseManifest, phase: BlueGreen | Rolling, count: int) 
     longest = float(sum(wait for wait, _, _ in baking))
     share = sum(seconds * share for _, seconds, share in baking) / counted
     name = "the shift"
-    yield Window(key_of(phase), name, phase.tolerance, share, longest, longest - counted)
+    where, uncounted = key_of(phase), longest - counted
+    waits = len(baking)
+    yield Window(where, name, phase.tolerance, share, longest, uncounted, waits=waits)
 
 
-def counting_seconds(manifest: ReleaseManifest, index: int) -> float:
-    """How much of a step's bake cannot count: the warm-up of a new fleet, and settling."""
+def counting_seconds(manifest: ReleaseManifest, *, is_cold: bool) -> float:
+    """How much of a step's bake cannot count: the warm-up of new instances, and settling."""
     settings = manifest.release
-    warm_up = settings.warm_up_seconds if index == 0 else 0.0
+    warm_up = settings.warm_up_seconds if is_cold else 0.0
     return settings.settle_seconds + warm_up + MINUTE
 
 
@@ -151,26 +160,28 @@ def _window(window: Window, seen: Traffic, rate: float, what: str) -> list[Findi
 
 
 def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> str:
-    is_shift = window.where in ("release.blueGreen", "release.rolling")
-    ways: list[str] = []
-    if sure is not None:
-        ways.append(_longer(sure) if is_shift else f"let bake.max be {_minutes(sure)}")
+    """What to write into the stack's file instead."""
+    ways = [] if sure is None else [_longer(window, sure)]
     enough = (
         weight
         for weight in window.weights
         if passes(window.tolerance, weight / 100, budget, rate, SURE_SIGMAS)
     )
     if (weight := next(enough, None)) is not None:
-        ways.append(f"give it {weight} % of the requests")
+        ways.append(f"`weight: {weight}`")
     if (points := points_needed(window.tolerance, window.share, budget, rate)) is not None:
-        ways.append(f"tolerate {points:g} points")
-    return ", or ".join(ways) if ways else "release while there is more traffic"
+        ratio = window.tolerance.ratio
+        ways.append(f"`tolerance: {{ratio: {ratio:g}, points: {points:g}}}`")
+    return f"write {', or '.join(ways)}" if ways else "release while there is more traffic"
 
 
-def _longer(sure: float) -> str:
-    if sure > LONGEST_WAIT:
-        return "release by canary, which may bake for days"
-    return f"let the bakes that compare last {_minutes(sure)} in all"
+def _longer(window: Window, sure: float) -> str:
+    if window.shortest is not None:
+        return f"`bake: {{min: {setting(window.shortest)}, max: {setting(sure)}}}`"
+    wait = sure / window.waits
+    if wait > LONGEST_WAIT:
+        return "`strategy: canary`, which may bake for days"
+    return f"`wait: {setting(wait)}`"
 
 
 def _minutes(seconds: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from contracts.release_manifest import (
     AlarmGate,
@@ -22,13 +23,17 @@ from contracts.release_manifest import (
     LinearShift,
     PredictionGate,
     ReleaseManifest,
+    ReleaseSettings,
     Rolling,
     Shadow,
     Step,
     Strategy,
     Tolerance,
 )
+from infra.reading import Layer, Node, Problems
+from infra.release_config import read_release
 from release.lint import ERROR, WARNING, Finding, find
+from release.lint.finding import setting
 from release.observation import Config, Endpoint, Variant
 from release.power import requests_needed
 from release.start import Snapshot
@@ -99,63 +104,63 @@ STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
         ERROR,
         "the longest bake is 200 s, but the first whole minute counts after up to 240 s",
         "release.steps[0].bake.max",
-        "let it bake 240 s or more",
+        "write `bake: {min: 3m, max: 4m}`, or longer",
     ),
     (
         BlueGreen(CanaryShift(60, 600), 300, TOLERANCE),
         ERROR,
         "the size is 60 %; SageMaker takes 1 to 50 %",
         "release.blueGreen.size",
-        "write 50",
+        "write `size: 50`",
     ),
     (
         BlueGreen(LinearShift(5, 600), 300, TOLERANCE),
         ERROR,
         "the size is 5 %; SageMaker takes 10 to 50 %",
         "release.blueGreen.size",
-        "write 10",
+        "write `size: 10`",
     ),
     (
         Rolling(60, 300, TOLERANCE),
         ERROR,
         "the batch is 60 %; SageMaker takes 5 to 50 %",
         "release.rolling.batch",
-        "write 50",
+        "write `batch: 50`",
     ),
     (
         BlueGreen(CanaryShift(10, 4000), 300, TOLERANCE),
         ERROR,
         "a wait of 4000 s; SageMaker takes 3600 s",
         "release.blueGreen",
-        "a canary may bake for days",
+        "write `wait: 1h`; a canary may bake for days",
     ),
     (
         BlueGreen(AllAtOnce(), 0, TOLERANCE),
         ERROR,
         "every bake is 0 s: alarms are watched only while it bakes",
         "release.blueGreen",
-        "let it wait 180 s or more",
+        "write `finalWait: 3m`, or longer",
     ),
     (
         BlueGreen(CanaryShift(10, 60), 300, TOLERANCE),
         WARNING,
         "a bake of 60 s ends before an alarm can ring (180 s",
         "release.blueGreen",
-        "let every bake last 180 s",
+        "write `wait: 3m`, or longer",
     ),
     (
         BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 800),
         ERROR,
         "the timeout of 800 s does not exceed the waits of 900 s",
         "release.blueGreen.timeout",
-        "let it be 1300 s",
+        "write `timeout: 22m`, or leave it out",
     ),
     (
         BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 1000),
         WARNING,
         "the timeout of 1000 s leaves 100 s for the new instances",
         "release.blueGreen.timeout",
-        "about 1300 s are needed",
+        "write `timeout: 22m`, or leave it out",
     ),
     (
         BlueGreen(CanaryShift(10, 600), 300, TOLERANCE, 30_000),
@@ -176,14 +181,14 @@ STRATEGIES: list[tuple[Strategy, str, str, str, str]] = [
         ERROR,
         "the sampling is 0 %; above 0",
         "release.shadow.sampling",
-        "write 100",
+        "write `sampling: 100`",
     ),
     (
         Shadow(100, TOLERANCE, 60, 120, 0.05),
         ERROR,
         "the longest bake is 120 s; 240 s are needed",
         "release.shadow.bake.max",
-        "let it bake longer",
+        "write `bake: {min: 1m, max: 4m}`, or longer",
     ),
     (
         Shadow(100, TOLERANCE, 180, 7200, 0.05),
@@ -207,6 +212,57 @@ def test_a_strategy_that_aws_would_refuse_or_ignore_is_named(
     strategy: Strategy, severity: str, rule: str, where: str, remedy: str
 ) -> None:
     assert_found(lint(strategy), severity, rule, where, remedy)
+
+
+def pasted(finding: Finding, fragment: str) -> ReleaseSettings:
+    """What the stack's configuration reads where ``fragment`` is written at the finding's place."""
+    value = yaml.safe_load(fragment)
+    assert isinstance(value, dict), fragment
+    kind = next((k for k in ("blueGreen", "rolling", "shadow") if f".{k}" in finding.where), "")
+    if finding.where.startswith("release.steps"):
+        step = {"weight": 50, "bake": {"min": "1m", "max": "2h"}}
+        value = {"strategy": "canary", "steps": [step | value]}
+    elif kind:
+        chosen = {"blueGreen": "blue_green"}.get(kind, kind)
+        value = value if "strategy" in value else {"strategy": chosen, kind: value}
+    problems = Problems()
+    settings = read_release(Node((Layer("release", value),), problems), (ErrorGate(),))
+    assert problems.found == [], fragment
+    return settings
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [row[0] for row in STRATEGIES if row[3].startswith("release.")]
+    + [Shadow(100, Tolerance(1.5, 0.5), 180, 7200, 1.0), Rolling(25, 300, TOLERANCE), FINE],
+)
+def test_what_is_to_be_written_can_be_pasted(strategy: Strategy) -> None:
+    """Also where the traffic is too small, and the post-bake too short for limits."""
+    gates = (ErrorGate(), LimitGate("errors", 0.1))
+    found = lint(strategy, survey=traffic(120, 0.01), gates=gates, post_bake_seconds=1.0)
+    told = [f for f in found if f.where.startswith("release.") and "write " in f.remedy]
+    fragments = [(f, each) for f in told for each in re.findall("`([^`]+)`", f.remedy)]
+    assert fragments
+    for finding, fragment in fragments:
+        pasted(finding, fragment)
+
+
+def test_a_time_is_told_as_the_stacks_file_takes_it() -> None:
+    told = [setting(s) for s in (0, 45, 45.2, 60, 90, 599, 780, 790, 3600, 8580, 7200, 90_000)]
+    assert told == [
+        "0s",
+        "45s",
+        "46s",
+        "1m",
+        "90s",
+        "599s",
+        "13m",
+        "14m",
+        "1h",
+        "143m",
+        "2h",
+        "25h",
+    ]
 
 
 def assert_found(
@@ -294,7 +350,7 @@ def test_rolling_takes_one_variant_only() -> None:
 )
 def test_a_shift_too_short_for_a_minute_to_count_is_an_error(strategy: Strategy) -> None:
     where = f"release.{'blueGreen' if isinstance(strategy, BlueGreen) else 'rolling'}"
-    remedy = "let wait be 300 s or more"
+    remedy = "write `wait: 5m`, or shorten"
     for gate in (ErrorGate(), LimitGate("errors", 0.1)):
         found = lint(strategy, gates=(gate,))
         assert_found(found, ERROR, "no bake that compares lasts 300 s", where, remedy)
@@ -309,7 +365,7 @@ def test_a_limit_needs_a_minute_of_the_final_bake_where_all_moves_at_once() -> N
         "no bake on all traffic lasts 300 s: with warm-up and settling no minute would count, and "
         "the release would end inconclusive"
     )
-    assert_found(found, ERROR, rule, "release.blueGreen", "let finalWait be 300 s or more")
+    assert_found(found, ERROR, rule, "release.blueGreen", "write `finalWait: 5m`, or shorten")
     for sound in ((300, gates), (299, (ErrorGate(),)), (299, (AlarmGate("orders"),))):
         found = lint(BlueGreen(AllAtOnce(), sound[0], TOLERANCE), gates=sound[1])
         assert not [f for f in found if "no minute would" in f.rule]
@@ -336,7 +392,7 @@ GATES: list[tuple[Any, Survey, str, str]] = [
         Survey(driver="lambda"),
         "the hook smoke may take 180 s; the Lambda that drives the release waits 120 s for hooks",
         (
-            "let it take 120 s at most and answer from a check that runs elsewhere, or set "
+            "write `timeout: 2m` and answer from a check that runs elsewhere, or set "
             "`slipway:controller: {driver: terminal}`"
         ),
     ),
@@ -517,7 +573,7 @@ def test_an_alarm_slower_than_a_bake_is_a_warning(strategy: Strategy, bake: str)
     gates: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders"))}
     found = lint(strategy, survey=SLOW_ALARM, post_bake_seconds=600.0, **gates)
     rule = f"the alarm orders needs 600 s to ring, and {bake}"
-    remedy = "let it last 600 s or more, or give the alarm shorter or fewer periods"
+    remedy = "let it last `10m` or longer, or shorten the alarm's periods"
     assert_found(found, WARNING, rule, "release.gates[1]", remedy)
     dry: dict[str, Any] = {"gates": (ErrorGate(), AlarmGate("orders", dry_run=True))}
     assert not [f for f in lint(strategy, survey=SLOW_ALARM, **dry) if "to ring" in f.rule]
@@ -551,7 +607,7 @@ def test_a_deleted_standing_alarm_is_a_warning() -> None:
 def test_a_post_bake_shorter_than_the_alarm_is_a_warning() -> None:
     slow = AlarmSpec("errors", "InvocationModelErrors", "Average", 0.2, 300, 3, 2)
     found = lint(changes={"rollback_alarms": (slow,)})
-    assert_found(found, WARNING, "post-bake of 120 s", "alarms: errors", "600 s or more")
+    assert_found(found, WARNING, "post-bake of 120 s", "alarms: errors", "write `postBake: 10m`")
 
 
 def test_a_post_bake_too_short_for_the_limits_is_a_warning() -> None:
@@ -561,7 +617,7 @@ def test_a_post_bake_too_short_for_the_limits_is_a_warning() -> None:
         "the post-bake is 239 s, but the first whole minute that the limits can look at has "
         "settled after up to 240 s: the release will wait for it"
     )
-    assert_found(found, WARNING, rule, "release.postBake", "let it last 240 s or more")
+    assert_found(found, WARNING, rule, "release.postBake", "write `postBake: 4m`, or")
     assert lint(gates=gates, post_bake_seconds=240.0) == ()
     compared = lint(Shadow(100, TOLERANCE, 180, 7200, 0.05), gates=gates, post_bake_seconds=0.0)
     assert not [f for f in compared if f.where == "release.postBake"]
@@ -621,7 +677,9 @@ def test_a_first_weight_too_small_to_pass_names_what_would() -> None:
         "at 60 requests a minute and 0.00% errors (the same hours last week), 1 % may not pass "
         "within 120 min: 99 of 100 good versions pass only if it bakes for 143 min"
     )
-    remedy = "let bake.max be 143 min, or give it 2 % of the requests, or tolerate 6 points"
+    remedy = (
+        "write `bake: {min: 3m, max: 143m}`, or `weight: 2`, or `tolerance: {ratio: 10, points: 6}`"
+    )
     assert found == (Finding(WARNING, rule, "release.steps[0]", remedy),)
     assert lint(canary, survey=traffic(3000, 0.0)) == ()
 
@@ -638,10 +696,10 @@ def test_traffic_that_suffices_as_expected_but_not_with_bad_luck_is_a_warning() 
     (found,) = lint(DEFAULT_LAST, survey=traffic(300, 0.01))
 
     assert "50 % may not pass within 120 min: 99 of 100 good versions pass" in found.rule
-    (minutes,) = re.findall(r"let bake\.max be (\d+) min", found.remedy)
+    (minutes,) = re.findall(r"`bake: {min: 3m, max: (\d+)m}`", found.remedy)
     longer = Canary((Step(50, Tolerance(1.5, 0.5), 180, 60 * float(minutes)),))
     assert lint(longer, survey=traffic(300, 0.01)) == ()
-    (points,) = re.findall(r"tolerate ([\d.]+) points", found.remedy)
+    (points,) = re.findall(r"`tolerance: {ratio: 1\.5, points: ([\d.]+)}`", found.remedy)
     wider = Canary((Step(50, Tolerance(1.5, float(points)), 180, 7200),))
     assert lint(wider, survey=traffic(300, 0.01)) == ()
 
@@ -659,8 +717,8 @@ def test_no_weight_is_proposed_that_does_not_rise(
 
     where = f"release.steps[{weights.index(1)}]"
     (remedy,) = [f.remedy for f in found if f.where == where]
-    assert ("give it 21 % of the requests" in remedy) is proposed
-    assert ("of the requests" in remedy) is proposed
+    assert ("`weight: 21`" in remedy) is proposed
+    assert ("weight" in remedy) is proposed
 
 
 def test_much_traffic_is_told_in_plain_digits() -> None:
@@ -684,19 +742,19 @@ def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> Non
             Shadow(100, Tolerance(1.5, 0.5), 180, 7200, 1.0),
             "the shadow may not pass within 120 min",
             "release.shadow",
-            "let bake.max be",
+            "write `bake: {min: 3m, max: ",
         ),
         (
             BlueGreen(LinearShift(25, 600), 300, Tolerance(5, 3)),
             "the shift may not pass within 30 min",
             "release.blueGreen",
-            "let the bakes that compare last",
+            "write `wait: ",
         ),
         (
             Rolling(25, 600, Tolerance(1.5, 0.5)),
             "the shift may not pass within 30 min",
             "release.rolling",
-            "release by canary, which may bake for days",
+            "write `strategy: canary`, which may bake for days",
         ),
     ],
 )
@@ -712,7 +770,7 @@ def test_where_no_number_of_requests_is_enough_it_says_so() -> None:
     canary = Canary((Step(50, Tolerance(2, 0), 180, 7200),))
     (found,) = lint(canary, survey=traffic(3000, 0.0))
     assert found.rule.endswith("99 of 100 good versions pass for no longer bake either")
-    assert found.remedy.startswith("tolerate 0.")
+    assert found.remedy.startswith("write `tolerance: {ratio: 2, points: 0.")
     (never,) = lint(canary, survey=traffic(0.001, 0.0))
     assert never.remedy == "release while there is more traffic"
 

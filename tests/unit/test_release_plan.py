@@ -15,6 +15,8 @@ from contracts.release_manifest import (
     Canary,
     CanaryShift,
     ErrorGate,
+    Gate,
+    HookGate,
     LatencyGate,
     LimitGate,
     LinearShift,
@@ -71,13 +73,13 @@ def test_a_canary_turns_the_fleet_over_twice_and_scales_the_candidate() -> None:
     assert shape(plan) == [
         ("candidate in", 0, 1, 5, 300),
         ("10 %", 10, 1, 1, 60 + 180),
-        ("50 %", 50, 2, 2, 300 + 60 + 120),
-        ("swap", 0, 2, 6, 300),
-        ("post-bake", 100, 0, 0, 120),
+        ("50 %", 50, 2, 2, 300 + 60 + 180),
+        ("swap", 50, 2, 6, 300),
+        ("post-bake", 100, 4, 0, 120),
     ]
     assert (plan.turnovers, plan.exposed, plan.extra_instances) == (2, 50, 6)
     assert plan.is_turnover_measured
-    assert plan.seconds[0] == 300 + 240 + 480 + 300 + 120
+    assert plan.seconds[0] == 300 + 240 + 540 + 300 + 120
 
 
 def test_the_expected_time_follows_from_the_traffic_of_the_same_hours() -> None:
@@ -144,11 +146,11 @@ def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
         ("new fleet", 0, 4, 4, 300),
         ("25 %, bake", 25, 1, 4, 600),
         ("all traffic, bake", 100, 4, 4, 300),
-        ("post-bake", 100, 0, 0, 120),
+        ("post-bake", 100, 4, 0, 120),
     ]
     assert (plan.turnovers, plan.exposed, plan.extra_instances) == (1, 25, 4)
     assert plan.extra_instance_hours == pytest.approx(4 * 1200 / 3600)
-    assert plan.seconds == (1320, 1320, 1320)
+    assert plan.seconds == (1320, 1320, 1320 + 600)
 
 
 def test_a_small_fleet_shifts_whole_instances() -> None:
@@ -174,7 +176,7 @@ def test_shares_are_shown_without_a_tail(capsys: pytest.CaptureFixture[str]) -> 
     show_plan(planned(BlueGreen(CanaryShift(10, 600), 300, TOLERANCE), count=3))
 
     shown = capsys.readouterr().out
-    assert re.search(r"33\.3 %, bake +3 +1 +33\.3 % ", shown)
+    assert re.search(r"33\.3 %, bake +3 +1 +3 +33\.3 % ", shown)
     assert "at most 33.3 % of the requests meet" in shown
     assert "; 1 fleet turnover of " in shown
 
@@ -206,10 +208,64 @@ def test_rolling_provisions_batch_by_batch() -> None:
     assert shape(plan) == [
         ("batch 1 of 2", 0, 2, 2, 300),
         ("50 %, bake", 50, 2, 2, 300),
-        ("batch 2 of 2", 0, 2, 2, 300),
+        ("batch 2 of 2", 50, 4, 2, 300),
         ("100 %, bake", 100, 4, 2, 300),
-        ("post-bake", 100, 0, 0, 120),
+        ("post-bake", 100, 4, 0, 120),
     ]
+
+
+def test_the_old_batches_leave_one_after_the_other() -> None:
+    plan = planned(Rolling(25, 300, TOLERANCE))
+    assert [(s.weight, s.live_count, s.candidate_count) for s in plan.stages] == [
+        (0, 4, 1),
+        (25, 4, 1),
+        (25, 3, 2),
+        (50, 3, 2),
+        (50, 2, 3),
+        (75, 2, 3),
+        (75, 1, 4),
+        (100, 1, 4),
+        (100, 0, 4),
+    ]
+    assert plan.turnovers == 4
+
+
+def test_until_the_swap_has_landed_the_candidate_has_its_last_share() -> None:
+    (swap,) = [s for s in planned().stages if s.name == "swap"]
+    assert (swap.weight, swap.is_turnover) == (50, True)
+
+
+@pytest.mark.parametrize(
+    ("gates", "alarms", "patience"),
+    [
+        ((ErrorGate(),), True, 600),
+        ((ErrorGate(),), False, 0),
+        ((ErrorGate(), HookGate("smoke", ("./smoke",))), True, 3600),
+        ((ErrorGate(), HookGate("smoke", ("./smoke",))), False, 3600),
+        ((ErrorGate(), HookGate("smoke", ("./smoke",), dry_run=True)), True, 600),
+    ],
+)
+def test_at_most_counts_what_the_post_bake_waits_for(
+    gates: tuple[Gate, ...], alarms: bool, patience: float
+) -> None:
+    made = manifest(strategy=CANARY, gates=gates)
+    if not alarms:
+        made = replace(made, rollback_alarms=())
+    plan = make_plan(made, EndpointState(ENDPOINT), snapshot(), Survey(traffic=BUSY), {})
+    assert plan.stages[-1].seconds == (120, 120, 120 + patience)
+
+
+def test_the_post_bake_lasts_until_a_limit_can_answer() -> None:
+    """A warm-up and a settle lag of a minute each, and a whole minute between them."""
+    plan = planned(gates=(ErrorGate(), LimitGate("errors", 0.1)))
+    assert plan.stages[-1].seconds == (180, 240, 120 + 3600)
+
+
+def test_a_step_that_adds_instances_waits_until_they_are_warm() -> None:
+    least = [s.seconds[0] for s in planned(count=2).stages if s.name.endswith(" %")]
+    assert least == [60 + 180, 60 + 120]
+    least = [s.seconds[0] for s in planned(count=10).stages if s.name.endswith(" %")]
+    assert least == [60 + 180, 300 + 60 + 180]
 
 
 def test_a_shadow_exposes_nobody_and_leaves_again() -> None:
@@ -227,6 +283,20 @@ def test_a_canary_after_a_shadow_takes_its_place_directly() -> None:
     assert "shadow out" not in [s.name for s in plan.stages]
     assert plan.phases == ("shadow", "canary")
     assert plan.exposed == 50
+
+
+def test_while_a_canary_takes_its_place_the_mirrors_are_still_there() -> None:
+    plan = planned(Shadow(100, TOLERANCE, 180, 7200, 0.05, CANARY), count=10)
+    extra = {s.name: s.extra_instances for s in plan.stages}
+    assert (extra["shadow in"], extra["mirror 100 %"]) == (20, 10)
+    assert extra["candidate in"] == 10 + 10 + 1
+    assert plan.extra_instances == 21
+    assert [n.extra for n in plan.instances] == [21]
+
+
+def test_a_shadow_leaves_once_live_stands_beside_it_anew() -> None:
+    plan = planned(Shadow(50, TOLERANCE, 180, 7200, 0.05), count=10)
+    assert [s.extra_instances for s in plan.stages] == [15, 5, 15]
 
 
 def test_the_quota_stands_beside_what_is_needed() -> None:
