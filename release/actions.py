@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.release_manifest import AlarmSpec
-from release.observation import Endpoint, ScalingTarget
+from release.observation import BUSY_STATUSES, Endpoint, ScalingTarget
 
 RELATIVE_WEIGHT_ERROR = 1e-4  # The API keeps weights as 32-bit floats.
 
@@ -175,6 +175,12 @@ def still_needed(action: Action, endpoint: Endpoint) -> bool:
             return variant is None or variant.desired_count != count
         case _:
             return True
+
+
+def is_in_the_way(action: Action, endpoint: Endpoint) -> bool:
+    """Whether AWS can only have refused ``action`` because another change is under way."""
+    changes = isinstance(action, UpdateEndpoint | SetWeights | SetCapacity)
+    return changes and endpoint.status in BUSY_STATUSES
 
 
 def same_weight(one: float, other: float) -> bool:

@@ -11,6 +11,7 @@ from contracts.release_manifest import TAG_MODEL, TAG_STACK, ReleaseManifest
 from release.aws import NOT_FOUND, AwsCloud, RefusedError, call
 from release.aws_call import delete
 from release.observation import Config
+from release.stages import own_prefix
 from release.state import EndpointState
 from release.store import read_manifest
 
@@ -30,7 +31,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Collection:
-    """What goes: first configurations, then models, then artifacts, so that none is missed."""
+    """What goes, by name."""
 
     configs: tuple[str, ...]
     models: tuple[str, ...]
@@ -95,14 +96,18 @@ def find(cloud: AwsCloud, manifest: ReleaseManifest) -> tuple[Leftover, ...]:
     """The configurations of this model in this stack, by their tags."""
     sagemaker = cloud["sagemaker"]
     paginator = sagemaker.get_paginator("list_endpoint_configs")
-    pages = call(lambda: list(paginator.paginate(NameContains=manifest.model[:50])))
-    found: list[Leftover] = []
-    for page in pages:
-        for item in page["EndpointConfigs"]:
-            config = cloud.config(item["EndpointConfigName"])
-            if config is not None and _is_ours(config, manifest):
-                found.append(_leftover(cloud, config, item["CreationTime"].timestamp()))
-    return tuple(found)
+    created: dict[str, float] = {}
+    # A release names its own after the endpoint, which may be called otherwise than the model.
+    for part in (manifest.model[:50], own_prefix(manifest.endpoint_name)):
+        for page in call(lambda part=part: list(paginator.paginate(NameContains=part))):
+            for item in page["EndpointConfigs"]:
+                created[item["EndpointConfigName"]] = item["CreationTime"].timestamp()
+    configs = ((cloud.config(name), at) for name, at in created.items())
+    return tuple(
+        _leftover(cloud, config, at)
+        for config, at in configs
+        if config is not None and _is_ours(config, manifest)
+    )
 
 
 def _is_ours(config: Config, manifest: ReleaseManifest) -> bool:
@@ -130,23 +135,27 @@ def _model(cloud: AwsCloud, name: str) -> dict[str, Any] | None:
 
 
 def remove(cloud: AwsCloud, collection: Collection) -> None:
-    """Delete; what is gone already is fine."""
+    """Delete; what is gone already is fine.
+
+    Artifacts and models go before the configurations that lead to them: what fails on the way is
+    found again.
+    """
     sagemaker = cloud["sagemaker"]
-    for name in collection.configs:
-        delete(
-            sagemaker.delete_endpoint_config,
-            lambda name=name: cloud.config(name) is None,
-            EndpointConfigName=name,
-        )
+    for uri in collection.artifacts:
+        place = urlparse(uri)
+        _delete_object(cloud["s3"], place.netloc, place.path.lstrip("/"))
     for name in collection.models:
         delete(
             sagemaker.delete_model,
             lambda name=name: _model(cloud, name) is None,
             ModelName=name,
         )
-    for uri in collection.artifacts:
-        place = urlparse(uri)
-        _delete_object(cloud["s3"], place.netloc, place.path.lstrip("/"))
+    for name in collection.configs:
+        delete(
+            sagemaker.delete_endpoint_config,
+            lambda name=name: cloud.config(name) is None,
+            EndpointConfigName=name,
+        )
 
 
 def _delete_object(s3: Any, bucket: str, key: str) -> None:

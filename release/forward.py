@@ -142,6 +142,34 @@ def begin_step(release: Release, index: int, endpoint: Endpoint) -> Release:
     return go(changed, Stage.CAPACITY, endpoint.now)
 
 
+def _unless_ours(release: Release, endpoint: Endpoint) -> Move | None:
+    """None if the endpoint is InService as this release left it; else wait, or leave it alone."""
+    waiting = unless_steady(release, endpoint, release.base)
+    expected = "" if waiting is not None else _expected_weights(release, endpoint)
+    return (hands_off(release, endpoint, expected), ()) if expected else waiting
+
+
+def _expected_weights(release: Release, endpoint: Endpoint) -> str:
+    """The weights that should be there, where someone else changed them between two bakes.
+
+    Those of the step before stand until those of this one are set. Where a person wants the new
+    version promoted now, weights do not matter any more.
+    """
+    phase, wanted = phase_of(release), release.wanted_weights
+    if not isinstance(phase, Canary) or not wanted or release.promote_now:
+        return ""
+    index, live = release.step - first_step(release), wanted[LIVE_VARIANT]
+    before = {CANDIDATE_VARIANT: 0.0}
+    if index:
+        share = phase.steps[index - 1].weight / 100
+        before = {LIVE_VARIANT: live, CANDIDATE_VARIANT: live * share / (1 - share)}
+    has_baked = release.stage in (Stage.FULL_CAPACITY, Stage.SWAP)
+    may_be = (wanted,) if has_baked else (wanted, before)
+    if any(has_weights(endpoint, weights) for weights in may_be):
+        return ""
+    return "weights " + ", ".join(f"{k} {v:g}" for k, v in may_be[-1].items())
+
+
 def capacity(release: Release, observation: Observation) -> Move:
     """The instances that the weight needs; those that came are cold."""
     endpoint, count = observation.endpoint, release.wanted_count
@@ -153,7 +181,7 @@ def capacity(release: Release, observation: Observation) -> Move:
 
 def _scale(release: Release, endpoint: Endpoint, name: str, count: int, then: Stage) -> Move:
     """Give ``name`` at least ``count`` instances and wait for them, then go to ``then``."""
-    waiting = unless_steady(release, endpoint, release.base)
+    waiting = _unless_ours(release, endpoint)
     if waiting is not None:
         return waiting
     variant = endpoint.variant(name)
@@ -175,7 +203,7 @@ def _scale(release: Release, endpoint: Endpoint, name: str, count: int, then: St
 
 def weight(release: Release, observation: Observation) -> Move:
     endpoint = observation.endpoint
-    waiting = unless_steady(release, endpoint, release.base)
+    waiting = _unless_ours(release, endpoint)
     if waiting is not None:
         return waiting
     if has_weights(endpoint, release.wanted_weights):
@@ -207,7 +235,7 @@ def swap(release: Release, observation: Observation) -> Move:
     endpoint = observation.endpoint
     source, target = release.base, release.destination.endpoint_config_name
     if not release.issued:
-        waiting = unless_steady(release, endpoint, source)
+        waiting = _unless_ours(release, endpoint)
         if waiting is not None:
             return waiting
         swapping, way = make_way(release, endpoint, target)

@@ -13,7 +13,7 @@ from release.phases import candidate_variant, has_config
 from release.state import ROLLBACK, Release
 
 TAG_RELEASE = "slipway:release"
-MAX_NAME = 63
+MAX_NAME, OWN_TOKEN = 63, 12
 # An accepted update shows in LastModifiedTime at once; reads may lag a little behind.
 UNSEEN_UPDATE_SECONDS = 300.0
 # The same for an update that was given up before it showed: it may have been refused as well.
@@ -89,9 +89,13 @@ def may_yet_show(release: Release, endpoint: Endpoint) -> bool:
 
 def own_config(release: Release, phase: int) -> str:
     """The name of the configuration that a phase makes for itself; the same at every look."""
-    token = sha256_text(release.id if phase == 0 else f"{release.id}/{phase}")[:12]
-    endpoint = release.manifest.endpoint_name
-    return f"{endpoint[: MAX_NAME - len(token) - 3].rstrip('-')}-t-{token}"
+    token = sha256_text(release.id if phase == 0 else f"{release.id}/{phase}")[:OWN_TOKEN]
+    return f"{own_prefix(release.manifest.endpoint_name)}-t-{token}"
+
+
+def own_prefix(endpoint_name: str) -> str:
+    """How the names of all such configurations of an endpoint begin."""
+    return endpoint_name[: MAX_NAME - OWN_TOKEN - 3].rstrip("-")
 
 
 def own_configs(release: Release) -> tuple[str, ...]:

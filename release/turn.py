@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from contracts.release_manifest import ReleaseManifest
 from release import controller
-from release.actions import describe
+from release.actions import describe, is_in_the_way
 from release.aws import Cloud, RefusedError
 from release.collect import nothing
 from release.errors import AwsError, ConflictError, LockedError
@@ -129,7 +129,11 @@ class Running:
             try:
                 self._cloud.execute(self._name, action)
             except RefusedError as error:
-                self.refuse(str(error))
+                if is_in_the_way(action, self._cloud.endpoint(self._name)):
+                    # Scaling, or a person, was faster: look again, and wait for its end.
+                    self._is_fresh = False
+                else:
+                    self.refuse(str(error))
                 return
             except AwsError:
                 self._is_fresh = False

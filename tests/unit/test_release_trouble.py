@@ -240,6 +240,42 @@ def test_an_update_by_someone_else_is_told_with_its_tags_and_left_alone(name: st
     assert cloud.targets == {"live": scaling_target()}
 
 
+@pytest.mark.parametrize("stage", ["capacity", "full capacity"])
+def test_weights_that_a_person_changes_between_two_bakes_are_left_alone(stage: str) -> None:
+    cloud, history = cloud_of(), FakeHistory()
+
+    def stop_it(seen: FakeCloud) -> None:
+        candidate = seen.fleets.get("candidate")
+        seen.rate = 150.0 if candidate is not None and candidate.weight == 1.0 else 50.0
+        running = history.other_process().load().current
+        if running is not None and running.stage == stage and candidate and candidate.weight:
+            candidate.weight = candidate.wanted_weight = 0.0
+
+    cloud.before_look = stop_it
+    slow = Canary((Step(10, LOOSE, 120, 3600), Step(50, LOOSE, 1200, 3600)))
+    result = release(cloud, staged(slow), history)
+    assert result.outcome == "inconclusive"
+    assert "changed by someone else: expected weights live 1, candidate" in result.reason
+    assert cloud.fleets["candidate"].wanted_weight == 0.0
+
+
+def test_a_change_that_scaling_is_in_the_way_of_waits_for_its_end() -> None:
+    cloud, met = cloud_of(), list[Action]()
+
+    def scale_out(action: Action) -> None:
+        if isinstance(action, SetWeights | UpdateEndpoint) and action not in met:
+            met.append(action)
+            cloud.before_execute = lambda _action: None
+            cloud.execute(ENDPOINT, SetCapacity("live", cloud.fleets["live"].count + 1))
+            cloud.before_execute = scale_out
+
+    cloud.before_execute = scale_out
+    result = release(cloud, staged(CANARY))
+    assert result.outcome == "promoted", result.reason
+    assert len(met) == 4
+    assert_ended_well(cloud, "wine-test-c2", count=8)
+
+
 def killed_before_the_swap(cloud: FakeCloud) -> FakeHistory:
     """The driver is gone after it decided on the swap and before it told AWS."""
     history = FakeHistory()
