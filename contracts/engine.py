@@ -28,6 +28,9 @@ NUMBER_LINKS = ("identity", "exp", "sigmoid")
 BINARY_LINKS = ("sigmoid", "share", "decision")
 CLASS_LINKS = ("softmax", "shares", "sigmoids", "decisions")
 OUTPUTS = ("predict", "predict_proba", "both")
+# What MLflow's pyfunc_predict_fn may name beside these, of scikit-learn models that are not
+# converted; `score`, which it allows too, wants the true values.
+LOGGED_OUTPUTS = ("predict_log_proba", "predict_joint_log_proba")
 
 
 @dataclass(frozen=True)

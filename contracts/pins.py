@@ -44,6 +44,25 @@ def unmet(requirements: Iterable[str], python: str) -> list[str]:
     return found
 
 
+def other_release(requirements: Iterable[str], name: str) -> str:
+    """The pin of ``name`` that is of another release (1.5, 1.6) than is installed here.
+
+    Empty where it is the same, or not pinned; libraries read what others of their releases wrote
+    otherwise, or not at all.
+    """
+    for line in requirements:
+        match = _PIN.fullmatch(line.partition("#")[0].strip())
+        if match is None or match[1].lower().replace("_", "-") != name:
+            continue
+        try:
+            here = version(name)
+        except PackageNotFoundError:
+            return f"{name}=={match[2]} (not installed)"
+        if minor(here) != minor(match[2]):
+            return f"{name}=={match[2]} (installed is {here})"
+    return ""
+
+
 def minor(python: str) -> str:
     """``3.11`` of ``3.11.4``."""
     return ".".join(python.split(".")[:2])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from contracts.engine import ENGINE_FOLDER, OUTPUTS
+from contracts.engine import ENGINE_FOLDER, LOGGED_OUTPUTS, OUTPUTS
 from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
-from contracts.variables import ALLOW_CODE, TRUSTED_TYPES
+from contracts.pins import other_release
+from contracts.variables import ALLOW_CODE, NATIVE_ENVIRONMENT, TRUSTED_TYPES
 from inference.codecs import Decoded
 from inference.encoding import listed
 from inference.engines import Engine
@@ -71,7 +73,7 @@ def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predicto
     index, digest = read_index(model_dir, expected_digest(model_dir, env))
     for name, value, allowed in (
         ("engine", index.engine, ENGINES),
-        ("output", index.output, OUTPUTS),
+        ("output", index.output, (*OUTPUTS, *LOGGED_OUTPUTS)),
     ):
         if value not in allowed:
             raise PackageRefusedError(
@@ -96,7 +98,7 @@ def load_native(
     merges = index.conversion is not None and index.conversion.merges
     is_allowed = _code_allowed(env, digest)
     path = folder / SKOPS_FILE
-    if index.engine == "sklearn" and path.is_file():
+    if index.engine == "sklearn" and path.is_file() and not _made_with_another(folder, env):
         trusted = None if is_allowed else _listed(env.get(TRUSTED_TYPES, ""))
         return load_skops(path, signature, index.output, trusted, merges=merges)
     if index.runs_code != () and not is_allowed:
@@ -108,6 +110,26 @@ def load_native(
     from inference import native
 
     return native.start(index, folder.parent, env, allows_code=is_allowed)
+
+
+def _made_with_another(folder: Path, env: dict[str, str]) -> bool:
+    """Whether it needs another scikit-learn than this server's: an environment of its own.
+
+    Raises:
+        PackageRefusedError: there is neither.
+    """
+    requirements = folder / "requirements.txt"
+    lines = requirements.read_text().splitlines() if requirements.is_file() else []
+    other = other_release(lines, "scikit-learn")
+    if not other and find_spec("skops") is None:
+        other = "scikit-learn and skops, which are not installed"
+    if other and not (Path(env.get(NATIVE_ENVIRONMENT, "")) / "bin" / "python").exists():
+        raise PackageRefusedError(
+            f"{folder} was not converted and needs {other}; build the image with `slipway image "
+            "build --package DIST_DIR`, or --with-sklearn where it has the release that the "
+            "model was made with"
+        )
+    return bool(other)
 
 
 def _code_allowed(env: dict[str, str], digest: str) -> bool:

@@ -17,6 +17,10 @@ from contracts.pins import minor
 SECONDS = 300.0
 MAX_REASON = 300
 # Wheels alone: what is built from sources runs their code.
+# For every platform and later Python if that can be, else for that of SageMaker's instances alone:
+# pins that stand together there may contradict each other for others. Hashes are those of all
+# platforms' files either way.
+PLATFORMS = (("--universal",), ("--python-platform", "x86_64-manylinux_2_28"))
 WHEELS_ONLY = ("--only-binary", ":all:", "--emit-build-options")
 
 
@@ -39,7 +43,11 @@ def lock(model_dir: Path, mlmodel: dict[str, Any], *, allows_code: bool) -> Lock
     # Indexes that do not say when a file was uploaded offer none for a date.
     dated = ["--exclude-newer", f"{logged}Z"] if logged else []
     reason = ""
-    attempts: list[list[str]] = [[*options, *dated], options] if dated else [options]
+    attempts = [
+        [*options, *platform, *date]
+        for date in ([dated, []] if dated else [[]])
+        for platform in PLATFORMS
+    ]
     for chosen in attempts:
         try:
             done = _compile(model_dir, wanted, chosen)
@@ -61,7 +69,7 @@ def _requirements(model_dir: Path, mlflow: str) -> str:
 
 
 def _compile(model_dir: Path, wanted: str, options: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--universal"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "-"]
     command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-progress", *options]
     return subprocess.run(
         command,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.canonical import sha256_file, sha256_text
-from contracts.engine import ENGINE_FOLDER, OUTPUTS
+from contracts.engine import ENGINE_FOLDER, LOGGED_OUTPUTS, OUTPUTS
 from contracts.model_code import code_in_model
 from contracts.package import (
     ARCHIVE_FILE,
@@ -29,6 +29,7 @@ from contracts.package import (
     PackageManifest,
     Runtime,
 )
+from contracts.pins import other_release
 from model_code import registry
 from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
@@ -182,7 +183,8 @@ class _Described:
 
 def _is_skops(described: _Described, model_dir: Path) -> bool:
     """Whether the server loads it itself, as the types that it knows."""
-    return described.engine == "sklearn" and (model_dir / SKOPS_FILE).is_file()
+    is_skops = described.engine == "sklearn" and (model_dir / SKOPS_FILE).is_file()
+    return is_skops and not other_release(described.runtime.requirements, "scikit-learn")
 
 
 def _foreign(model_dir: Path) -> tuple[str, ...]:
@@ -235,8 +237,15 @@ def inputs_of(model_dir: Path) -> dict[str, Any]:
 
 def _output(described: _Described, wanted: str | None) -> str:
     if wanted is None:
+        known = (*OUTPUTS, *LOGGED_OUTPUTS)
+        if described.engine == "sklearn" and described.predict_fn not in known:
+            raise PackagingError(
+                f"the model was logged to answer by {described.predict_fn!r} "
+                f"(pyfunc_predict_fn); one of {', '.join(known)} can be served; log it with one "
+                "of these, or give --output"
+            )
         return described.predict_fn
-    if wanted not in OUTPUTS:
+    if wanted not in OUTPUTS and wanted != described.predict_fn:
         raise PackagingError(f"output is {wanted!r}; one of {', '.join(OUTPUTS)} is needed")
     if wanted != described.predict_fn and described.engine != "sklearn":
         raise PackagingError(

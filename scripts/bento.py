@@ -78,11 +78,11 @@ def _stage(context: Path, package: Path, manifest: PackageManifest) -> None:
     unpack(package / ARCHIVE_FILE, context / "package")
     index, _ = read_index(context / "package", manifest.index_sha256)
     engine = index.serving_engine
-    if engine not in EXTRAS:
+    if manifest.is_native or engine not in EXTRAS:
         raise BentoError(
-            f"the engine of {manifest.model}/{manifest.version} is {engine!r}, which needs "
-            f"an environment of its own; a Bento can be made for {', '.join(EXTRAS)}; serve it "
-            f"with the model server's image: slipway image build --package {package}"
+            f"{manifest.model}/{manifest.version} is served by {engine!r} and needs an "
+            f"environment of its own; a Bento can be made for {', '.join(EXTRAS)} by skops; "
+            f"serve it with the model server's image: slipway image build --package {package}"
         )
     (context / "pin.json").write_text(json.dumps({"manifest_sha256": manifest.index_sha256}))
     files = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.pins import other_release
 from model_code.conversion.plan import Feature, Frame, NotConvertibleError, Number, Text
 
 # Libraries whose types are known here; none of them runs code of a model's own.
@@ -44,6 +45,7 @@ def open_model(folder: Path, *, allows_code: bool) -> Opened:
         raise NotConvertibleError("it brings code of its own (code_paths)")
     match loader:
         case "mlflow.sklearn":
+            _refuse_other_release(folder)
             return Opened(_stored(folder, str(flavor["pickled_model"]), allows_code))
         case "mlflow.lightgbm":
             return _lightgbm(folder, str(flavor["data"]), allows_code)
@@ -54,6 +56,16 @@ def open_model(folder: Path, *, allows_code: bool) -> Opened:
                 f"it is loaded by {loader or 'nothing'}; models of mlflow.sklearn, "
                 "mlflow.lightgbm and mlflow.xgboost are converted"
             )
+
+
+def _refuse_other_release(folder: Path) -> None:
+    """What another release makes of a model cannot be what proves its conversion."""
+    path = folder / "requirements.txt"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    if other := other_release(lines, "scikit-learn"):
+        raise NotConvertibleError(
+            f"it was made with {other}; to convert it, train it with the release that is here"
+        )
 
 
 def _stored(folder: Path, name: str, allows_code: bool) -> Any:

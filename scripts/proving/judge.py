@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from contracts.engine import OUTPUTS
 from contracts.package import Conversion
 from inference.frames import null_of
 from inference.signature import Signature
@@ -27,6 +28,8 @@ def judge(task: Task) -> tuple[Conversion, Candidate | None]:
     except NotConvertibleError as problem:
         return Conversion(reason=str(problem)), None
     maker = RowMaker(task, signature, truth)
+    if task.output not in OUTPUTS:
+        return _fallback(maker, truth, opened, [f"it answers by {task.output}"]), None
     reasons: list[str] = []
     for make in (_own, _exported):
         try:

@@ -309,10 +309,18 @@ def test_a_model_that_needs_an_environment_of_its_own_is_refused(tmp_path: Path)
     dist, _ = write_dist(tmp_path, engine="pyfunc")
     with pytest.raises(BentoError) as refused:
         make_bento(dist, tmp_path / "home")
-    assert "engine of by-hand/1 is 'pyfunc', which needs an environment of its own" in str(
+    assert "by-hand/1 is served by 'pyfunc' and needs an environment of its own" in str(
         refused.value
     )
     assert "slipway image build --package" in str(refused.value)
+
+
+def test_a_native_model_of_scikit_learn_is_refused(tmp_path: Path) -> None:
+    dist, _ = write_dist(tmp_path)
+    manifest = json.loads((dist / "manifest.json").read_text())
+    (dist / "manifest.json").write_text(json.dumps(manifest | {"is_native": True}))
+    with pytest.raises(BentoError, match="is served by 'sklearn' and needs an environment of its"):
+        make_bento(dist, tmp_path / "home")
 
 
 def test_version_2_takes_over_from_version_1_as_the_guide_says(

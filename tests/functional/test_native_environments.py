@@ -81,6 +81,23 @@ def test_mlflow_is_locked_where_the_model_names_it_nowhere(wheels: Path, tmp_pat
     assert "\nmlflow==3.1.4" in locked(tmp_path, mlflow_version="3.1.4").text
 
 
+def test_pins_that_contradict_each_other_for_other_pythons_are_locked_for_the_models_own(
+    wheels: Path, tmp_path: Path
+) -> None:
+    """As those of pandas and numpy do, which need newer ones of each other on newer Pythons."""
+    write_wheel(
+        wheels,
+        "slipway-test-three",
+        "1.0",
+        needs="slipway-test-two>=2; python_version >= '3.14' and sys_platform == 'win32'",
+    )
+    found = locked(tmp_path, "slipway-test-three==1.0\nslipway-test-two==1.0\n")
+    assert found.reason == ""
+    assert "slipway-test-three==1.0" in found.text
+    assert "slipway-test-two==1.0" in found.text
+    assert "slipway-test-two==2.0" not in found.text
+
+
 def test_what_is_not_to_be_found_leaves_no_lock_and_a_reason(wheels: Path, tmp_path: Path) -> None:
     found = locked(tmp_path, "slipway-test-absent==1.0\n")
     assert found.text == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.pins import unmet
+from contracts.pins import other_release, unmet
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = sys.version.split()[0]
@@ -76,3 +76,15 @@ def test_what_a_model_s_own_interpreter_reads_is_python_3_9(path: str) -> None:
             in_types_only = path == "inference/frames.py"
             ours = [n for n in names if n.startswith(("inference", "contracts"))]
             assert not ours or in_types_only
+
+
+def test_another_release_is_told_and_another_patch_is_the_same() -> None:
+    release = ".".join(NUMPY.split(".")[:2])
+    for same in (f"numpy=={release}.99", f"NumPy == {NUMPY} # here", "numpy>=1", "six==1.0", ""):
+        assert other_release([same], "numpy") == ""
+    assert other_release(["six==1", "numpy==1.0.3"], "numpy") == (
+        f"numpy==1.0.3 (installed is {NUMPY})"
+    )
+    assert other_release(["slipway_absent==1"], "slipway-absent") == (
+        "slipway-absent==1 (not installed)"
+    )
