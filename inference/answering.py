@@ -11,6 +11,7 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from orjson import OPT_SERIALIZE_NUMPY, dumps
 
@@ -21,11 +22,15 @@ from inference.decoding.numbers import NumberReader
 from inference.large import LargeWork
 from inference.messages import Head, Request, Response, error
 from inference.model_thread import ModelThread
-from inference.plans import Plan, Planner, is_prediction
+from inference.plans import PREDICT_ROUTES, Plan, Planner, is_prediction
 from inference.predictor import Predictor
 from inference.responses import REQUEST_ID, Awaited, Responder
 from inference.scoring import Outcome, Scorer
+from inference.streams import RowWork, Stream
 from inference.strict_json import LARGE_BYTES
+
+if TYPE_CHECKING:
+    from inference.streaming_http import StreamingConnection
 
 BATCH = "SAGEMAKER_BATCH"
 NOTHING = Decoded({}, 0)
@@ -109,6 +114,23 @@ class Answering:
             for request in (*quick, *careful):
                 if not request.answer:
                     self.responder.fail(request, problem)
+
+    def stream(self, head: Head, connection: StreamingConnection) -> Stream | None:
+        """One for a request that can be answered while its body comes.
+
+        Raises:
+            RequestError: what the head asks for cannot be answered.
+        """
+        given, planner = head.headers.get("content-type", ""), self.planner
+        if planner is None or not codecs.can_stream(given) or head.path not in PREDICT_ROUTES:
+            return None
+        if head.method != "POST":
+            return None
+        head.plan = plan = planner.plan(head)
+        rows = codecs.stream(planner.predictor.signature, given, batch=planner.is_batch)
+        work = RowWork(rows, codecs.AnswerStream(plan.answer_type), self._scorer)
+        executor = self._large.thread if self._engine.is_quick else self.model_thread
+        return Stream(head, connection, work, executor, self.responder)
 
     def _plan(self, request: Request) -> Plan | None:
         """How to answer it; None where that is done already."""

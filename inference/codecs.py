@@ -27,7 +27,7 @@ from inference.signature import Signature
 
 __all__ = [
     "CSV", "JSON", "JSON_LINES", "AnswerStream", "Decoded", "Predictions", "RowStream",
-    "V2Request", "accepted", "answer", "decode", "encode", "media_type", "stream",
+    "V2Request", "accepted", "answer", "can_stream", "decode", "encode", "media_type", "stream",
 ]  # fmt: skip
 UNDERSTOOD = f"{JSON}, {CSV}, {JSON_LINES}, {min(ARROW)} or {max(ARROW)}"
 
@@ -50,6 +50,12 @@ def decode(signature: Signature, content_type: str, body: bytes, *, batch: bool 
     if kind in LINES:
         return json_lines.decode(signature, body)
     raise RequestError(415, f"content type is {shown(kind)}; {UNDERSTOOD} is needed")
+
+
+def can_stream(content_type: str) -> bool:
+    """Whether bodies of this type are rows that can be taken as they come."""
+    kind, _ = media_type(content_type)
+    return kind == CSV or kind in LINES
 
 
 def stream(

@@ -191,6 +191,7 @@ class Framing(asyncio.Protocol):
         head.method = self.parser.get_method().decode("latin-1")
         head.path = path_of(self.url)
         head.keep_alive = self.parser.should_keep_alive()
+        head.version = self.parser.get_http_version()
         encoding = head.headers.get("transfer-encoding")
         length = head.headers.get("content-length", "0")
         if len(self.url) > limits.line_bytes:
@@ -201,16 +202,18 @@ class Framing(asyncio.Protocol):
             self.refuse(501, "method is CONNECT; this server is no proxy")
         elif encoding is not None:
             self.is_chunked = True
-            if self.parser.get_http_version() == "1.0" or encoding.strip().lower() != "chunked":
+            if head.version == "1.0" or encoding.strip().lower() != "chunked":
                 self.refuse(501, "only HTTP/1.1's transfer encoding chunked is understood")
         elif length.isdigit():
             head.length = int(length)
+        if not self.is_refused:
             self._announce(head.length)
         is_asked = head.headers.get("expect", "").lower() == "100-continue"
-        if is_asked and not self.is_refused and self.parser.get_http_version() != "1.0":
+        if is_asked and not self.is_refused and head.version != "1.0":
             self.go_on()
 
     def _announce(self, length: int) -> None:
+        """The head is there; a body of ``length`` bytes follows, or one in chunks (0)."""
         if length > self.limits.body_bytes:
             self.refuse(*self._too_large())
         elif length:
@@ -245,4 +248,4 @@ class Framing(asyncio.Protocol):
         self.refuse(431, f"the head has more than {self.limits.head_bytes} bytes")
 
     def _too_large(self) -> tuple[int, str]:
-        return 413, f"the body has more than {self.limits.body_bytes} bytes"
+        return 413, f"the body has more than {self.limits.body_bytes} bytes{self.limits.remedy}"

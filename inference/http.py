@@ -93,7 +93,7 @@ class Connection(Framing):
         while at < size and not (self.is_paused or self.closing or self.is_lingering):
             if self.in_request:
                 if not (self.in_head or self.is_chunked):
-                    at = self._receive().take(data, at)
+                    at = self._take_body(data, at)
                     continue
                 end = self._end_of_piece(data, at)
                 self.feed(data[at:end])
@@ -125,11 +125,16 @@ class Connection(Framing):
         end = data.find(END_OF_HEAD, at, at + PIECE)  # a chunked body ends so, too
         return at + PIECE if end < 0 else end + len(END_OF_HEAD)
 
-    def _receive(self) -> Receiver:
-        if self.receiver is None:  # the parser, which has seen the head, would wait for the body
-            self.parser = HttpRequestParser(self)
+    def _take_body(self, data: bytes, at: int) -> int:
+        """Take what there is of a body of known length from ``at`` on, and tell where it ends."""
+        if self.receiver is None:
+            self.forget_head()
             self.receiver = Receiver(self)
-        return self.receiver
+        return self.receiver.take(data, at)
+
+    def forget_head(self) -> None:
+        """The parser, which has seen the head, would wait for the body."""
+        self.parser = HttpRequestParser(self)
 
     def _read_on(self) -> None:
         """Read what was left when there was no room."""

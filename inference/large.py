@@ -22,7 +22,7 @@ class LargeWork:
     Meanwhile a request's bytes of the budget are kept here: a client that goes does not free what
     the thread still holds. Work whose client has gone is not begun. ``decoded`` gets a request
     with its rows, and its answer's body where that is made already; ``respond`` a response,
-    ``fail`` a request that got an error.
+    ``fail`` a request that got an error. ``thread``: for other work that would hold up the loop.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class LargeWork:
         self._reader = NumberReader(signature) if is_read else None
         self._scorer = scorer
         self._decoded, self._respond, self._fail = decoded, respond, fail
-        self._thread = ThreadPoolExecutor(1, "large")
+        self.thread = ThreadPoolExecutor(1, "large")
         self._loop = asyncio.get_running_loop()
 
     def decode(self, request: Request, plan: Plan) -> None:
@@ -68,7 +68,7 @@ class LargeWork:
         self._submit(work, request)
 
     def _submit(self, work: Callable[[], Callable[[], None]], request: Request) -> None:
-        self._thread.submit(self._guarded, work, request, keep(request))
+        self.thread.submit(self._guarded, work, request, keep(request))
 
     def _guarded(
         self, work: Callable[[], Callable[[], None]], request: Request, reserved: int

@@ -21,7 +21,7 @@ class Head:
     about how to answer such requests, or None as long as it has not.
     """
 
-    __slots__ = ("headers", "keep_alive", "length", "method", "path", "plan")
+    __slots__ = ("headers", "keep_alive", "length", "method", "path", "plan", "version")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Head:
         self.keep_alive = keep_alive
         self.length = length
         self.plan: Any = None
+        self.version = "1.1"
 
 
 class Request:

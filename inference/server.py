@@ -29,6 +29,7 @@ from inference.native import Health, NativeEngine
 from inference.predictor import load
 from inference.settings import whole_number
 from inference.site import DRAIN_TICK_SECONDS
+from inference.streaming_http import StreamingConnection
 
 if TYPE_CHECKING:
     from inference.desk import Desk
@@ -39,6 +40,7 @@ EMBEDDED = "SLIPWAY_EMBEDDED_METRICS"
 MAX_BODY = "SLIPWAY_MAX_BODY_BYTES"
 BATCH_PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 BATCH_LARGEST_MB = 100  # of a request of batch transform (fact 1.2)
+STREAMED = "; a body of any length is taken as text/csv or as application/jsonlines"
 DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM (container contract)
 BEAT_SECONDS = 1.0
 TELL_SECONDS = 60.0
@@ -95,14 +97,19 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 async def serve(place: Place, model_dir: Path) -> None:
     """Load, and answer until SIGTERM or the end of the lifeline."""
     loop = asyncio.get_running_loop()
-    limit = body_limit()
-    application = Application(place.board, place.slot, limit)
+    limit, streams = body_limit(), streams_bodies()
+    application = Application(place.board, place.slot, 0 if streams else limit)
     application.desk = _desk(place.listener)
     answering = Answering(application)
-    limits = affordable(Limits(body_bytes=limit))
+    limits = affordable(Limits(body_bytes=limit, remedy=STREAMED if streams else ""))
     budget = budget_of(len(place.board.slots), limit, memory_limit())
     site = http.Site(answering.answer, limits, budget, refused=answering.refused)
-    server = await loop.create_server(lambda: http.Connection(site), sock=place.listener)
+    server = await loop.create_server(
+        (lambda: StreamingConnection(site, answering.stream))
+        if streams
+        else (lambda: http.Connection(site)),
+        sock=place.listener,
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -202,9 +209,18 @@ def body_limit() -> int:
     if text is not None:
         return whole_number(MAX_BODY, text, "a number of bytes above 0", least=1)
     text = os.environ.get(BATCH_PAYLOAD) or str(MAX_BODY_BYTES >> 20)
-    # 0 stands for no limit of the platform's; ours is then what a batch transform sends at most.
-    megabytes = whole_number(BATCH_PAYLOAD, text, "a whole number of MB") or BATCH_LARGEST_MB
-    return megabytes << 20
+    # 0 is no limit; what cannot be answered while it comes has the largest that there is beside.
+    return (_megabytes(text) or BATCH_LARGEST_MB) << 20
+
+
+def _megabytes(text: str) -> int:
+    return whole_number(BATCH_PAYLOAD, text, "a whole number of MB")
+
+
+def streams_bodies() -> bool:
+    """Whether bodies have no limit: nobody set one, and batch transform sends whole files (0)."""
+    text = os.environ.get(BATCH_PAYLOAD)
+    return MAX_BODY not in os.environ and bool(text) and _megabytes(text) == 0
 
 
 async def load_model(answering: Answering, model_dir: Path) -> None:

@@ -32,7 +32,7 @@ class StreamingConnection(Connection):
 
     def _announce(self, length: int) -> None:
         has_body = self.is_chunked or length > 0
-        if has_body and not self.closing and self.parser.get_http_version() != "1.0":
+        if has_body and not self.closing and self.head.version != "1.0":
             try:
                 self.stream = self._opens(self.head, self)
             except RequestError as problem:
@@ -43,6 +43,16 @@ class StreamingConnection(Connection):
         else:
             self.queue.append(self.stream)
             self.stream.reserve()
+
+    def _take_body(self, data: bytes, at: int) -> int:
+        if self.stream is None:
+            return super()._take_body(data, at)
+        end = min(len(data), at + self.head.length - self.received)
+        self.on_body(data[at:end])
+        if self.received == self.head.length:
+            self.forget_head()
+            self.end_body(bytearray())
+        return end
 
     def on_body(self, body: bytes) -> None:
         if self.stream is None:
@@ -59,7 +69,7 @@ class StreamingConnection(Connection):
             super().complete(head, body, reserved)
             return
         stream, self.stream = self.stream, None
-        self.closing = self.closing or self.is_last
+        self.closing = self.closing or self.is_last or not head.keep_alive
         stream.end()
 
     def data_received(self, data: bytes) -> None:
