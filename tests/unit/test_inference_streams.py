@@ -18,6 +18,7 @@ from inference.board import Board
 from inference.http import Connection, Site
 from inference.limits import DECODED_FACTOR, Budget, Limits
 from inference.predictor import Predictor
+from inference.receiving import Receiver
 from inference.signature import Signature
 from inference.streaming_http import StreamingConnection
 from tests.unit.test_inference_answering import COLUMNS, Sums, run
@@ -69,10 +70,11 @@ class Streamed:
             else Connection(self.site)
         )
         self.client = Client()
+        self.client.set_protocol(self.connection)
         self.connection.connection_made(self.client)
 
     def send(self, data: bytes) -> None:
-        self.connection.data_received(data)
+        self.client.send(data)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -161,6 +163,28 @@ def test_every_row_is_answered_in_its_order_and_type(
         assert served.board.requests("invocations", "2xx") == 1
         assert served.board.rows()[2] == count
         assert not served.client.closed
+
+    run(work)
+
+
+def test_a_long_body_that_is_no_stream_comes_to_its_place_beside_those_that_are() -> None:
+    async def work() -> None:
+        served = Streamed(limits=Limits(body_bytes=1 << 20))
+        rows = [[float(n % 100), 1] for n in range(9000)]
+        whole = json.dumps({"instances": rows}).encode()
+        asked = head("application/json", f"Content-Length: {len(whole)}") + whole
+        for _ in range(2):
+            served.send(asked[:100])
+            served.send(asked[100:1000])
+            assert isinstance(served.client.protocol, Receiver)
+            await served.send_all(asked[1000:])
+            await served.until_answered()
+            await served.send_all(head(CSV, f"Content-Length: {len(csv_rows(3))}"), csv_rows(3))
+            await served.until_answered()
+        sums = [row[0] + 1 for row in rows]
+        found = [(status, json.loads(body)["predictions"]) for status, body in served.answers[::2]]
+        assert found == [(200, sums)] * 2
+        assert served.answers[1::2] == [(200, csv_sums(3))] * 2
 
     run(work)
 
