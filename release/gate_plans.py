@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.release_manifest import (
+    AlarmGate,
     ErrorGate,
     Gate,
+    HookGate,
     LatencyGate,
     LimitGate,
     PredictionGate,
@@ -14,6 +16,7 @@ from contracts.release_manifest import (
     Tolerance,
 )
 from release.counting import MINUTE
+from release.gates import wording
 from release.power import SURE_SIGMAS, Excluded, excluded, requests_needed
 from release.survey import Traffic
 
@@ -83,11 +86,14 @@ def _gate_plan(
         case PredictionGate(max_shift=shift):
             return GatePlan(gate.kind, f"a shift of at most {shift:g}{suffix}", None)
         case LimitGate(metric=metric, at_most=most):
-            return GatePlan(gate.kind, f"{metric} at most {most:g}{suffix}", None)
-        case _:
-            return GatePlan(gate.kind, f"as it answers{suffix}", None)
+            limit = wording.milliseconds(most) if metric == "p95" else f"{100 * most:g} %"
+            return GatePlan(gate.kind, f"{metric} at most {limit}{suffix}", None)
+        case AlarmGate(alarm=name):
+            return GatePlan(gate.kind, f"unless {name} rings{suffix}", None)
+        case HookGate(name=name):
+            return GatePlan(gate.kind, f"as {name} answers{suffix}", None)
     if place.rate is None or bad is None:
-        wanted = f"×{tolerance.ratio:g} or {tolerance.points:g} points"
+        wanted = told(Excluded(tolerance.ratio, tolerance.points))
         return GatePlan(gate.kind, f"{wanted}, when the traffic suffices{suffix}", None)
     per_second = place.rate * more / MINUTE
     expected, sure = (

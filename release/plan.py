@@ -39,7 +39,8 @@ class Plan:
     """The whole release. ``is_new``: the target is not what serves.
 
     ``exposed``: the largest share of requests in percent that the candidate answers before the
-    release is sure of it; ``untold``: what AWS did not tell.
+    release is sure of it; ``untold``: what AWS did not tell; ``is_held``: whether a release without
+    an answer waits for a person, however long.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Plan:
     instances: tuple[Need, ...]
     untold: tuple[str, ...]
     findings: tuple[Finding, ...]
+    is_held: bool = False
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -107,6 +109,7 @@ def make_plan(
         instances=needs(manifest, snapshot, survey),
         untold=survey.tells,
         findings=find(manifest, snapshot, survey, turnover),
+        is_held=settings.on_inconclusive == "hold",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.release_manifest import (
     BlueGreen,
@@ -30,7 +30,10 @@ Span = tuple[float, float | None, float]
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage. ``seconds``: at least, expected at the traffic seen (None: unknown), at most.
+    """One stage. ``seconds``: at least, expected at the traffic seen, at most.
+
+    Nothing is expected (None) of what depends on traffic that was not seen, nor where that traffic
+    is too little for a good version to pass in the longest time: ``is_undecided``.
 
     ``weight`` is the share of requests in percent that the new version answers, ``mirrored`` the
     share that is only copied to it; ``live_count`` and ``candidate_count`` the instances of the old
@@ -48,6 +51,7 @@ class StagePlan:
     expected_requests: float | None
     gates: tuple[GatePlan, ...]
     is_turnover: bool = False
+    is_undecided: bool = False
 
 
 def stages(place: Circumstances) -> tuple[StagePlan, ...]:
@@ -131,13 +135,14 @@ def _step(
     longest = provisioning + CHANGE_SECONDS + step.bake_max_seconds
     gates: tuple[GatePlan, ...] = ()
     expected: float | None = None
+    is_undecided = False
     if 0 < share < 1:
         left = max(0.0, step.bake_max_seconds - overhead)
         gates = gate_plans(place, step.tolerance, share, left, overhead)
         known = [g.passes_after for g in gates if g.passes_after is not None]
-        if place.rate is not None and known:
-            baking = min(step.bake_max_seconds, max(step.bake_min_seconds, *known))
-            expected = provisioning + CHANGE_SECONDS + baking
+        is_undecided = bool(known) and max(known) > step.bake_max_seconds
+        if place.rate is not None and known and not is_undecided:
+            expected = provisioning + CHANGE_SECONDS + max(step.bake_min_seconds, *known)
     requests = None
     if place.rate is not None and expected is not None:
         requests = place.rate * share * (expected - provisioning) / MINUTE
@@ -151,6 +156,7 @@ def _step(
         seconds=(shortest, expected, longest),
         expected_requests=requests,
         gates=gates,
+        is_undecided=is_undecided,
     )
 
 
@@ -165,6 +171,27 @@ def _guarded(place: Circumstances, strategy: BlueGreen | Rolling) -> list[StageP
     for bake in bakes_of(strategy, place.count):
         name = "all traffic, bake" if bake.share == 1 else f"{bake.weight:g} %, bake"
         found.append(_bake(place, strategy, name, bake, extra, place.count))
+    return _decided(place, strategy, found)
+
+
+def _decided(
+    place: Circumstances, strategy: BlueGreen | Rolling, found: list[StagePlan]
+) -> list[StagePlan]:
+    """The same; the last stage that compares says so where a good version would not have passed.
+
+    The minutes of all of them count together.
+    """
+    overhead = shift_overhead(place.manifest)
+    bakes = [bake for bake in bakes_of(strategy, place.count) if bake.share < 1]
+    counted = sum(max(0.0, bake.seconds - overhead) for bake in bakes)
+    last = next((i for i in reversed(range(len(found))) if found[i].gates), None)
+    if last is None:
+        return found
+    stage = found[last]
+    known = [g.passes_after for g in stage.gates if g.passes_after is not None]
+    if known and max(known) - overhead > counted:
+        span = (stage.seconds[0], None, stage.seconds[2])
+        found[last] = replace(stage, seconds=span, is_undecided=True)
     return found
 
 
@@ -190,7 +217,7 @@ def _rolling(place: Circumstances, strategy: Rolling, extra: int) -> list[StageP
         # The batch that is replaced leaves after the bake.
         found.append(_bake(place, strategy, f"{bake.weight:g} %, bake", bake, extra, left))
         before, weight = bake.active, bake.weight
-    return found
+    return _decided(place, strategy, found)
 
 
 def _bake(
@@ -221,11 +248,13 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
     left = max(0.0, shadow.bake_max_seconds - overhead)
     gates: tuple[GatePlan, ...] = ()
     expected: float | None = None
+    is_undecided = False
     if share > 0:
         gates = gate_plans(place, shadow.tolerance, share, left, overhead, 1 + percent / 100)
         known = [g.passes_after for g in gates if g.passes_after is not None]
-        if place.rate is not None and known:
-            expected = min(shadow.bake_max_seconds, max(shadow.bake_min_seconds, *known))
+        is_undecided = bool(known) and max(known) > shadow.bake_max_seconds
+        if place.rate is not None and known and not is_undecided:
+            expected = max(shadow.bake_min_seconds, *known)
     shortest = max(shadow.bake_min_seconds, overhead)
     span = (shortest, expected, shadow.bake_max_seconds)
     requests = None
@@ -242,6 +271,7 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
             span,
             requests,
             gates,
+            is_undecided=is_undecided,
         )
     )
     if not isinstance(following, Canary):

@@ -99,10 +99,14 @@ def _show_stages(plan: Plan) -> None:
             str(stage.candidate_count),
             str(stage.extra_instances),
             f"{stage.mirrored:g} % copied" if stage.mirrored else f"{stage.weight:g} %",
-            *(duration(s) for s in stage.seconds),
+            duration(stage.seconds[0]),
+            "no answer" if stage.is_undecided else duration(stage.seconds[1]),
+            duration(stage.seconds[2]),
             "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",
         )
     stdout.print(table)
+    legend = "old, new: instances of the two versions; extra: more than serve now, while both run"
+    stdout.print(f"[dim]{legend}[/dim]", soft_wrap=True)
 
 
 def _show_gates(plan: Plan) -> None:
@@ -112,7 +116,15 @@ def _show_gates(plan: Plan) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("at", "gate", "will have excluded", "passes after", "99 of 100 within"):
         table.add_column(name, overflow="fold")
-    rows = [(stage.name, gate) for stage in plan.stages for gate in stage.gates]
+    compared = [stage for stage in plan.stages if stage.gates]
+    rows = [(stage.name, gate) for stage in compared for gate in stage.gates]
+    everywhere = [
+        gate
+        for gate in (compared[0].gates if len(compared) > 1 else ())
+        if gate.passes_after is None and all(gate in stage.gates for stage in compared)
+    ]
+    rows = [row for row in rows if row[1] not in everywhere]
+    rows += [("each", gate) for gate in everywhere]
     for name, gate in rows:
         times = (gate.passes_after, gate.sure_after)
         shown = ("–" if seconds is None else duration(seconds) for seconds in times)
@@ -130,41 +142,71 @@ def _show_sides(plan: Plan) -> None:
     table.add_row("hash", plan.live.content_hash[:12] or "unknown", plan.target.content_hash[:12])
     for name in sorted({*plan.live.metrics, *plan.target.metrics}):
         old, new = plan.live.metrics.get(name), plan.target.metrics.get(name)
-        table.add_row(name, *("–" if v is None else f"{v:.4g}" for v in (old, new)))
+        table.add_row(name, *(_metric(v) for v in (old, new)))
     stdout.print(table)
 
 
+def _metric(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _show_totals(plan: Plan) -> None:
-    least, expected, most = (duration(s) for s in plan.seconds)
     source = "as at the last release" if plan.is_turnover_measured else "an estimate"
-    seen = plan.traffic
-    at = "unknown traffic"
-    if seen is not None:
-        at = (
-            f"{seen.requests_per_minute:,.0f} requests a minute with {seen.error_rate:.2%} errors "
-            f"({seen.source})"
-        )
-    stdout.print(
-        f"takes {least} at least, {expected} expected at {at}, {most} at most; "
-        f"{plan.turnovers} fleet turnover{'' if plan.turnovers == 1 else 's'} of "
-        f"{duration(plan.turnover_seconds)} ({source})",
-        markup=False,
-        soft_wrap=True,
+    _tell(
+        f"takes {_times(plan)}; {_counted(plan.turnovers, 'fleet turnover')} of "
+        f"{duration(plan.turnover_seconds)} ({source})"
     )
     needed = ", ".join(_need(need) for need in plan.instances)
-    stdout.print(
+    more = _counted(plan.extra_instances, "more instance")
+    _tell(
         f"at most {plan.exposed:g} % of the requests meet the new version before it is trusted; "
-        f"{plan.extra_instances} more instances at the peak ({needed}), "
-        f"{plan.extra_instance_hours:.2g} extra instance-hours",
-        markup=False,
-        soft_wrap=True,
+        f"{more} at the peak ({needed}), {plan.extra_instance_hours:.2g} extra instance-hours"
     )
     for untold in plan.untold:
-        stdout.print(f"not told: {untold}", markup=False, soft_wrap=True)
+        _tell(f"not told: {untold}")
+
+
+def _times(plan: Plan) -> str:
+    """How long it takes, at which traffic; where that is not known, between what and what."""
+    least, expected, most = plan.seconds
+    longest = f"{duration(most)} at most"
+    if plan.is_held:
+        longest += " (longer where it is held for a person)"
+    seen = plan.traffic
+    if seen is None:
+        return f"{duration(least)} at least, {longest}; the traffic is not known"
+    if seen.requests_per_minute <= 0:
+        return f"{duration(least)} at least, {longest}; no request came in {seen.source}"
+    at = (
+        f"{seen.requests_per_minute:,.3g} requests a minute"
+        if seen.requests_per_minute < 100
+        else f"{seen.requests_per_minute:,.0f} requests a minute"
+    )
+    at = f"at {at} with {seen.error_rate:.2%} errors ({seen.source})"
+    undecided = next((s.name for s in plan.stages if s.is_undecided), "")
+    if undecided:
+        end = "held" if plan.is_held else "inconclusive"
+        return (
+            f"{duration(least)} at least, {longest}; {at} a good version is not expected to pass "
+            f"{undecided}, and the release would end there, {end}"
+        )
+    if expected is None:
+        return f"{duration(least)} at least, {longest}, {at}"
+    return f"{duration(least)} at least, {duration(expected)} expected {at}, {longest}"
 
 
 def _need(need: Need) -> str:
-    told = "not told by the account"
+    told = "quota not told by the account"
     if need.quota is not None:
-        told = f"{need.quota.allowed}, {need.quota.in_use} in use"
-    return f"{need.extra} more {need.instance_type}: quota {told}"
+        told = f"quota {need.quota.allowed}, {need.quota.in_use} in use"
+    return f"{need.extra} {need.instance_type}: {told}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _tell(text: str) -> None:
+    stdout.print(text, markup=False, soft_wrap=True)

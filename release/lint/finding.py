@@ -31,10 +31,11 @@ def warning(rule: str, where: str, remedy: str) -> Finding:
 
 
 def setting(seconds: float) -> str:
-    """A time as the stack's file takes it: 45s, 3m, 2h; rounded up, above 10 minutes to minutes."""
+    """A time as the stack's file takes it: 45s, 3m, 2h; a long one in whole minutes or hours."""
     whole = math.ceil(seconds - 1e-9)
-    if whole > 600:
-        whole = math.ceil(whole / 60) * 60
+    for long, unit in ((600, 60), (36_000, 3600)):
+        if whole > long:
+            whole = math.ceil(whole / unit) * unit
     if whole and whole % 3600 == 0:
         return f"{whole // 3600}h"
     return f"{whole // 60}m" if whole and whole % 60 == 0 else f"{whole}s"

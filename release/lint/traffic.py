@@ -25,6 +25,9 @@ from release.lint.guardrails import LONGEST_WAIT, key_of, shift_overhead
 from release.power import SURE_SIGMAS, passes, points_needed, requests_needed
 from release.survey import Survey, Traffic
 
+# Nobody who is asked to tolerate more than this is helped.
+MOST_POINTS = 10.0
+
 
 @dataclass(frozen=True)
 class Window:
@@ -169,7 +172,8 @@ def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> s
     )
     if (weight := next(enough, None)) is not None:
         ways.append(f"`weight: {weight}`")
-    if (points := points_needed(window.tolerance, window.share, budget, rate)) is not None:
+    points = points_needed(window.tolerance, window.share, budget, rate)
+    if points is not None and points <= MOST_POINTS:
         ratio = window.tolerance.ratio
         ways.append(f"`tolerance: {{ratio: {ratio:g}, points: {points:g}}}`")
     return f"write {', or '.join(ways)}" if ways else "release while there is more traffic"
@@ -185,4 +189,5 @@ def _longer(window: Window, sure: float) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{math.ceil(seconds / MINUTE - 1e-9):,} min"
+    minutes = math.ceil(seconds / MINUTE - 1e-9)
+    return f"{minutes} min" if minutes <= 600 else f"{math.ceil(minutes / 60):,} h"

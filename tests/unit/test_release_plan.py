@@ -106,8 +106,8 @@ def test_every_gate_says_what_it_will_have_excluded() -> None:
     assert re.fullmatch(r"×1\.\d+ or 0\.\d+ points", told["errors"])
     assert re.fullmatch(r"×1\.\d+ or 0\.\d+ points", told["latency"])
     assert told["predictions"] == "a shift of at most 0.1"
-    assert told["limit"] == "p95 at most 90000"
-    assert told["alarm"] == "as it answers (dry run)"
+    assert told["limit"] == "p95 at most 90 ms"
+    assert told["alarm"] == "unless orders rings (dry run)"
     blind = planned(gates=gates, survey=Survey()).stages[1]
     assert blind.gates[0].text == "×5 or 5 points, when the traffic suffices"
 
@@ -138,6 +138,60 @@ def test_the_plan_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"\d+ min +\d\.\d h$", row.strip()), row
     assert "warning release.steps[0]: at 300 requests a minute and 1.00% errors" in shown
     assert "; 2 fleet turnovers of " in shown
+
+
+LITTLE = Survey(traffic=Traffic(6.0, 0.01, None, "the last hour"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name"),
+    [
+        (CANARY, "10 %"),
+        (Shadow(50, TOLERANCE, 180, 7200, 0.05), "mirror 50 %"),
+        (BlueGreen(CanaryShift(25, 600), 300, TOLERANCE), "25 %, bake"),
+        (BlueGreen(LinearShift(25, 900), 300, TOLERANCE), "75 %, bake"),
+        (Rolling(25, 600, TOLERANCE), "75 %, bake"),
+    ],
+)
+def test_where_a_good_version_is_not_expected_to_pass_no_end_is_foretold(
+    strategy: Strategy, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = planned(strategy, survey=LITTLE, gates=(ErrorGate(),))
+
+    assert [s.name for s in plan.stages if s.is_undecided][:1] == [name]
+    assert plan.seconds[1] is None
+    much = Survey(traffic=replace(BUSY, requests_per_minute=30_000.0))
+    busy = planned(strategy, survey=much, gates=(ErrorGate(),))
+    assert not [s for s in busy.stages if s.is_undecided]
+    show_plan(plan)
+    shown = capsys.readouterr().out
+    assert f"a good version is not expected to pass {name}, and the release would end" in shown
+    assert "at 6 requests a minute with 1.00% errors (the last hour)" in shown
+
+
+def test_without_traffic_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    none = Survey(traffic=Traffic(0.0, 0.0, None, "the last hour"))
+    show_plan(planned(survey=none, on_inconclusive="hold"))
+    show_plan(planned(survey=Survey()))
+
+    first, second = (
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("takes ")
+    )
+    assert first.startswith("takes 25 min at least, 2.5 h at most (longer where it is held for a")
+    assert "; no request came in the last hour; 2 fleet turnovers of 5 min" in first
+    assert second.startswith("takes 25 min at least, 2.5 h at most; the traffic is not known; 2 ")
+
+
+def test_what_is_the_same_at_each_step_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    gates = (ErrorGate(), LimitGate("errors", 0.02), HookGate("smoke", ("./smoke",)))
+    show_plan(planned(gates=gates))
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines if "smoke" in line] == [["each", "hook"]]
+    assert [line[:7] for line in lines if "limit" in line] == [
+        ["each", "limit", "errors", "at", "most", "2", "%"]
+    ]
+    assert len([line for line in lines if line[1:3] == ["%", "errors"]]) == 2
 
 
 def test_blue_green_turns_over_once_and_counts_both_fleets_throughout() -> None:
@@ -319,7 +373,7 @@ def test_a_new_instance_type_stands_beside_the_old_one(capsys: pytest.CaptureFix
     )
     show_plan(plan)
     shown = capsys.readouterr().out
-    assert "4 more ml.m5.large: quota 5, 4 in use, 6 more ml.c7i.large: quota not told" in shown
+    assert "(4 ml.m5.large: quota 5, 4 in use, 6 ml.c7i.large: quota not told by" in shown
 
 
 def test_a_plan_is_plain_json() -> None:
