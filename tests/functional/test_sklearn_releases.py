@@ -104,7 +104,7 @@ def test_any_method_that_a_model_was_logged_by_is_served_or_told(
     name = output.replace("_", "-")
     reference = logged_with(store, name, None, model, rows, by=output)
     if output == "score":
-        with pytest.raises(PackagingError, match="to answer by 'score' .*one of predict, predict_"):
+        with pytest.raises(PackagingError, match=r"to answer by 'score' .*one of predict, predict_"):
             package(store, reference, tmp_path / "dist")
         return
     made = package(store, reference, tmp_path / "dist", converting=Converting(PROVER))
