@@ -5,11 +5,6 @@ The same version gives the same bytes, whenever and wherever it is packaged.
 
 from __future__ import annotations
 
-import gzip
-import io
-import os
-import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +26,8 @@ from contracts.package import (
 )
 from contracts.pins import other_release
 from model_code import registry
-from model_code.conversion.child import SECONDS, Task, convert
+from model_code.archive import put_in_place, write_archive
+from model_code.conversion.child import SECONDS, Task, convert, lacks
 from model_code.errors import PackagingError
 from model_code.locking import Locked
 from model_code.signature import answer_schema, row_schema
@@ -93,7 +89,7 @@ def package(
             locked = lock(model_dir, _read_mlmodel(model_dir))
             manifest, unlocked = _with_lock(manifest, locked, built), locked.reason
         (built / MANIFEST_FILE).write_text(manifest.to_json())
-        _put_in_place(built, folder)
+        put_in_place(built, folder)
     return Package(folder, manifest, unlocked)
 
 
@@ -115,6 +111,13 @@ def _build(
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
     chosen = _output(described, output)
+    is_pickle = described.engine == "sklearn" and not (model_dir / SKOPS_FILE).is_file()
+    if chosen != described.predict_fn and is_pickle and not (converting and converting.allows_code):
+        raise PackagingError(
+            f"output is {chosen!r}, and whether the model has it shows only when its pickle is "
+            "loaded, which runs what it holds; if you trust it, add --allow-code, else leave "
+            "--output out"
+        )
     outputs = answer_schema(described.outputs, described.predict_fn, chosen)
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
     conversion = None
@@ -123,6 +126,10 @@ def _build(
         scratch = built.parent / "conversion"
         converted = convert(task, converting.prover, scratch, converting.seconds)
         conversion = converted.verdict
+        if conversion.reason == lacks(chosen):
+            raise PackagingError(
+                f"output is {chosen!r}, but {conversion.reason}; give another --output"
+            )
         if converted.folder is not None:
             files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted.folder)]
     if beside is not None:
@@ -268,32 +275,3 @@ def _files(model_dir: Path) -> list[tuple[str, Path]]:
         if path.is_file() and name not in LEFT_OUT and "__pycache__" not in path.parts:
             found.append((name, path))
     return found
-
-
-def write_archive(path: Path, entries: list[tuple[str, bytes]]) -> None:
-    """A gzipped tar whose bytes depend on names and contents alone."""
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name, data in entries:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            info.mode = 0o644
-            tar.addfile(info, io.BytesIO(data))
-
-
-def _put_in_place(built: Path, folder: Path) -> None:
-    """Move the finished folder to its place; what stood there is gone only after that."""
-    if folder.exists():
-        aside = built.parent / "replaced"
-        os.rename(folder, aside)
-        try:
-            os.rename(built, folder)
-        except OSError:
-            os.rename(aside, folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        os.rename(built, folder)

@@ -40,6 +40,11 @@ class Task:
         return Task(**json.loads((folder / TASK_FILE).read_text()))
 
 
+def lacks(output: str) -> str:
+    """The reason of a model that has no such answer."""
+    return f"the model has no {'predict_proba' if output == 'both' else output}"
+
+
 @dataclass(frozen=True)
 class Converted:
     """The verdict, and the folder with the engine's files; None where there is no engine."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from inference.frames import method, null_of
 from inference.signature import Signature
-from model_code.conversion.child import Task
+from model_code.conversion.child import Task, lacks
 from model_code.conversion.loading import Opened
 from model_code.conversion.plan import NotConvertibleError
 from scripts.proving.answers import Native
@@ -27,7 +27,7 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
         try:
             call = method(opened.model, task.output)
         except AttributeError:
-            raise NotConvertibleError(f"the model has no {task.output}") from None
+            raise NotConvertibleError(lacks(task.output)) from None
         return Truth(Native(signature, call, null), shares)
     # What it is made of was looked at when it was opened; a pickle only opens where allowed.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"

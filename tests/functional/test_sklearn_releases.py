@@ -31,8 +31,9 @@ def logged_with(
     model: Any,
     rows: Any,
     by: str = "predict",
+    kept_as: str = "skops",
 ) -> str:
-    """The reference of a skops model with these requirements, answering ``by`` a method."""
+    """The reference of a model with these requirements, answering ``by`` a method."""
     import mlflow.sklearn
     from mlflow.models import infer_signature
 
@@ -43,9 +44,10 @@ def logged_with(
                 model,
                 name="model",
                 signature=infer_signature(rows, model.predict(rows)),
-                skops_trusted_types=registry.trusted_types(model),
+                skops_trusted_types=registry.trusted_types(model) if kept_as == "skops" else None,
                 pip_requirements=requirements,
                 pyfunc_predict_fn=by,
+                serialization_format=kept_as,
                 registered_model_name=name,
             )
     return f"{name}/1"
@@ -104,7 +106,7 @@ def test_any_method_that_a_model_was_logged_by_is_served_or_told(
     name = output.replace("_", "-")
     reference = logged_with(store, name, None, model, rows, by=output)
     if output == "score":
-        with pytest.raises(PackagingError, match=r"to answer by 'score' .*one of predict, predict_"):
+        with pytest.raises(PackagingError, match=r"to answer by 'score' .*one of predict, "):
             package(store, reference, tmp_path / "dist")
         return
     made = package(store, reference, tmp_path / "dist", converting=Converting(PROVER))
@@ -113,3 +115,36 @@ def test_any_method_that_a_model_was_logged_by_is_served_or_told(
     unpack(made.folder / ARCHIVE_FILE, tmp_path / "model")
     want = model.predict_log_proba(rows).tolist()
     assert load(tmp_path / "model", {}).predict(Decoded({"a": [0.0, 1.0, 2.0, 3.0]}, 4)) == want
+
+
+@pytest.mark.parametrize("output", ["predict_proba", "both"])
+def test_an_answer_that_the_model_has_not_is_told_while_packaging(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, output: str
+) -> None:
+    from sklearn.linear_model import Ridge
+
+    store, name = store_uri(tmp_path_factory), f"no-{output.replace('_', '-')}"
+    rows = pd.DataFrame({"a": [0.0, 1.0, 2.0]})
+    reference = logged_with(store, name, None, Ridge().fit(rows, rows["a"]), rows)
+    with pytest.raises(
+        PackagingError, match=f"output is '{output}', but the model has no predict_proba; give an"
+    ):
+        package(store, reference, tmp_path / "dist", output, Converting(PROVER))
+    assert not (tmp_path / "dist" / name / "1").exists()
+
+
+def test_another_output_of_a_pickle_is_refused_where_it_may_not_be_loaded(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    store = store_uri(tmp_path_factory)
+    rows = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
+    model = LogisticRegression().fit(rows, [0, 0, 1, 1])
+    reference = logged_with(store, "pickled-both", None, model, rows, kept_as="cloudpickle")
+    with pytest.raises(
+        PackagingError, match=r"output is 'both', .* its pickle is loaded, .*allow-"
+    ):
+        package(store, reference, tmp_path / "dist", "both", Converting(PROVER))
+    made = package(store, reference, tmp_path / "dist", "both", Converting(PROVER, True))
+    assert made.manifest.output == "both"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from model_code import flights, registry
+from model_code.archive import write_archive
 from model_code.errors import RegistryError, TrainingError
-from model_code.package import write_archive
 from model_code.train import TrainingOptions
 
 
