@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -108,8 +109,10 @@ def merges(engine: Ask, rows: Decoded) -> bool:
 class Native:
     """The model itself, called as the server would call it; each set of rows is asked once."""
 
-    def __init__(self, signature: Signature, call: Callable[[Any], Any]) -> None:
-        self.engine = FrameEngine("native", signature, call, merges=False)
+    def __init__(
+        self, signature: Signature, call: Callable[[Any], Any], null: Any = math.nan
+    ) -> None:
+        self.engine = FrameEngine("native", signature, call, merges=False, null=null)
         self._known: list[tuple[Decoded, list[Any]]] = []
 
     def __call__(self, rows: Decoded) -> list[Any]:
