@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.package import ArchiveIndex
@@ -172,6 +172,7 @@ def test_answers_in_chunks_are_the_same_bytes(predictions: list[Any], kind: str,
         assert body == encode(kind, predictions)
 
 
+@example([2**70, math.inf, {"a": [-math.inf]}])
 @given(st.lists(VALUES, min_size=1, max_size=6))
 def test_every_answer_is_json_without_nan(predictions: list[Any]) -> None:
     def refuse(name: str) -> None:
