@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from html import escape
 from importlib import resources
@@ -44,7 +45,7 @@ class Desk:
         self._about = {
             "model": index.model,
             "version": index.version,
-            "engine": index.engine,
+            "engine": index.serving_engine,
             "output": index.output,
             "columns": columns,
             "tensor": signature.tensor,
@@ -92,7 +93,9 @@ def _first_row(file: Path, names: list[str]) -> list[Any] | None:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     is_plain = all(v is None or isinstance(v, str | int | float) for v in found)
-    return found if is_plain else None
+    if not is_plain:
+        return None
+    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in found]
 
 
 def _name(host: str) -> str:

@@ -22,6 +22,8 @@ MAX_FLOAT = sys.float_info.max
 # What pandas' datetime64[ns] holds.
 FIRST_YEAR, LAST_YEAR = 1678, 2261
 MAX_LISTED = 600
+# How most bodies of CSV spell them; any case of letters will do.
+BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,10 @@ def from_texts(column: Column, cells: list[str]) -> list[Any]:
                 return list(map(int if column.kind == "integer" else float, cells))
             except ValueError:  # an empty cell, a whole number spelled 5.0, or no number
                 pass
+    elif column.kind == "string":
+        return [cell or None for cell in cells] if column.nullable else cells
+    elif column.kind == "boolean" and BOOLEANS.keys() >= set(cells):
+        return [BOOLEANS[cell] for cell in cells]
     return [from_text(column, cell) for cell in cells]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from operator import itemgetter
 from typing import Any
 
 from inference.decoding.decoded import Decoded, absent, from_columns, refuse_repeated, refuse_width
@@ -74,7 +75,11 @@ class CsvStream(RowStream):
         try:
             for record in reader:
                 done = reader.line_num
-                self._record(record)
+                # Most records by far are rows of the right width.
+                if self._names is not None and len(record) == len(self._names):
+                    self._rows.append(record)
+                else:
+                    self._record(record)
         except csv.Error as error:
             if is_last or "unexpected end" not in str(error):
                 raise RequestError(
@@ -135,9 +140,9 @@ class CsvStream(RowStream):
 
     def _decode(self, data: list[list[Any]], body_bytes: int) -> Decoded:
         names = self._names or self.signature.names
-        position = {name: i for i, name in enumerate(names)}
+        position = {name: itemgetter(i) for i, name in enumerate(names)}
         given = {
-            column.name: from_texts(column, [row[position[column.name]] for row in data])
+            column.name: from_texts(column, list(map(position[column.name], data)))
             for column in self.signature.columns
             if column.name in position
         }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.package import ArchiveIndex
+from contracts.package import ArchiveIndex, Conversion
 from inference.desk import Desk, example
 from inference.signature import Signature
 
@@ -131,3 +132,21 @@ def test_the_row_is_the_models_own_example_where_it_has_one(
     properties = {n: INPUTS["properties"][n] for n in ("size", "rooms")}
     signature = Signature.from_schema({"properties": properties, "x-columns": ["size", "rooms"]})
     assert example(signature, tmp_path) == row
+
+
+def test_it_names_the_engine_that_answers(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.show(replace(INDEX, engine="sklearn", conversion=Conversion(engine="forest")), tmp_path)
+    page = desk.answer("GET", "/", None)
+    assert page is not None
+    assert carried(page.body.decode())["engine"] == "forest"
+
+
+def test_an_example_with_nan_is_shown_as_null(tmp_path: Path) -> None:
+    row = ["a", float("nan"), 1, True, "2026-01-01T12:00:00"]
+    (tmp_path / "model").mkdir()
+    file = tmp_path / "model" / "serving_input_example.json"
+    file.write_text(json.dumps({"columns": INPUTS["x-columns"], "data": [row]}))
+    page = shown(tmp_path).answer("GET", "/", None)
+    assert page is not None
+    assert carried(page.body.decode())["example"] == ["a", None, 1, True, "2026-01-01T12:00:00"]

@@ -10,7 +10,7 @@ import pytest
 from inference.codecs import Decoded
 from inference.errors import RequestError, shown
 from inference.frames import model_input, outputs_as_rows, to_json_values
-from inference.signature import Column, Signature, checked, from_text
+from inference.signature import Column, Signature, checked, from_text, from_texts
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -116,3 +116,21 @@ def test_an_error_shows_at_most_64_characters_of_a_value() -> None:
     assert shown("x" * 100) == "'" + "x" * 60 + "..."
     assert shown(nested) == "a list"
     assert shown(10**5000) == "a int"
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("boolean", ["true", "False", "TRUE"]),
+        ("boolean", ["true", "False", ""]),
+        ("boolean", ["true", "1", "x"]),
+        ("string", ["", "a", "true"]),
+        ("integer", ["1", "", "5.0", "x"]),
+    ],
+)
+def test_a_column_of_cells_is_spelled_as_each_cell_alone(
+    kind: str, cells: list[str], nullable: bool
+) -> None:
+    column = Column("c", kind, "", nullable)
+    assert from_texts(column, cells) == [from_text(column, cell) for cell in cells]
