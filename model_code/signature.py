@@ -94,17 +94,24 @@ def answer_schema(outputs: str | None, logged: str, chosen: str) -> dict[str, An
 def output_schema(outputs: str | None) -> dict[str, Any]:
     """JSON schema of one prediction, as far as the signature tells."""
     specs: list[dict[str, Any]] = json.loads(outputs) if outputs else []
-    if len(specs) == 1 and specs[0].get("type") == "tensor":
-        shape = list(specs[0]["tensor-spec"]["shape"])
-        dtype = str(specs[0]["tensor-spec"]["dtype"])
-        item = _scalar(dtype)
-        return item if len(shape) < 2 else {"type": "array", "items": item}
-    if len(specs) == 1:
-        return dict(COLUMN_TYPES.get(str(specs[0].get("type")), {}))
+    is_dict = bool(specs) and all(s.get("name") and s.get("type") == "tensor" for s in specs)
+    if len(specs) == 1 and not is_dict:
+        return _output_of(specs[0])
     if specs and all("name" in spec for spec in specs):
-        columns = {str(s["name"]): COLUMN_TYPES.get(str(s.get("type")), {}) for s in specs}
+        columns = {str(spec["name"]): _output_of(spec) for spec in specs}
         return {"type": "object", "properties": columns, "required": list(columns)}
     return {}
+
+
+def _output_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """One row's part of one output: a list in a list for each further dimension of a tensor."""
+    if spec.get("type") != "tensor":
+        return dict(COLUMN_TYPES.get(str(spec.get("type")), {}))
+    tensor: dict[str, Any] = spec["tensor-spec"]
+    item: dict[str, Any] = _scalar(str(tensor["dtype"]))
+    for _ in list(tensor["shape"])[1:]:
+        item = {"type": "array", "items": item}
+    return item
 
 
 def _scalar(dtype: str) -> dict[str, str]:

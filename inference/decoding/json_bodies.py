@@ -41,7 +41,9 @@ def decode(signature: Signature, body: bytes) -> Decoded:
     if form == "inputs" and tensors.are_tensors(value):
         return tensors.decode(signature, document, len(body))
     if document.get("params"):
-        raise RequestError(400, "params came, which the model does not take; leave them out")
+        raise RequestError(
+            400, "params came; the model answers with the defaults of its signature; leave them out"
+        )
     match form, value:
         case "dataframe_split", _:
             return _split(signature, value, len(body))

@@ -165,7 +165,7 @@ STRICTER: list[tuple[str, tuple[str, bytes], str]] = [
     (
         "params",
         (JSON, record()[1][:-1] + b', "params": {"a": 1}}'),
-        "params came, which the model does not take",
+        "params came; the model answers with the defaults of its signature",
     ),
     (
         "A name that comes twice",

@@ -79,6 +79,26 @@ def test_a_type_that_no_request_can_carry_names_its_column() -> None:
             specs({"type": "tensor", "tensor-spec": {"dtype": "bool", "shape": [-1]}}),
             {"type": "boolean"},
         ),
+        (
+            specs({"type": "tensor", "tensor-spec": {"dtype": "bool", "shape": [-1, 2, 2]}}),
+            {"type": "array", "items": {"type": "array", "items": {"type": "boolean"}}},
+        ),
+        (  # as of an ONNX model, which answers a dict
+            specs(
+                {
+                    "name": "variable",
+                    "type": "tensor",
+                    "tensor-spec": {"dtype": "float64", "shape": [-1, 1]},
+                }
+            ),
+            {
+                "type": "object",
+                "properties": {
+                    "variable": {"type": "array", "items": {"type": "number", "format": "double"}}
+                },
+                "required": ["variable"],
+            },
+        ),
     ],
 )
 def test_outputs_are_described_as_far_as_the_signature_tells(
