@@ -83,12 +83,13 @@ def _knows_none(part: Any, seen: set[int]) -> bool:
     if not hasattr(part, "get_params") or isinstance(part, type) or id(part) in seen:
         return False
     seen.add(id(part))
-    known: list[Any] = list(getattr(part, "categories_", None) or ())
-    if any(None in list(categories) for categories in known):
+    fitted: dict[str, Any] = getattr(part, "__dict__", {})
+    known = fitted.get("categories_")
+    if isinstance(known, list) and any(value is None for values in known for value in values):
         return True
-    if hasattr(part, "statistics_") and part.missing_values is None:
+    if "statistics_" in fitted and fitted.get("missing_values", "") is None:
         return True
-    return any(_knows_none(value, seen) for value in vars(part).values())
+    return any(_knows_none(value, seen) for value in fitted.values())
 
 
 @lru_cache(maxsize=8)

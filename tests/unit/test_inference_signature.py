@@ -9,7 +9,7 @@ import pytest
 
 from inference.codecs import Decoded
 from inference.errors import RequestError, shown
-from inference.frames import model_input, outputs_as_rows, to_json_values
+from inference.frames import model_input, null_of, outputs_as_rows, to_json_values
 from inference.signature import Column, Signature, checked, from_text, from_texts
 
 SCHEMA: dict[str, Any] = {
@@ -134,3 +134,29 @@ def test_a_column_of_cells_is_spelled_as_each_cell_alone(
 ) -> None:
     column = Column("c", kind, "", nullable)
     assert from_texts(column, cells) == [from_text(column, cell) for cell in cells]
+
+
+def test_a_null_is_none_to_a_model_that_knows_none_and_nan_to_any_other() -> None:
+    import numpy as np
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    def fitted(null: Any, *steps: Any) -> Any:
+        rows = np.array([["a"], [null], ["b"]], dtype=object)
+        return make_pipeline(make_column_transformer((make_pipeline(*steps), [0]))).fit(rows)
+
+    assert null_of(fitted(None, OneHotEncoder())) is None
+    assert (
+        null_of(fitted(None, SimpleImputer(missing_values=None, strategy="most_frequent"))) is None
+    )
+    for model in (fitted(np.nan, OneHotEncoder()), fitted("c", OneHotEncoder()), object(), None):
+        assert null_of(model) != null_of(model), "NaN is not itself"
+
+    class Strange:
+        __slots__ = ("categories_",)
+
+        def get_params(self) -> None: ...
+
+    assert null_of(Strange()) is not None
