@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, cast
@@ -19,6 +20,7 @@ from contracts.release_settings import LIMIT_METRICS
 from infra.reading import MICROSECONDS, Node
 
 LATENCY_ALLOW = 1.25
+LONGEST_EVERY_SECONDS = 86400.0
 HOOK_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
 ALARM_NAME = r"[\s\S]{1,255}"
 FUNCTION_ARN = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:\S+"
@@ -32,7 +34,8 @@ def read_gates(node: Node, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
     path, value = node.find("gates")
     if value == []:
         node.problems.add(path, value, "at least one gate is needed", "write `- {metric: errors}`")
-    gates = [gate for gate in (_gate(item) for item in items) if gate is not None]
+    read = [_gate(item) for item in items]
+    gates = [gate for gate in read if gate is not None]
     names = [g.name for g in gates if isinstance(g, HookGate)]
     for name in sorted({n for n in names if names.count(n) > 1}):
         node.problems.add(path, name, "each hook has a name of its own", "rename one of them")
@@ -40,6 +43,10 @@ def read_gates(node: Node, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
         node.problems.add(
             f"{path}[0].dryRun", True, "at least one gate must decide", "leave dryRun out of one"
         )
+    for i, gate in enumerate(read):
+        if gate is not None and gate in read[:i] and not isinstance(gate, HookGate):
+            twice = f"{path}[{read.index(gate)}] says the same already"
+            node.problems.add(f"{path}[{i}]", gate.kind, twice, "remove one of them")
     _one_limit(node, items)
     return tuple(gates)
 
@@ -84,10 +91,20 @@ def _latency(item: Node) -> Gate:
     if value is None:
         item.problems.add(path, value, "a latency such as 50ms is needed", "write it")
     return LatencyGate(
-        item.microseconds("over", 0.0),
+        _over(item),
         item.number("allow", LATENCY_ALLOW, 1),
         item.flag("dryRun", default=False),
     )
+
+
+def _over(item: Node) -> float:
+    """From how many microseconds on an answer is slow."""
+    over = item.microseconds("over", 1.0)
+    if over <= 0:
+        path, value = item.find("over")
+        allowed = "a latency above zero is needed: every answer takes some time"
+        item.problems.add(path, value, allowed, "write one such as 50ms")
+    return over
 
 
 def _predictions(item: Node) -> Gate:
@@ -102,7 +119,9 @@ def _bins(item: Node) -> tuple[float, ...]:
     if value is None:
         return ()
     edges = cast("list[Any]", value) if isinstance(value, list) else []
-    are_numbers = all(isinstance(e, int | float) and not isinstance(e, bool) for e in edges)
+    are_numbers = all(
+        isinstance(e, int | float) and not isinstance(e, bool) and math.isfinite(e) for e in edges
+    )
     if not edges or not are_numbers or edges != sorted(set(edges)):
         item.problems.add(path, value, "a list of rising numbers is allowed", "write upper edges")
         return ()
@@ -116,7 +135,7 @@ def _limit(item: Node) -> Gate:
         allowed = f"{' or '.join(LIMIT_METRICS)} is needed"
         item.problems.add(path, of, allowed, "write what the limit is of")
         of = LIMIT_METRICS[0]
-    over = item.microseconds("over", 0.0)
+    over = _over(item)
     where, written = item.find("over")
     if of == "slow" and written is None:
         item.problems.add(where, written, "a latency such as 50ms is needed", "say what slow is")
@@ -133,9 +152,10 @@ def _at_most(item: Node, *, is_latency: bool) -> float:
     path, value = item.find("atMost")
     if is_latency:
         match = _LATENCY.fullmatch(value) if isinstance(value, str) else None
-        if match is not None and match[2] in MICROSECONDS:
+        if match is not None and match[2] in MICROSECONDS and float(match[1]) > 0:
             return float(match[1]) * MICROSECONDS[match[2]]
-        item.problems.add(path, value, "a latency such as 50ms is needed", "write it with its unit")
+        allowed = "a latency above zero such as 50ms is needed"
+        item.problems.add(path, value, allowed, "write it with its unit")
         return 0.0
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and 0 <= value <= 1:
@@ -172,6 +192,9 @@ def _hook(item: Node) -> Gate:
     if not 1 <= timeout <= 300:
         path, value = item.find("timeout")
         item.problems.add(path, value, "1s to 5m are allowed", "change it")
+    if not 1 <= every <= LONGEST_EVERY_SECONDS:
+        path, value = item.find("every")
+        item.problems.add(path, value, "1s to 24h are allowed", "change it")
     return HookGate(name, command, function, timeout, every, item.flag("dryRun", default=False))
 
 

@@ -29,6 +29,8 @@ BAKE_MIN_SECONDS, BAKE_MAX_SECONDS = 180.0, 7200.0
 # SageMaker's own limits (facts 3.1).
 LONGEST_WAIT_SECONDS = 3600.0
 SHORTEST_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 600.0, 28800.0
+# SageMaker keeps weights as 32-bit floats: what is much less is no share of the traffic.
+LEAST_WEIGHT = 0.01
 STRATEGIES = ("canary", "blue_green", "rolling", "shadow")
 KEYS = (
     "strategy",
@@ -107,11 +109,11 @@ def _steps(node: Node) -> tuple[Step, ...]:
 def _weight(item: Node) -> float | None:
     path, weight = item.find("weight")
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    if not is_number or not 0 < weight < 100:
+    if not is_number or not LEAST_WEIGHT <= weight < 100:
         item.problems.add(
             path,
             weight,
-            "a share in percent between 0 and 100, both excluded, is allowed",
+            f"a share in percent from {LEAST_WEIGHT:g} to below 100 is allowed",
             "change it; the swap takes the last share, so a step of 100 is left out",
         )
         return None
@@ -202,7 +204,15 @@ def _shadow(node: Node, direct: dict[str, Canary | BlueGreen | Rolling]) -> Shad
 def _tolerance(node: Node) -> Tolerance:
     tolerance = node.child("tolerance")
     tolerance.only("ratio", "points")
-    return Tolerance(tolerance.number("ratio", 2.0, 1), tolerance.number("points", 1.0, 0, 100))
+    ratio, points = tolerance.number("ratio", 2.0, 1), tolerance.number("points", 1.0, 0, 100)
+    if ratio == 1 and points == 0:
+        path, value = node.find("tolerance")
+        allowed = (
+            "a ratio above 1, or points above 0, is needed: no number of requests shows a version "
+            "to be no worse at all"
+        )
+        node.problems.add(path, value, allowed, "write `{ratio: 1.5, points: 0.5}`, for one")
+    return Tolerance(ratio, points)
 
 
 def _bake(node: Node) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from infra.model_config import (
     ModelReader,
 )
 from infra.reading import MICROSECONDS, SECONDS, Layer, Node, Problems
+from infra.release_config import LEAST_WEIGHT
 from infra.schema_words import LISTS, MAPS, VALUES
 from infra.settings import DEFAULT_STEPS
 
@@ -40,7 +41,7 @@ _BY_HAND: dict[str, Schema] = {
     "endpoint.name": {"type": "string", "pattern": f"^{ENDPOINT_NAME}$"},
     "release.steps[].weight": {
         "type": "number",
-        "exclusiveMinimum": 0,
+        "minimum": LEAST_WEIGHT,
         "exclusiveMaximum": 100,
     },
     "release.gates[errors].metric": {"const": "errors"},

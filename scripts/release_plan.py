@@ -190,7 +190,7 @@ def _times(plan: Plan) -> str:
         end = "held" if plan.is_held else "inconclusive"
         return (
             f"{duration(least)} at least, {longest}; {at} a good version is not expected to pass "
-            f"{undecided}, and the release would end there, {end}"
+            f"`{undecided}`, and the release would end there, {end}"
         )
     if expected is None:
         return f"{duration(least)} at least, {longest}, {at}"

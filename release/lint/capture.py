@@ -11,7 +11,7 @@ from contracts.release_manifest import (
     Strategy,
 )
 from release.capturing import is_capturing
-from release.lint.finding import ERROR, WARNING, Finding, error
+from release.lint.finding import ERROR, WARNING, Finding
 from release.start import Snapshot
 
 
@@ -25,11 +25,12 @@ def lint(manifest: ReleaseManifest, snapshot: Snapshot) -> list[Finding]:
         where = f"release.gates[{i}]"
         if not isinstance(gate, PredictionGate):
             continue
+        severity = WARNING if gate.dry_run else ERROR
         if not is_captured:
             rule = "the gate predictions reads captured answers, and nothing is captured"
-            found.append(error(rule, where, "set `capture: {sampling: 100}`, and `slipway up`"))
+            remedy = "set `capture: {sampling: 100}`, and `slipway up`"
+            found.append(Finding(severity, rule, where, remedy))
         elif guarded:
-            severity = WARNING if gate.dry_run else ERROR
             rule, remedy = _in_a_shift(guarded[0], is_live_captured=is_live_captured)
             found.append(Finding(severity, rule, where, remedy))
     return found

@@ -23,7 +23,7 @@ PINNED = (
 )
 RISING = "write the steps from the smallest weight to the largest"
 SHARE = (
-    "a share in percent between 0 and 100, both excluded, is allowed; "
+    "a share in percent from 0.01 to below 100 is allowed; "
     "change it; the swap takes the last share, so a step of 100 is left out"
 )
 MODEL_KEYS = "alarms, capture, endpoint, environment, image, instanceType, package, release"
@@ -435,6 +435,49 @@ RELEASES = (
         release=_steps({"weight": 5, "bake": {"min": "3h"}}),
     ),
     _bad(
+        "a weight that is no share of the traffic",
+        f"{WINE}.release.steps[0].weight is 1e-09; {SHARE}",
+        release=_steps({"weight": 1e-9}),
+    ),
+    _beyond_schema(
+        "a tolerance that nothing is ever within",
+        f"{WINE}.release.steps[0].tolerance is {{'ratio': 1, 'points': 0}}; a ratio above 1, or "
+        "points above 0, is needed: no number of requests shows a version to be no worse at all; "
+        "write `{ratio: 1.5, points: 0.5}`, for one",
+        release=_steps({"weight": 5, "tolerance": {"ratio": 1, "points": 0}}),
+    ),
+    _beyond_schema(
+        "a latency gate at zero",
+        f"{WINE}.release.gates[0].over is '0ms'; a latency above zero is needed: every answer "
+        "takes some time; write one such as 50ms",
+        release={"gates": [{"metric": "latency", "over": "0ms"}]},
+    ),
+    _beyond_schema(
+        "a percentile's limit of zero",
+        f"{WINE}.release.gates[0].atMost is '0ms'; a latency above zero such as 50ms is needed; "
+        "write it with its unit",
+        release={"gates": [{"metric": "limit", "of": "p95", "atMost": "0ms"}]},
+    ),
+    _beyond_schema(
+        "bins without an end",
+        f"{WINE}.release.gates[0].bins is [1, inf]; a list of rising numbers is allowed; "
+        "write upper edges",
+        release={"gates": [{"metric": "predictions", "bins": [1, float("inf")]}]},
+    ),
+    _beyond_schema(
+        "a hook that is asked without a pause",
+        f"{WINE}.release.gates[0].every is '0s'; 1s to 24h are allowed; change it",
+        release={"gates": [{"hook": "smoke", "command": ["./smoke"], "every": "0s"}]},
+    ),
+    _beyond_schema(
+        "a gate twice",
+        f"{WINE}.release.gates[2] is 'errors'; {WINE}.release.gates[0] says the same already; "
+        "remove one of them",
+        release={
+            "gates": [{"metric": "errors"}, {"metric": "errors", "allow": 2}, {"metric": "errors"}]
+        },
+    ),
+    _bad(
         "gates are a map",
         f"{WINE}.release.gates is {{'metric': 'errors'}}; a list is allowed; "
         "write its items with `-`",
@@ -601,7 +644,7 @@ GATES = (
     ),
     _beyond_schema(
         "a percentile that is a fraction",
-        f"{WINE}.release.gates[0].atMost is 0.1; a latency such as 50ms is needed; "
+        f"{WINE}.release.gates[0].atMost is 0.1; a latency above zero such as 50ms is needed; "
         "write it with its unit",
         release={"gates": [{"metric": "limit", "of": "p95", "atMost": 0.1}]},
     ),

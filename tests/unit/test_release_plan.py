@@ -165,7 +165,7 @@ def test_where_a_good_version_is_not_expected_to_pass_no_end_is_foretold(
     assert not [s for s in busy.stages if s.is_undecided]
     show_plan(plan)
     shown = capsys.readouterr().out
-    assert f"a good version is not expected to pass {name}, and the release would end" in shown
+    assert f"a good version is not expected to pass `{name}`, and the release would end" in shown
     assert "at 6 requests a minute with 1.00% errors (the last hour)" in shown
 
 
