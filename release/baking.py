@@ -86,7 +86,12 @@ def held(release: Release, observation: Observation) -> Move:
     """What serves goes on serving, with what it takes, until a person decides."""
     endpoint = observation.endpoint
     waiting = unless_steady(release, endpoint, release.base)
-    return grown_in_place(release, endpoint) if waiting is None else waiting
+    if waiting is not None:
+        return waiting
+    is_shared = isinstance(phase_of(release), Canary)
+    if is_shared and not has_weights(endpoint, release.wanted_weights):
+        return _foreign_weights(release, endpoint), ()
+    return grown_in_place(release, endpoint)
 
 
 def _landed_names(release: Release) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from contracts.release_manifest import Step, Tolerance
-from release.actions import UpdateEndpoint
+from release.actions import SetWeights, UpdateEndpoint
 from release.driver import Event, run_rollback
 from release.errors import FrozenError
 from release.evidence import ReleaseResult
 from release.freeze import Freeze
-from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
+from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory, manifest
 from tests.unit.release_strategies import (
     BLUE_GREEN,
     BROKEN,
@@ -260,6 +260,16 @@ def test_a_persons_word_ends_a_held_release(word: str, outcome: str, serving: st
     result = release(cloud, manifest("3"), history)
     assert (result.outcome, result.to_version) == (outcome, "2")
     assert_ended_well(cloud, serving)
+
+
+def test_weights_that_someone_changes_while_it_is_held_end_it() -> None:
+    cloud, history, _ = held()
+    cloud.execute(ENDPOINT, SetWeights({"candidate": 3.0}))
+    cloud.now += cloud.change_seconds
+    result = release(cloud, manifest("3"), history)
+    assert result.outcome == "inconclusive"
+    assert "changed by someone else: expected weights candidate 0.25, live 1" in result.reason
+    assert cloud.fleets["candidate"].weight == 3.0
 
 
 def test_rollback_ends_a_held_release_too() -> None:
