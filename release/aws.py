@@ -189,7 +189,9 @@ class AwsCloud:
                     call(cloudwatch.delete_alarms, AlarmNames=list(existing))
 
     def _create_config(self, name: str, body: dict[str, Any], tags: dict[str, str]) -> None:
-        listed = [{"Key": k, "Value": v} for k, v in sorted(tags.items())]
+        # AWS's own tags can be read, and not be set.
+        own = {k: v for k, v in tags.items() if not k.lower().startswith("aws:")}
+        listed = [{"Key": k, "Value": v} for k, v in sorted(own.items())]
         try:
             call(
                 self["sagemaker"].create_endpoint_config,

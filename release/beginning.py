@@ -71,7 +71,7 @@ def new_rollback(
     """Back to the good version ``to``, or the one before; a freeze does not keep it."""
     endpoint = cloud.endpoint(manifest.endpoint_name)
     live = None if endpoint.status == MISSING else cloud.config(endpoint.config_name)
-    chosen = start.choose_good(state, live.content_hash if live else None, to)
+    chosen = start.choose_good(state, start.serving_hash(state, endpoint, live), to)
     seen = snapshot(manifest, cloud, chosen.endpoint_config_name)
     new_id = start.release_id(manifest.model, endpoint.now, token)
     return start.begin_rollback(state, manifest, seen, chosen, new_id, who)

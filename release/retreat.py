@@ -165,7 +165,10 @@ def restore(release: Release, observation: Observation) -> Move:
         if endpoint.config_name != source or endpoint.status in BUSY_STATUSES:
             return hands_off(release, endpoint, f"configuration {source} in service"), ()
         again, way = make_way(_again(release), endpoint, target)
-        return again, (*way, UpdateEndpoint(target, exclude_weights=True))
+        served = release.before.config
+        # AWS takes no update of an endpoint whose own configuration was deleted (facts 2).
+        create = CreateConfig(served.name, served.body, served.tags)
+        return again, (*way, create, UpdateEndpoint(target, exclude_weights=True))
     match update_progress(release, endpoint, source, target):
         case Progress.LANDED:
             text = f"configuration {target} serves"

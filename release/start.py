@@ -219,8 +219,8 @@ def _release(
 ) -> Release:
     endpoint = snapshot.endpoint
     live = endpoint.variant(LIVE_VARIANT)
-    config = snapshot.live or Config(endpoint.config_name, {})
     target = snapshot.target
+    config = snapshot.live or _stand_in(state, manifest, snapshot, new_id)
     before = Before(
         config=config,
         good=good_of_live(state, manifest.model, config, endpoint.now),
@@ -246,6 +246,37 @@ def _release(
     )
     text = f"{before.good.version or 'unknown'} → {destination.version}"
     return release.noted(endpoint.now, "started", text, by=who, purpose=purpose)
+
+
+def _stand_in(
+    state: EndpointState, manifest: ReleaseManifest, snapshot: Snapshot, new_id: str
+) -> Config:
+    """For a configuration that was deleted though it serves: no update is taken without one.
+
+    SageMaker looks for its name (facts 2); it goes again once another configuration serves.
+    """
+    endpoint = snapshot.endpoint
+    live, target = endpoint.variant(LIVE_VARIANT), snapshot.target
+    variant = dict(target.production()[0]) if target is not None else {}
+    variant["InitialInstanceCount"] = 1 if live is None else max(1, live.desired_count)
+    known = _good_of_config(state, endpoint.config_name)
+    tags = manifest.tags | {TAG_RELEASE: new_id}
+    if known is not None:
+        variant["ModelName"] = known.model_name
+        tags |= {TAG_HASH: known.content_hash, TAG_VERSION: known.version}
+    return Config(endpoint.config_name, {"ProductionVariants": [variant]}, tags)
+
+
+def _good_of_config(state: EndpointState, name: str) -> GoodVersion | None:
+    return next((g for g in state.good if g.endpoint_config_name == name), None)
+
+
+def serving_hash(state: EndpointState, endpoint: Endpoint, live: Config | None) -> str | None:
+    """The content that serves, also where its configuration was deleted."""
+    if live is not None:
+        return live.content_hash
+    known = _good_of_config(state, endpoint.config_name)
+    return None if known is None else known.content_hash
 
 
 def is_orphan(config: Config) -> bool:

@@ -419,8 +419,9 @@ class FakeCloud:
             return
         if self.status not in ("InService", UPDATE_ROLLBACK_FAILED):
             raise RefusedError("Cannot update in-progress endpoint")
-        if name not in self.configs:
-            raise RefusedError(f'Could not find endpoint configuration "{name}".')
+        for needed in (self.serving, name):
+            if needed not in self.configs:
+                raise RefusedError(f'Could not find endpoint configuration "{needed}".')
         fleets = self._new_fleets(name)
         self._refuse_scaled(fleets)
         for variant, fleet in fleets.items():

@@ -172,3 +172,18 @@ def test_a_release_that_ends_promoted_meanwhile_is_gone_back_from(to: str | None
     result = rollback(cloud, again, to)
     assert (result.outcome, result.purpose, result.to_version) == ("rolled_back", "rollback", "1")
     assert cloud.serving == "wine-test-c1"
+
+
+@pytest.mark.parametrize(("to", "serves"), [(None, "2"), ("1", "1")])
+def test_it_leaves_a_configuration_that_was_deleted_though_it_serves(
+    to: str | None, serves: str
+) -> None:
+    cloud, history = with_versions(3)
+    del cloud.configs["wine-test-c3"]
+    result = rollback(cloud, history, to)
+    assert (result.outcome, result.from_version, result.to_version) == ("rolled_back", "3", serves)
+    assert cloud.serving == f"wine-test-c{serves}"
+    assert "wine-test-c3" not in cloud.configs, "what stood in for it is gone again"
+    state = history.load()
+    assert (state.good[0].version, state.rejected) == (serves, ("hash-3",))
+    assert cloud.targets == {"live": scaling_target()}
