@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from inference.codecs import Decoded, Predictions
+from inference.decoding.large_numbers import LargeReader
 from inference.decoding.numbers import NumberReader
 from inference.messages import Request, Response
 from inference.model_thread import is_gone, keep, return_kept
@@ -35,8 +36,9 @@ class LargeWork:
         fail: Callable[[Request, BaseException], None],
     ) -> None:
         signature, self._engine = predictor.signature, predictor.engine
-        is_read = self._engine.takes_matrix and NumberReader.reads(signature)
-        self._reader = NumberReader(signature) if is_read else None
+        takes_matrix = self._engine.takes_matrix
+        is_read = NumberReader.reads(signature)
+        self._reader = LargeReader(signature, takes_matrix=takes_matrix) if is_read else None
         self._scorer = scorer
         self._decoded, self._respond, self._fail = decoded, respond, fail
         self.thread = ThreadPoolExecutor(1, "large")
@@ -88,9 +90,7 @@ class LargeWork:
 
     def _decode(self, plan: Plan, body: bytes) -> Decoded:
         """As on the loop: the quick way, and the careful one where that leaves it."""
-        reader = self._reader
-        if reader is not None and plan.reader is not None:
-            part = getattr(reader, plan.reader)(body)
-            if part is not None and reader.fits(matrix := reader.matrix([part[1]])):
-                return Decoded({}, part[0], matrix)
-        return plan.decode(body)
+        decoded: Decoded | None = None
+        if self._reader is not None and plan.reader is not None:
+            decoded = self._reader.read(plan.reader, body)
+        return plan.decode(body) if decoded is None else decoded

@@ -28,8 +28,8 @@ class Plan:
     """Decoders, encoder and the response's head for one kind of request.
 
     ``read`` is the quick decoder, which leaves what it does not understand to ``decode``, the
-    careful one; ``reader`` is its name in :class:`NumberReader`. ``template`` makes a response's
-    bytes from the request id's two halves, and the body's length and bytes.
+    careful one; ``reader`` says to ``LargeReader`` what such bodies are. ``template`` makes a
+    response's bytes from the request id's two halves, and the body's length and bytes.
     """
 
     __slots__ = (
@@ -80,8 +80,9 @@ class Planner:
             lambda body: codecs.decode(signature, given, body, batch=batch),
             lambda decoded, values: codecs.answer(index, answer_type, decoded, values),
         )
-        if self.reader is not None and (name := _reader(given)) is not None:
-            plan.reader, plan.read = name, getattr(self.reader, name)
+        plan.reader = _reader(given)
+        if self.reader is not None and plan.reader is not None:
+            plan.read = getattr(self.reader, plan.reader)
         return plan
 
     def _v2(self, head: Head) -> Plan:
@@ -93,12 +94,14 @@ class Planner:
             raise RequestError(415, f"content type is {shown(kind)}; V2 takes {codecs.JSON}")
         codecs.refuse_charset(parameters)
         answer_type = codecs.accepted(head.headers.get("accept", ""))
-        return Plan(
+        plan = Plan(
             "v2",
             answer_type,
             lambda body: v2.decode(signature, body)[0],
             lambda decoded, values: codecs.answer(index, answer_type, decoded, values),
         )
+        plan.reader = "v2"
+        return plan
 
     def _template(self, answer_type: str) -> bytes:
         lines = [

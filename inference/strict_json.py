@@ -58,7 +58,12 @@ def _parsed(body: bytes) -> Any:
 def _parsed_large(body: bytes) -> Any:
     """As :func:`_parsed`, for a body that would hold up every other thread."""
     try:
-        return large_json.parse(body)
+        try:
+            return large_json.parse(body)
+        except ValueError:
+            if b"NaN" not in body:
+                raise
+            return large_json.parse(large_json.with_nulls(body))
     except large_json.UnusualError:
         return _parse_slowly(body, "")
     except ValueError as error:
@@ -105,8 +110,10 @@ def _parse_slowly(body: bytes, problem: str) -> Any:
         document = json.loads(
             body.decode(), cls=decoder, parse_constant=_constant, object_pairs_hook=_object
         )
-        if problem:  # halves of surrogate pairs, which orjson refuses, are no text
-            json.dumps(document, ensure_ascii=False).encode()
+        if problem and b"\\ud" in body.lower():
+            # Halves of surrogate pairs, which orjson refuses, are no text.
+            for part in json.JSONEncoder(ensure_ascii=False).iterencode(document):
+                part.encode()
         return document
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"the body is not JSON: {problem or error}") from None

@@ -16,6 +16,8 @@ import simdjson
 ROW_DEPTH = 3
 # simdjson counts the items of a list up to here, and writes past the end of what it made for more.
 MOST_ITEMS = 2**24 - 1
+# What is looked at in one go, while no other thread gets its turn.
+SLICE_BYTES = 256 * 1024
 
 
 class UnusualError(ValueError):
@@ -74,6 +76,37 @@ def _made(value: Any, depth: int) -> Any:
 
 def _is_nested(value: Any) -> bool:
     return isinstance(value, simdjson.Array | simdjson.Object)
+
+
+def with_nulls(body: bytes) -> bytes:
+    """``body`` with every bare NaN spelled null; what stands in texts stays as it is."""
+    made: list[bytes] = []
+    at, in_text = 0, False
+    while at < len(body):
+        end = body.find(b",", at + SLICE_BYTES) + 1 or len(body)
+        piece, at = body[at:end], end
+        # Of the same length, and each quote in it begins or ends a text.
+        masked = piece.replace(b"\\\\", b"--").replace(b'\\"', b"--") if b"\\" in piece else piece
+        parts = masked.split(b'"')
+        if b"NaN" in piece:
+            if masked is not piece:
+                parts = _cut(piece, parts)
+            first = int(in_text)
+            parts[first::2] = [part.replace(b"NaN", b"null") for part in parts[first::2]]
+            piece = b'"'.join(parts)
+        made.append(piece)
+        in_text ^= len(parts) % 2 == 0
+    return b"".join(made)
+
+
+def _cut(piece: bytes, like: list[bytes]) -> list[bytes]:
+    """``piece`` cut where ``like`` is, whose parts a quote each lies between."""
+    parts: list[bytes] = []
+    at = 0
+    for part in like:
+        parts.append(piece[at : at + len(part)])
+        at += len(part) + 1
+    return parts
 
 
 class SlowDecoder(json.JSONDecoder):

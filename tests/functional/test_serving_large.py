@@ -28,17 +28,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
         yield found
 
 
-def body(kind: str) -> bytes:
-    if kind == "text/csv":
+CSV, JSON = "text/csv", "application/json"
+
+
+def body(shape: str) -> bytes:
+    if shape == CSV:
         return (ROW + "\n").encode() * ROWS
-    rows = f"[{ROW}]"
-    return f'{{"instances": [{",".join([rows] * ROWS)}]}}'.encode()
+    if shape == "tensor":
+        values = ",".join([ROW] * ROWS)
+        tensor = f'"name":"all","shape":[{ROWS},30],"datatype":"FP64","data":[{values}]'
+        return f'{{"inputs": [{{{tensor}}}]}}'.encode()
+    row = ROW if shape == "rows" else "NaN" + ROW[ROW.index(",") :]
+    return f'{{"instances": [{",".join([f"[{row}]"] * ROWS)}]}}'.encode()
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
-def test_ping_answers_beside_a_body_of_100_megabytes(server: ModelServer, kind: str) -> None:
-    sent = body(kind)
-    assert len(sent) > 99_000_000
+@pytest.mark.parametrize(
+    ("shape", "kind"), [("rows", JSON), ("rows with NaN", JSON), ("tensor", JSON), (CSV, CSV)]
+)
+def test_ping_answers_beside_a_body_of_100_megabytes(
+    server: ModelServer, shape: str, kind: str
+) -> None:
+    sent = body(shape)
+    assert len(sent) > 96_000_000
     found: list[tuple[int, int]] = []
 
     def post() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from inference import strict_json
 from inference.decoding import large_json
 from inference.decoding.numbers import NumberReader
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.signature import Column, Signature, is_null
 
 ONE_NUMBER = Signature((Column("x", "number", "double", nullable=False),), None)
 VALUES = st.one_of(
@@ -85,7 +85,46 @@ def test_what_is_refused_says_the_same(body: bytes, message: str) -> None:
 
 def test_a_bare_nan_is_null() -> None:
     (value,) = strict_json.parse(b'{"instances": [NaN]}')["instances"]
-    assert math.isnan(value)
+    assert is_null(value)
+
+
+# Texts that look like JSON, and escapes before quotes.
+TEXTS = st.text(st.sampled_from('NaN,:"\\[]{}é x'), max_size=12) | st.just("NaN") | st.just('"NaN')
+WITH_NAN = st.recursive(
+    TEXTS | st.just(math.nan) | st.integers(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def nulled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: nulled(item) for name, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [nulled(item) for item in cast("list[Any]", value)]
+    return None if value != value else value  # noqa: PLR0124 NaN alone does not equal itself
+
+
+@settings(max_examples=500, deadline=None)
+@given(WITH_NAN, st.integers(1, 30), st.booleans())
+def test_nan_is_null_wherever_it_stands_bare_and_nowhere_else(
+    document: Any, size: int, is_ascii: bool
+) -> None:
+    body = json.dumps(document, ensure_ascii=is_ascii).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_json, "SLICE_BYTES", size)
+        assert json.loads(large_json.with_nulls(body)) == nulled(document)
+
+
+@pytest.mark.parametrize("body", [b"[NaNa]", b"[-NaN]", b"[1NaN]", b"[NaN NaN]", b"{NaN: 1}"])
+def test_what_holds_nan_and_is_no_json_stays_none(body: bytes) -> None:
+    assert "the body is not JSON" in refused(body)
+
+
+def test_nan_does_not_send_a_body_to_the_slow_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes 10 s for 100 MB."""
+    monkeypatch.delattr(strict_json, "_parse_slowly")
+    assert strict_json.parse(b'{"instances": [[NaN, "NaN"]]}') == {"instances": [[None, "NaN"]]}
 
 
 @settings(max_examples=100, deadline=None)
