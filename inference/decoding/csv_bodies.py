@@ -152,10 +152,13 @@ class CsvStream(RowStream):
 
 
 def _explain_header(signature: Signature, first: list[str]) -> None:
-    """A first line that is mostly names is a header that went wrong: say in which column."""
+    """A first line that is mostly names is a header that went wrong: say in which column.
+
+    One of numbers alone is a row, though columns may have such names.
+    """
     known = signature.known
     is_header = 2 * sum(name in known for name in first) > len(first)
-    if not is_header or signature.tensor is not None:
+    if not is_header or signature.tensor is not None or all(map(_is_number, first)):
         return
     refuse_repeated(first)
     strange = [name for name in first if name not in known]
@@ -166,6 +169,14 @@ def _explain_header(signature: Signature, first: list[str]) -> None:
         400, f"the first line names {shown(strange[0])}, which the model does not know; say "
         "text/csv; header=present to have it ignored",
     )  # fmt: skip
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def decode(

@@ -49,6 +49,10 @@ class NumberReader:
         self.names = tuple(column.name for column in columns)
         self.width = len(columns)
         self._known = frozenset(self.names)
+        names = sorted(name.encode() for name in self.names)
+        # Columns named by numbers; an array's columns have no names that anybody would send.
+        is_like_row = signature.tensor is None and all(map(_begins_with_number, names))
+        self._may_be_header = names if is_like_row else []
         self._booleans = [i for i, c in enumerate(columns) if c.kind == "boolean"]
         self._pack = Struct(f"{self.width}d")
         self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
@@ -188,11 +192,16 @@ class NumberReader:
         Read as JSON, of which a line is a list: what CSV alone knows (quotes, empty cells, other
         spellings) is no JSON, and left to the careful decoder.
         """
+        if not _begins_with_number(body):
+            body = self._without_header(body)
+        elif self._may_be_header and self._is_header(body):
+            return None
+        return self._csv(body)
+
+    def _csv(self, body: bytes) -> Part | None:
         if b"\r" in body:
             body = body.replace(b"\r\n", b"\n")
         body = body.removesuffix(b"\n")
-        if not body[:1].isdigit() and not body.startswith(b"-"):
-            body = self._without_header(body)
         if self._booleans or not body or b"[" in body or b"\r" in body:
             return None
         if may_have_endless_lists(body, b"\n"):
@@ -215,14 +224,21 @@ class NumberReader:
 
     def csv_rows(self, body: bytes) -> Part | None:
         """As :meth:`csv`, for a body that is said to have no header."""
-        return self.csv(body) if body[:1].isdigit() or body.startswith(b"-") else None
+        return self._csv(body) if _begins_with_number(body) else None
 
     def _without_header(self, body: bytes) -> bytes:
         first, _, rest = body.partition(b"\n")
         try:
-            return rest if tuple(first.decode().split(",")) == self.names else b""
+            is_header = tuple(first.removesuffix(b"\r").decode().split(",")) == self.names
         except UnicodeDecodeError:
             return b""
+        return rest if is_header else b""
+
+    def _is_header(self, body: bytes) -> bool:
+        """Whether the first line, of numbers, holds the columns' names in any order."""
+        end = body.find(b"\n")
+        cells = (body if end < 0 else body[:end]).removesuffix(b"\r").split(b",")
+        return sorted(cells) == self._may_be_header
 
     # --- parts
 
@@ -251,6 +267,10 @@ def _count(body: bytes, byte: bytes) -> int:
     if len(body) < MANY_BYTES:
         return body.count(byte)
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
+
+
+def _begins_with_number(text: bytes) -> bool:
+    return text[:1].isdigit() or text.startswith(b"-")
 
 
 def _exact(column: Column) -> tuple[float, float]:

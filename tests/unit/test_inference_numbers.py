@@ -279,3 +279,35 @@ def test_a_refused_body_leaves_the_reader_as_it_was() -> None:
     for body in (b'{"instances": [[1, "2", 3]]}', b"{", b'{"instances": [[1,2,3],{}]}'):
         assert reader.json(body) is None
     assert reader.json(b'{"instances": [[1, 2, 3]]}') is not None
+
+
+NAMED = Signature(tuple(Column(str(n), "number", "double", False) for n in (1, 2, 3)), None)
+
+
+@pytest.mark.parametrize(
+    ("first", "rows"),
+    [
+        (b"1,2,3", 1),
+        (b"3,1,2", 1),
+        (b"1,2,3\r", 1),
+        (b"1,2,3.0", 2),
+        (b"1,2,5", 2),
+        (b"1,1,1", 2),
+        (b"1,2,-3", 2),
+    ],
+)
+def test_a_first_line_of_numbers_is_a_header_only_if_these_are_the_names(
+    first: bytes, rows: int
+) -> None:
+    body = first + b"\n4,5,6\n"
+    found = careful(NAMED, "text/csv", body)
+    assert found is not None, "a row was refused as a header that went wrong"
+    assert len(found) == rows
+    assert_same(NAMED, "text/csv", body)
+    assert (quick(NAMED, "text/csv", body) is None) == (rows == 1)
+
+
+def test_names_that_are_numbers_are_a_row_where_there_is_said_to_be_no_header() -> None:
+    part = NumberReader(NAMED).csv_rows(b"1,2,3\n")
+    assert part is not None
+    assert part[0] == 1 == decode(NAMED, "text/csv; header=absent", b"1,2,3\n").rows
