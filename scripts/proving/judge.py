@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from contracts.engine import OUTPUTS
@@ -14,6 +13,7 @@ from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened, open_model, raw_frame
 from model_code.conversion.plan import Frame, NotConvertibleError
 from scripts.proving.answers import merges
+from scripts.proving.compare import Failed
 from scripts.proving.proof import RejectedError, Truth, prove
 from scripts.proving.rows import RowMaker
 from scripts.proving.truth import truth_of
@@ -72,9 +72,15 @@ def _exported(opened: Opened, task: Task) -> list[Candidate]:
 
 def _fallback(maker: RowMaker, truth: Truth, opened: Opened, reasons: list[str]) -> Conversion:
     """The model itself; asked alone and together, so that the server knows whether to merge."""
-    reason = "; ".join(dict.fromkeys(reasons))[:1000]
     rows = maker.few(opened.model)
-    return replace(
-        Conversion(reason=reason, rows=rows.rows, rows_from=maker.rows_from),
-        merges=merges(truth.answers.engine, rows),
+    failed = [answer for answer in truth.answers(rows) if isinstance(answer, Failed)]
+    is_hopeless = len(failed) == rows.rows
+    if is_hopeless:
+        # It may answer others; but nothing is known of what it makes of several requests' rows.
+        reasons.append(f"the model itself fails on rows like its signature's: {failed[0].error}")
+    return Conversion(
+        reason="; ".join(dict.fromkeys(reasons))[:1000],
+        rows=rows.rows,
+        rows_from=maker.rows_from,
+        merges=not is_hopeless and merges(truth.answers.engine, rows),
     )

@@ -17,9 +17,11 @@ from inference.native import NativeEngine
 from inference.native_child import RefusedError, sklearn_model
 from inference.predictor import load
 from model_code import registry
+from model_code.conversion.child import Task
 from model_code.errors import PackagingError
-from model_code.package import Converting, package
+from model_code.package import Converting, inputs_of, package
 from scripts.models import PROVER
+from scripts.proving.judge import judge
 from tests.functional.model_store import store_uri
 from tests.functional.native_models import Offset
 
@@ -148,3 +150,24 @@ def test_another_output_of_a_pickle_is_refused_where_it_may_not_be_loaded(
         package(store, reference, tmp_path / "dist", "both", Converting(PROVER))
     made = package(store, reference, tmp_path / "dist", "both", Converting(PROVER, True))
     assert made.manifest.output == "both"
+
+
+def test_a_model_that_fails_on_every_row_is_told_and_proves_nothing(tmp_path: Path) -> None:
+    import mlflow.sklearn
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from sklearn.neighbors import KNeighborsRegressor
+
+    rows = pd.DataFrame({"a": [0.0, 1.0, 2.0]})
+    model = KNeighborsRegressor(1).fit(rows, rows["a"])
+    mlflow.sklearn.save_model(
+        model,
+        tmp_path / "model",
+        signature=ModelSignature(Schema([ColSpec("string", "a")]), Schema([ColSpec("double")])),
+        skops_trusted_types=registry.trusted_types(model),
+        pip_requirements=[],
+    )
+    inputs = inputs_of(tmp_path / "model")
+    verdict, candidate = judge(Task(str(tmp_path / "model"), inputs, "predict", "sklearn"))
+    assert (verdict.merges, candidate) == (False, None)
+    assert "the model itself fails on rows like its signature's: ValueError: " in verdict.reason
