@@ -9,7 +9,7 @@ from release.capacity import carried_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.forward import begin_step
 from release.gates import Answer, StepVerdict
-from release.judging import end_step, landed_verdict, verdict_of
+from release.judging import end_step, lacks_traffic_alone, landed_verdict, verdict_of
 from release.observation import IN_SERVICE, Endpoint, Observation
 from release.phases import first_step, phase_of, step_of, weight_shown
 from release.retreat import hands_off, retreat, unless_steady
@@ -145,6 +145,8 @@ def _unshown(
     if silent:
         reason = f"no verdict on the new version after the swap: {'; '.join(silent)}"
         return reason, GATE_PATIENCE_SECONDS
-    if not release.passed and verdict.answer is not Answer.PASS:
-        return f"no verdict on the new version: {verdict.text}", 0.0
+    is_unmeasured = lacks_traffic_alone(verdict)
+    if is_unmeasured or (not release.passed and verdict.answer is not Answer.PASS):
+        patience = GATE_PATIENCE_SECONDS if is_unmeasured else 0.0
+        return f"no verdict on the new version: {verdict.text}", patience
     return None

@@ -31,7 +31,7 @@ from release.gates import (
     judge_step,
 )
 from release.observation import HookAnswer, Observation, VariantMinute
-from release.phases import phase_of, step_of, weight_shown
+from release.phases import has_config, phase_of, step_of, weight_shown
 from release.stages import (
     Stage,
     candidate_alarms,
@@ -47,6 +47,8 @@ PASS_ODDS = (0.02, 0.1, 0.25, 0.5, 0.75)
 # No gate that compares looks at the minutes after the swap; a share must be one all the same.
 ANY_SHARE = 0.5
 NOTHING = VariantMinute(0, 0, None)
+TRAFFIC = "traffic"
+NO_TRAFFIC = "no settled minute with requests to the new version"
 # Stages in which nothing is counted, but a version that has had traffic can ring an alarm.
 WAITING = frozenset(
     {
@@ -70,6 +72,10 @@ def verdict_of(release: Release, observation: Observation) -> StepVerdict:
     hooks = fresh_hooks(release)
     step = step_of(release)
     found = judge_step(release.step, step, settings.gates, release.minutes, alarms, seconds, hooks)
+    if has_config(phase):
+        # A shift may be too fast for a minute to count: there the post-bake asks for one.
+        has_any = any(m.step == release.step for m in release.minutes)
+        found = _with_traffic(found, has_any=has_any)
     if isinstance(phase, Shadow) and compares_pairs(release):
         return _with(found, judge_pairs(release.pairs, phase.max_disagreement))
     return found
@@ -128,8 +134,28 @@ def landed_verdict(release: Release, observation: Observation) -> StepVerdict:
     tolerance = step_of(release).tolerance if release.passed else Tolerance(1.0, 0.0)
     step = Step(100.0, tolerance, 0.0, math.inf)
     found = judge_step(index, step, gates, minutes, alarms, 0.0, fresh_hooks(release))
+    if not release.passed or (_alarms_decide_alone(release) and not release.minutes):
+        found = _with_traffic(found, has_any=bool(minutes))
     slow = _latency_after(release, landed)
     return found if slow is None else _with(found, slow)
+
+
+def _with_traffic(found: StepVerdict, *, has_any: bool) -> StepVerdict:
+    """Alarms take missing data for healthy: alone they pass nothing that nobody has measured."""
+    passed = [g.gate for g in found.gates if g.answer is Answer.PASS and not g.dry_run]
+    if has_any or any(not gate.startswith("alarm") for gate in passed):
+        return found
+    return _with(found, GateVerdict(TRAFFIC, Answer.HOLD, NO_TRAFFIC))
+
+
+def _alarms_decide_alone(release: Release) -> bool:
+    return all(isinstance(g, AlarmGate) or g.dry_run for g in release.manifest.release.gates)
+
+
+def lacks_traffic_alone(verdict: StepVerdict) -> bool:
+    """Whether all that is missing for a pass are measured requests."""
+    holding = [g.gate for g in verdict.gates if g.answer is not Answer.PASS and not g.dry_run]
+    return holding == [TRAFFIC]
 
 
 def _latency_after(release: Release, landed: dict[float, VariantMinute]) -> GateVerdict | None:

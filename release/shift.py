@@ -14,7 +14,7 @@ from release.capacity import live_count
 from release.counting import DATE_RESOLUTION_SECONDS, with_minutes
 from release.gates import Answer, StepVerdict
 from release.guardrails import deployment_config, is_last_comparison
-from release.judging import end_step, landed_verdict, ringing, verdict_of
+from release.judging import end_step, lacks_traffic_alone, landed_verdict, ringing, verdict_of
 from release.observation import UPDATE_ROLLBACK_FAILED, Deployment, Endpoint, Observation
 from release.phases import compares, phase_of
 from release.retreat import hands_off, retreat, unless_steady
@@ -162,7 +162,9 @@ def _judged(release: Release, observation: Observation) -> Release:
     if verdict.answer is Answer.PASS and not release.passed:
         release = end_step(release, "pass", verdict.text, endpoint.now)
         return replace(release, passed=True)
-    if not release.passed and endpoint.now >= _last_call(deployment):
+    # Requests may still come to be measured after it.
+    is_last = endpoint.now >= _last_call(deployment) and not lacks_traffic_alone(verdict)
+    if not release.passed and is_last:
         return _ending(release, INCONCLUSIVE, INCONCLUSIVE, verdict, endpoint.now)
     return release
 

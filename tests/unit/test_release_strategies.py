@@ -73,6 +73,19 @@ def test_a_good_version_passes(name: str) -> None:
         assert [g.version for g in history.load().good] == ["2", "1"]
 
 
+@pytest.mark.parametrize("has_metrics", [True, False])
+@pytest.mark.parametrize("name", ["canary", "blue/green canary", "all at once", "rolling"])
+def test_alarms_alone_promote_nothing_that_nobody_measured(name: str, *, has_metrics: bool) -> None:
+    cloud = cloud_of(has_metrics=has_metrics)
+    result = release(cloud, staged(STRATEGIES[name], gates=()))
+    if has_metrics:
+        assert result.outcome == "promoted", result.reason
+        return
+    assert result.outcome == "inconclusive"
+    assert "no settled minute with requests to the new version" in result.reason
+    assert_ended_well(cloud, "wine-test-c1")
+
+
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "all at once"])
 def test_a_broken_version_goes_back(name: str) -> None:
     cloud, history = cloud_of(behaviours=BROKEN), FakeHistory()
