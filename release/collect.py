@@ -95,19 +95,22 @@ def collector(cloud: AwsCloud) -> Callable[[EndpointState, ReleaseManifest], lis
 def find(cloud: AwsCloud, manifest: ReleaseManifest) -> tuple[Leftover, ...]:
     """The configurations of this model in this stack, by their tags."""
     sagemaker = cloud["sagemaker"]
-    paginator = sagemaker.get_paginator("list_endpoint_configs")
     created: dict[str, float] = {}
     # A release names its own after the endpoint, which may be called otherwise than the model.
     for part in (manifest.model[:50], own_prefix(manifest.endpoint_name)):
-        for page in call(lambda part=part: list(paginator.paginate(NameContains=part))):
-            for item in page["EndpointConfigs"]:
-                created[item["EndpointConfigName"]] = item["CreationTime"].timestamp()
+        for item in call(_named, sagemaker=sagemaker, part=part):
+            created[item["EndpointConfigName"]] = item["CreationTime"].timestamp()
     configs = ((cloud.config(name), at) for name, at in created.items())
     return tuple(
         _leftover(cloud, config, at)
         for config, at in configs
         if config is not None and _is_ours(config, manifest)
     )
+
+
+def _named(sagemaker: Any, part: str) -> list[dict[str, Any]]:
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=part)
+    return [item for page in pages for item in page["EndpointConfigs"]]
 
 
 def _is_ours(config: Config, manifest: ReleaseManifest) -> bool:
