@@ -128,7 +128,8 @@ class Answering:
             return None
         head.plan = plan = planner.plan(head)
         rows = codecs.stream(planner.predictor.signature, given, batch=planner.is_batch)
-        work = RowWork(rows, codecs.AnswerStream(plan.answer_type), self._scorer)
+        answers, reader = codecs.AnswerStream(plan.answer_type), self._large.new_reader()
+        work = RowWork(rows, answers, self._scorer, reader, plan.reader)
         executor = self._large.thread if self._engine.is_quick else self.model_thread
         return Stream(head, connection, work, executor, self.responder)
 

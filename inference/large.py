@@ -35,14 +35,18 @@ class LargeWork:
         respond: Callable[[Request, str, Response], None],
         fail: Callable[[Request, BaseException], None],
     ) -> None:
-        signature, self._engine = predictor.signature, predictor.engine
-        takes_matrix = self._engine.takes_matrix
-        is_read = NumberReader.reads(signature)
-        self._reader = LargeReader(signature, takes_matrix=takes_matrix) if is_read else None
+        self._signature, self._engine = predictor.signature, predictor.engine
+        self._reader = self.new_reader()
         self._scorer = scorer
         self._decoded, self._respond, self._fail = decoded, respond, fail
         self.thread = ThreadPoolExecutor(1, "large")
         self._loop = asyncio.get_running_loop()
+
+    def new_reader(self) -> LargeReader | None:
+        """A quick decoder, for one thread; None where the signature has more than numbers."""
+        if not NumberReader.reads(self._signature):
+            return None
+        return LargeReader(self._signature, takes_matrix=self._engine.takes_matrix)
 
     def decode(self, request: Request, plan: Plan) -> None:
         """Decode its body; where the engine is quick, score and encode it, too."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from inference.codecs import AnswerStream, RowStream
+from inference.codecs import AnswerStream, Decoded, RowStream
+from inference.decoding.large_numbers import LargeReader
+from inference.decoding.streaming import MAX_RECORD_BYTES
 from inference.log import log
 from inference.messages import Head, Request, Response, begun
 from inference.model_thread import is_gone, keep, return_kept
@@ -49,15 +51,28 @@ class Rows:
 class RowWork:
     """Decodes, scores and encodes one body block by block; in a thread, one at a time."""
 
-    def __init__(self, rows: RowStream, answers: AnswerStream, scorer: Scorer) -> None:
-        self.rows = rows
+    def __init__(
+        self,
+        rows: RowStream,
+        answers: AnswerStream,
+        scorer: Scorer,
+        reader: LargeReader | None = None,
+        kind: str | None = None,
+    ) -> None:
+        self._rows = rows
         self._answers = answers
         self._scorer = scorer
+        self._reader, self._kind = reader, kind
+        self._tail = b""
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of a row that is not complete has come."""
+        return len(self._tail) + self._rows.held_bytes
 
     def take(self, block: bytes, *, is_last: bool) -> Rows:
         """Raises what is wrong in a row, or with the model."""
-        rows = self.rows
-        chunks = [*rows.feed(block), *(rows.end() if is_last else rows.rest())]
+        chunks = self._decoded(block, is_last=is_last)
         made, parts = Rows(), list[bytes]()
         for decoded in chunks:
             outcome = self._scorer.score([decoded])[0]
@@ -70,6 +85,22 @@ class RowWork:
             parts.append(self._answers.end())
         made.answer = b"".join(parts)
         return made
+
+    def _decoded(self, block: bytes, *, is_last: bool) -> list[Decoded]:
+        """The quick way where that understands all of the block's lines, else the careful one."""
+        rows, chunks = self._rows, list[Decoded]()
+        if self._reader is not None and self._kind is not None:
+            lines = self._tail + block
+            end = len(lines) if is_last else lines.rfind(b"\n") + 1
+            block, self._tail = lines[:end], lines[end:]
+            if len(self._tail) > MAX_RECORD_BYTES:
+                block, self._tail = lines, b""
+            kind = "csv_rows" if rows.has_begun else self._kind
+            found = self._reader.read(kind, block) if block and rows.is_at_row else None
+            if found is not None:
+                chunks.append(rows.skip(found, len(block)))
+                block = b""
+        return [*chunks, *rows.feed(block), *(rows.end() if is_last else rows.rest())]
 
 
 class Stream(Request):
@@ -123,7 +154,7 @@ class Stream(Request):
 
     def reserve(self) -> bool:
         """Take of the budget what is held now; refused where there is no room."""
-        wanted = max(RESERVED_BYTES, len(self._block) + self._work.rows.held_bytes)
+        wanted = max(RESERVED_BYTES, len(self._block) + self._work.held_bytes)
         more = wanted - self.reserved
         if more <= 0:
             return True

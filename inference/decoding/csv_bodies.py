@@ -45,6 +45,19 @@ class CsvStream(RowStream):
         self._quoted = False
 
     @property
+    def is_at_row(self) -> bool:
+        in_order = self._names is None or self._names == self.signature.names
+        return super().is_at_row and not self._held and in_order
+
+    @property
+    def has_begun(self) -> bool:
+        return self._names is not None
+
+    def skip(self, decoded: Decoded, body_bytes: int) -> Decoded:
+        self._names = self.signature.names
+        return super().skip(decoded, body_bytes)
+
+    @property
     def held_bytes(self) -> int:
         return super().held_bytes + self._held_size
 

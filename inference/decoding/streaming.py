@@ -84,6 +84,23 @@ class RowStream(ABC):
         return decoded
 
     @property
+    def is_at_row(self) -> bool:
+        """Whether a row in the signature's order, or a header, comes next, and nothing is held."""
+        return not (self._tail or self._rows)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether no header can come any more."""
+        return self.rows_given > 0
+
+    def skip(self, decoded: Decoded, body_bytes: int) -> Decoded:
+        """The same rows with their numbers, where others decoded what comes next."""
+        numbered = replace(decoded, first_row=self.rows_given)
+        self.rows_given += decoded.rows
+        self._offset += body_bytes
+        return numbered
+
+    @property
     def held_bytes(self) -> int:
         """How much of a row that is not complete has come."""
         return len(self._tail)

@@ -9,18 +9,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts.package import ArchiveIndex
-from inference import streams
+from inference import codecs, streams
 from inference.answering import Answering
 from inference.application import Application
 from inference.board import Board
+from inference.decoding.large_numbers import LargeReader
+from inference.errors import ModelFailedError, RequestError
 from inference.http import Connection, Site
 from inference.limits import DECODED_FACTOR, Budget, Limits
 from inference.predictor import Predictor
 from inference.receiving import Receiver
+from inference.scoring import Scorer
 from inference.signature import Signature
 from inference.streaming_http import StreamingConnection
+from inference.streams import RowWork
 from tests.unit.test_inference_answering import COLUMNS, Sums, run
 from tests.unit.test_inference_limits import Client
 
@@ -544,3 +550,43 @@ def test_a_client_that_was_refused_is_listened_to_while_it_sends() -> None:
         assert [status for status, _ in served.answers] == [400]
 
     run(work)
+
+
+CELLS = st.sampled_from(["1", "-2", "3.5", "1e3", "-0", "1e999", "", "NaN", '"4"', '"4\n"', "x"])
+LINES_OF_CSV = st.lists(
+    st.tuples(CELLS, CELLS).map(",".join) | st.sampled_from(["", "7", "size,rooms", "rooms,size"]),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(LINES_OF_CSV, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.data())
+def test_however_a_body_is_cut_the_answers_are_those_of_the_careful_decoder(
+    lines: list[str], line_end: str, batch: bool, data: st.DataObject
+) -> None:
+    body = line_end.join(lines).encode() + data.draw(st.sampled_from([b"", b"\n"]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
+    signature = Signature(COLUMNS, None)
+    scorer = Scorer(Sums(), signature, [])
+
+    def answered(work: RowWork, cuts: list[int]) -> bytes | str:
+        pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        try:
+            return b"".join(
+                work.take(piece, is_last=i == len(pieces) - 1).answer
+                for i, piece in enumerate(pieces)
+            )
+        except (RequestError, ModelFailedError) as problem:
+            return str(problem)
+
+    def work(reader: LargeReader | None) -> RowWork:
+        rows = codecs.stream(signature, CSV, batch=batch)
+        return RowWork(rows, codecs.AnswerStream(CSV), scorer, reader, "csv")
+
+    quick = answered(work(LargeReader(signature, takes_matrix=True)), cuts)
+    careful = answered(work(None), cuts)
+    assert quick == careful
+    if isinstance(careful, bytes):
+        assert careful == answered(work(None), [])
