@@ -192,7 +192,7 @@ class NumberReader:
         Read as JSON, of which a line is a list: what CSV alone knows (quotes, empty cells, other
         spellings) is no JSON, and left to the careful decoder.
         """
-        if not _begins_with_number(body):
+        if not body[:1].isdigit() and not body.startswith(b"-"):
             body = self._without_header(body)
         elif self._may_be_header and self._is_header(body):
             return None
