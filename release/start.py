@@ -259,7 +259,7 @@ def _stand_in(
     live, target = endpoint.variant(LIVE_VARIANT), snapshot.target
     variant = dict(target.production()[0]) if target is not None else {}
     variant["InitialInstanceCount"] = 1 if live is None else max(1, live.desired_count)
-    known = _good_of_config(state, endpoint.config_name)
+    known = good_of_config(state, endpoint.config_name)
     tags = manifest.tags | {TAG_RELEASE: new_id}
     if known is not None:
         variant["ModelName"] = known.model_name
@@ -267,7 +267,8 @@ def _stand_in(
     return Config(endpoint.config_name, {"ProductionVariants": [variant]}, tags)
 
 
-def _good_of_config(state: EndpointState, name: str) -> GoodVersion | None:
+def good_of_config(state: EndpointState, name: str) -> GoodVersion | None:
+    """The remembered version that was served by this configuration."""
     return next((g for g in state.good if g.endpoint_config_name == name), None)
 
 
@@ -275,7 +276,7 @@ def serving_hash(state: EndpointState, endpoint: Endpoint, live: Config | None) 
     """The content that serves, also where its configuration was deleted."""
     if live is not None:
         return live.content_hash
-    known = _good_of_config(state, endpoint.config_name)
+    known = good_of_config(state, endpoint.config_name)
     return None if known is None else known.content_hash
 
 

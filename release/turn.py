@@ -180,7 +180,10 @@ class Running:
     def _collect(self, manifest: ReleaseManifest) -> None:
         """What could not be removed today is found again at the end of the next release."""
         try:
-            removed = self._collector(self.state, manifest)
+            state = self._history.load()
+            if state.current is not None:
+                return  # another one has begun, and needs what it found
+            removed = self._collector(state, manifest)
         except AwsError as error:
             self._trouble(f"collection stopped: {error}")
             return

@@ -93,6 +93,12 @@ def show_status(rows: list[dict[str, Any]]) -> None:
         live = row["live"]
         shown = f"version {live['version']} ({live['hash'][:12]})" if live else "nothing"
         stdout.print(f"[bold]{row['endpoint']}[/bold] {row['status']} · serves {shown}")
+        if live and live["is_deleted"]:
+            stdout.print(
+                f"  [yellow]its configuration {live['config']} was deleted[/yellow]: AWS takes no "
+                "update until one of that name exists; `slipway rollback` leads away from it",
+                soft_wrap=True,
+            )
         for variant in row["variants"]:
             stdout.print(
                 f"  {variant['name']}: {variant['share']:.3g} % of traffic (weight "

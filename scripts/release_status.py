@@ -10,6 +10,7 @@ from typing import Any
 from contracts.history import page_key
 from contracts.release_manifest import ReleaseManifest
 from release.lock import holder, this_process, where
+from release.start import good_of_config
 from release.state import HELD, EndpointState, Release
 from release.store import read_evidence, read_freeze
 from scripts.release_stack import ReleaseStack
@@ -34,19 +35,25 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
     live = cloud.config(endpoint.config_name) if endpoint.config_name else None
     total = sum(v.current_weight for v in endpoint.variants)
     target = manifest.target
-    live_hash = live.content_hash if live is not None else None
+    version, live_hash = (None, None) if live is None else (live.version, live.content_hash)
     if live_hash is None and state.current is not None:
-        good = state.current.before.good
-        version, live_hash = good.version, good.content_hash
-    else:
-        version = (live.version if live is not None else None) or "unknown"
+        known = state.current.before.good
+    else:  # also while it serves by a configuration that was deleted
+        known = good_of_config(state, endpoint.config_name) if live is None else None
+    if known is not None:
+        version, live_hash = known.version, known.content_hash
     return {
         "model": manifest.model,
         "endpoint": name,
         "status": endpoint.status,
-        "live": None
-        if live is None
-        else {"version": version, "hash": live_hash or "", "config": endpoint.config_name},
+        "live": {
+            "version": version or "unknown",
+            "hash": live_hash or "",
+            "config": endpoint.config_name,
+            "is_deleted": live is None,
+        }
+        if endpoint.config_name
+        else None,
         "variants": [
             {
                 "name": v.name,

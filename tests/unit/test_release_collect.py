@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from release.collect import MIN_AGE_SECONDS, Collection, Leftover, select
+from release.loop import Driver
 from release.state import EndpointState, GoodVersion, Release
-from tests.unit.fake_cloud import ENDPOINT, manifest, target
+from release.turn import DriverOptions
+from tests.unit.fake_cloud import ENDPOINT, FakeHistory, config_of, manifest, target
+from tests.unit.release_strategies import CANARY, FAST, cloud_of
 
 NOW = 1_000_000.0
 NOTHING = Collection((), (), ())
@@ -82,3 +85,34 @@ def test_nothing_goes_while_a_release_runs() -> None:
     running = object.__new__(Release)
     state = EndpointState(ENDPOINT, current=running)
     assert collected(leftover("1"), state=state) == NOTHING
+
+
+def test_nothing_is_collected_once_the_next_release_has_begun() -> None:
+    """It may need what the last one no longer does."""
+    cloud, history = cloud_of(), FakeHistory()
+    collected: list[str] = []
+
+    def collector(state: EndpointState, _manifest: object) -> list[str]:
+        collected.append(state.good[0].version)
+        return []
+
+    def promote(version: str) -> None:
+        made = manifest(version, strategy=CANARY)
+        cloud.configs[f"wine-test-c{version}"] = config_of(version)
+        Driver(made, cloud, history, DriverOptions(pace=FAST, collector=collector)).release(
+            retry=False
+        )
+
+    promote("2")
+    assert collected == ["2"]
+    running: list[Release] = []
+
+    def begin_another(state: EndpointState) -> None:
+        if state.current is not None:
+            running.append(state.current)
+        elif history.after_save is begin_another:
+            history.shared["state"] = replace(state, current=running[0])
+
+    history.after_save = begin_another
+    promote("3")
+    assert collected == ["2"]
