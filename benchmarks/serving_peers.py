@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.serving_models import Served
 from contracts.package import ARCHIVE_FILE, load_package
 from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
-from inference.integrity import unpack
+from inference.unpacking import unpack
 from scripts import model_environments
 
 HERE = Path(__file__).resolve().parent

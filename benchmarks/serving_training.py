@@ -16,7 +16,7 @@ from benchmarks.serving_models import FEATURES, MANY, TRAINED_ON, Served
 from contracts.errors import SlipwayError
 from contracts.model_code import code_in_model
 from contracts.package import ARCHIVE_FILE, load_package
-from inference.integrity import unpack
+from inference.unpacking import unpack
 from model_code import flights, locking, registry
 from model_code.package import Converting, package
 from model_code.train import TrainingOptions

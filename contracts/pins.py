@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9.+!_-]+)")
 _OPTIONS = ("-c", "--constraint", "--index-url", "--extra-index-url", "--find-links", "-f", "-i")
@@ -33,9 +32,8 @@ def unmet(requirements: Iterable[str], python: str) -> list[str]:
             found.append(f"{text} (no exact pin)")
             continue
         name, wanted = match.groups()
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
+        installed = _installed(name)
+        if installed is None:
             found.append(f"{name}=={wanted} (not installed)")
             continue
         # A build of the same version (2.1+cpu) meets a pin that names none.
@@ -54,13 +52,22 @@ def other_release(requirements: Iterable[str], name: str) -> str:
         match = _PIN.fullmatch(line.partition("#")[0].strip())
         if match is None or match[1].lower().replace("_", "-") != name:
             continue
-        try:
-            here = version(name)
-        except PackageNotFoundError:
+        here = _installed(name)
+        if here is None:
             return f"{name}=={match[2]} (not installed)"
         if minor(here) != minor(match[2]):
             return f"{name}=={match[2]} (installed is {here})"
     return ""
+
+
+def _installed(name: str) -> str | None:
+    # It brings e-mail, archives and more along, which no server needs beside it.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def minor(python: str) -> str:

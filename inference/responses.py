@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import traceback
 from dataclasses import replace
 from itertools import count
@@ -44,7 +43,7 @@ class Responder:
         self.slot = slot
         self.logged = os.environ.get(ACCESS_LOG, "errors")
         self.identity: tuple[tuple[str, str], ...] = ()
-        self.id_prefix, self.ids = secrets.token_hex(4).encode(), count()
+        self.id_prefix, self.ids = os.urandom(4).hex().encode(), count()
 
     def fail(self, request: Request, problem: BaseException) -> None:
         self.respond(request, route_of(request.head), self.failure(problem))

@@ -16,7 +16,8 @@ from contracts.canonical import content_hash, sha256_file
 from contracts.errors import SlipwayError
 from contracts.package import ARCHIVE_FILE, PackageManifest, load_package
 from contracts.variables import MANIFEST_SHA256
-from inference.integrity import read_index, unpack
+from inference.integrity import read_index
+from inference.unpacking import unpack
 from scripts.console import progress, project_root
 
 SOURCE = Path(__file__).resolve().parents[1]

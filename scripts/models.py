@@ -192,7 +192,7 @@ def serve(
     The page is at `/`; Ctrl-C ends the server.
     """
     from contracts.package import ARCHIVE_FILE, load_package
-    from inference.integrity import unpack
+    from inference.unpacking import unpack
 
     folder = Path(what) if Path(what).exists() else _dist() / what
     manifest = load_package(folder)

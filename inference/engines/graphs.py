@@ -50,4 +50,7 @@ def session(graph: bytes, *, is_optimised: bool = True) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    made = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # It keeps the graph's bytes for as long as it lives, for other providers to fall back on.
+    vars(made).pop("_model_bytes", None)
+    return made

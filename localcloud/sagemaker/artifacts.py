@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contracts.canonical import sha256_file
 from inference.errors import PackageRefusedError
-from inference.integrity import unpack
+from inference.unpacking import unpack
 from localcloud.service import S3Access, ServiceError
 
 CONTAINER = "container_1"

@@ -14,7 +14,8 @@ import pytest
 
 from contracts.canonical import sha256_file
 from contracts.package import ARCHIVE_FILE, load_package
-from inference.integrity import read_index, unpack
+from inference.integrity import read_index
+from inference.unpacking import unpack
 from model_code.package import package
 from scripts.aws_code import code_for_aws, write_code
 from tests.functional.inference_server import running

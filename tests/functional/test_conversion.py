@@ -19,8 +19,8 @@ from contracts.package import ARCHIVE_FILE, MANIFEST_FILE, load_package
 from inference.codecs import JSON, decode
 from inference.engines.linear import Linear
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
-from inference.integrity import unpack
 from inference.predictor import Predictor, load
+from inference.unpacking import unpack
 from model_code.conversion.child import Task, convert
 from model_code.package import Converting, package
 from scripts.models import PROVER, _served  # pyright: ignore[reportPrivateUsage]

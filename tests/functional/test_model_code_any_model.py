@@ -13,8 +13,8 @@ import pytest
 from contracts.package import ARCHIVE_FILE, load_package
 from inference.codecs import JSON, decode, encode
 from inference.errors import PackageRefusedError
-from inference.integrity import unpack
 from inference.predictor import ALLOW_CODE, load
+from inference.unpacking import unpack
 from model_code import registry
 from model_code.errors import PackagingError
 from model_code.package import Converting, package

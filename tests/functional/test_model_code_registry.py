@@ -11,7 +11,8 @@ import pytest
 
 from contracts.canonical import sha256_file, sha256_text
 from contracts.package import ARCHIVE_FILE, INDEX_FILE, MANIFEST_FILE, load_package
-from inference.integrity import read_index, unpack
+from inference.integrity import read_index
+from inference.unpacking import unpack
 from model_code import flights, registry
 from model_code.errors import PackagingError, RegistryError
 from model_code.package import package

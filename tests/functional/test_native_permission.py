@@ -14,9 +14,9 @@ from contracts.canonical import sha256_text
 from contracts.package import ARCHIVE_FILE, LOCK_FILE, PackageManifest
 from inference.codecs import Decoded
 from inference.errors import PackageRefusedError, ServerError
-from inference.integrity import unpack
 from inference.native import NativeEngine
 from inference.predictor import ALLOW_CODE, Predictor, load
+from inference.unpacking import unpack
 from model_code import registry
 from model_code.package import package
 from tests.functional.model_store import store_uri

@@ -12,10 +12,10 @@ import pytest
 from contracts.package import ARCHIVE_FILE
 from inference.codecs import Decoded
 from inference.errors import PackageRefusedError
-from inference.integrity import unpack
 from inference.native import NativeEngine
 from inference.native_child import RefusedError, sklearn_model
 from inference.predictor import load
+from inference.unpacking import unpack
 from model_code import registry
 from model_code.conversion.child import Task
 from model_code.errors import PackagingError

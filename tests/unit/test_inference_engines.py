@@ -263,11 +263,13 @@ from inference.codecs import Decoded
 from inference.engines.loading import load_engine
 from inference.signature import Column, Signature
 import inference.predictor
+import inference.server
 columns = [Column(name, "number", "double", False) for name in "ab"]
 signature = Signature((*columns, Column("city", "string", "", True)), None)
 engine = load_engine(Path(sys.argv[1]), signature, merges=True)
 print(engine(Decoded({"a": [1.0], "b": [1.0], "city": ["Bern"]}, 1)))
 heavy = {"pandas", "sklearn", "mlflow", "skops", "scipy", "onnx", "model_code", "scripts"}
+heavy |= {"importlib.metadata", "email", "tarfile"}  # 3 MB, and a tenth of the start
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(

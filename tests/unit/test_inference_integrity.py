@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from contracts.canonical import sha256_file, sha256_text
 from contracts.package import INDEX_FILE, ArchiveIndex, FileEntry
 from contracts.variables import MANIFEST_SHA256, REQUIRE_MANIFEST_SHA256
-from inference import integrity
+from inference import integrity, unpacking
 from inference.errors import PackageRefusedError
 from inference.integrity import (
     SAGEMAKER_MODEL,
     expected_digest,
     read_index,
-    unpack,
 )
+from inference.unpacking import unpack
 
 CONTENT = {"model/MLmodel": b"flavors: {}\n", "model/data/weights.bin": b"\x00\x01" * 500}
 
@@ -257,7 +257,7 @@ def test_a_bomb_whose_sizes_lie_is_refused(
 def test_more_files_than_any_model_has_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrity, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 2)
     archive = make_archive(tmp_path / "a.tar.gz", *((member(n), b"") for n in "abc"))
     with pytest.raises(PackageRefusedError, match="it holds more than 2 files"):
         unpack(archive, tmp_path / "out")
