@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.image_context import Recipe, staged
+from scripts.image_context import PLATFORM, Recipe, staged
 from scripts.image_engine import ContainerEngine
 from tests.functional.inference_server import START_SECONDS, write_package
 from tests.functional.test_bento import free_port
@@ -76,9 +76,14 @@ def test_the_image_builds_and_serves_without_root_on_a_read_only_root(
     engine = ContainerEngine("buildah", str(shutil.which("buildah")))
     recipe = Recipe(base=BASE, extras=("sklearn",))
     with staged(recipe) as (context, tag):
-        image = engine.build(context, tag, recipe.arguments, {})
+        image = engine.build(context, tag, PLATFORM, recipe.arguments, {})
     assert image.startswith("sha256:")
-    told = json.loads(buildah("inspect", "--type", "image", tag))["OCIv1"]["config"]
+    inspected = json.loads(buildah("inspect", "--type", "image", tag))
+    # SageMaker takes no OCI manifest.
+    form = json.loads(inspected["Manifest"])["mediaType"]
+    assert form == "application/vnd.docker.distribution.manifest.v2+json"
+    assert inspected["OCIv1"]["architecture"] == "amd64"
+    told = inspected["OCIv1"]["config"]
     assert told["User"] == "10001:10001"
     assert told["Entrypoint"] == ["python3", "-m", "inference"]
     assert told["Cmd"] == ["serve"]
