@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 LABEL, PROBABILITIES = "predicted_label", "probabilities"
 # numpy's kinds whose values are JSON's own: booleans and whole numbers.
 PLAIN_KINDS = frozenset("biu")
-# What pandas has in the place of null, beside NaN.
 # The first pandas whose text has a type of its own.
 PANDAS_WITH_TEXT = 3
+# What pandas has in the place of null, beside NaN.
 NULLS = frozenset({"NaTType", "NAType"})
 
 

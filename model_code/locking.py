@@ -16,11 +16,11 @@ from contracts.pins import minor
 
 SECONDS = 300.0
 MAX_REASON = 300
-# Wheels alone: what is built from sources runs their code.
 # For every platform and later Python if that can be, else for that of SageMaker's instances alone:
 # pins that stand together there may contradict each other for others. Hashes are those of all
 # platforms' files either way.
 PLATFORMS = (("--universal",), ("--python-platform", "x86_64-manylinux_2_28"))
+# Wheels alone: what is built from sources runs their code.
 WHEELS_ONLY = ("--only-binary", ":all:", "--emit-build-options")
 
 

@@ -139,10 +139,8 @@ def _step(
     if 0 < share < 1:
         left = max(0.0, step.bake_max_seconds - overhead)
         gates = gate_plans(place, step.tolerance, share, left, overhead)
-        known = [g.passes_after for g in gates if g.passes_after is not None]
-        is_undecided = bool(known) and max(known) > step.bake_max_seconds
-        if place.rate is not None and known and not is_undecided:
-            expected = provisioning + CHANGE_SECONDS + max(step.bake_min_seconds, *known)
+        baking, is_undecided = _baking(place, gates, step)
+        expected = None if baking is None else provisioning + CHANGE_SECONDS + baking
     requests = None
     if place.rate is not None and expected is not None:
         requests = place.rate * share * (expected - provisioning) / MINUTE
@@ -188,7 +186,7 @@ def _decided(
     if last is None:
         return found
     stage = found[last]
-    known = [g.passes_after for g in stage.gates if g.passes_after is not None]
+    known = _passing(stage.gates)
     if known and max(known) - overhead > counted:
         span = (stage.seconds[0], None, stage.seconds[2])
         found[last] = replace(stage, seconds=span, is_undecided=True)
@@ -251,10 +249,7 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
     is_undecided = False
     if share > 0:
         gates = gate_plans(place, shadow.tolerance, share, left, overhead, 1 + percent / 100)
-        known = [g.passes_after for g in gates if g.passes_after is not None]
-        is_undecided = bool(known) and max(known) > shadow.bake_max_seconds
-        if place.rate is not None and known and not is_undecided:
-            expected = max(shadow.bake_min_seconds, *known)
+        expected, is_undecided = _baking(place, gates, shadow)
     shortest = max(shadow.bake_min_seconds, overhead)
     span = (shortest, expected, shadow.bake_max_seconds)
     requests = None
@@ -278,6 +273,24 @@ def _shadow(place: Circumstances, shadow: Shadow, following: Strategy | None) ->
         # A canary's configuration replaces the shadow's; anything else begins from one variant.
         found.append(turnover_stage(place, "shadow out", 0, place.count + mirrors))
     return found
+
+
+# --- what is expected of the gates
+
+
+def _passing(gates: Sequence[GatePlan]) -> list[float]:
+    return [gate.passes_after for gate in gates if gate.passes_after is not None]
+
+
+def _baking(
+    place: Circumstances, gates: Sequence[GatePlan], bake: Step | Shadow
+) -> tuple[float | None, bool]:
+    """Seconds until a good version passes, if known; whether the longest bake ends before."""
+    known = _passing(gates)
+    is_undecided = bool(known) and max(known) > bake.bake_max_seconds
+    if place.rate is None or not known or is_undecided:
+        return None, is_undecided
+    return max(bake.bake_min_seconds, *known), False
 
 
 def total(parts: Sequence[Span]) -> Span:

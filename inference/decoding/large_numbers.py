@@ -27,7 +27,7 @@ class LargeReader(NumberReader):
     """
 
     def __init__(self, signature: Signature, *, takes_matrix: bool) -> None:
-        super().__init__(signature)
+        super().__init__(signature, OBJECTS_BYTES)
         self._signature = signature
         self._takes_matrix = takes_matrix
 
@@ -53,9 +53,6 @@ class LargeReader(NumberReader):
             column.name: matrix[:, i].astype(ARRAYS.get(column.kind, np.float64)).tolist()
             for i, column in enumerate(self._signature.columns)
         }
-
-    def _objects(self, body: bytes) -> Part | None:
-        return None if len(body) > OBJECTS_BYTES else super()._objects(body)
 
     def _tensors(self, body: bytes) -> tuple[Part | None, V2Request | None]:
         """Tensors of numbers, one a column or one of all, straight into a buffer."""

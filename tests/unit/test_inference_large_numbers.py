@@ -165,4 +165,5 @@ def test_many_objects_are_not_parsed_in_one_go(monkeypatch: pytest.MonkeyPatch) 
     (reader, _) = readers()
     assert reader.read("json", body) is not None
     monkeypatch.setattr(large_numbers, "OBJECTS_BYTES", len(body) - 1)
+    (reader, _) = readers()
     assert reader.read("json", body) is None
