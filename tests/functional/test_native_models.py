@@ -182,9 +182,8 @@ def test_a_model_that_cannot_be_loaded_again_is_given_up_and_ping_tells(tmp_path
     digest = package_of(save_trouble(tmp_path, script), tmp_path / "package")
     with running(tmp_path / "package", digest, **{ALLOW_CODE: digest}) as server:
         mark.touch()
-        child = child_of(server)
-        child.kill()
-        child.wait(WAIT_SECONDS)
+        child_of(server).kill()
+        wait_for(lambda: server.request("GET", "/ping").status == 503)
         reply = ask(server, "")
         assert reply.status == 500
         assert reply.error == "the model has no process: OSError: worn out"
