@@ -22,11 +22,11 @@ from contracts.release_manifest import (
     Target,
     Tolerance,
 )
-from release.controller import advance
+from release.controller.advance import advance
+from release.controller.stages import Stage, transition_config
 from release.gates import CountedMinute
 from release.gates.tally import forget
 from release.observation import Config, Endpoint, Observation, Variant, VariantMinute
-from release.stages import Stage, transition_config
 from release.state import Before, GoodVersion, Release
 
 CALLS = 2000

@@ -22,11 +22,12 @@ from contracts.release_settings import (
     PredictionGate,
     ReleaseSettings,
 )
-from release import controller, start
 from release.actions import Action, CreateConfig, SetCapacity, SetWeights, UpdateEndpoint
+from release.controller import advance as controller
+from release.controller import start
+from release.controller.stages import Stage
 from release.gates import requests_to_pass
 from release.observation import Config, Endpoint, Observation, Variant, VariantMinute
-from release.stages import Stage
 from release.state import EndpointState, Release
 
 MINUTE = 60.0

@@ -49,7 +49,7 @@ def function_policy(
     topic_arn: str,
     log_group_arn: str,
 ) -> str:
-    """The controller's own calls: ``release.aws``, ``release.store``, ``release.collect``."""
+    """The controller's own calls: those of ``release.aws`` and ``release.driver.collect``."""
     statements = [
         *_sagemaker(place, stack),
         *_watching(place),

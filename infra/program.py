@@ -12,7 +12,7 @@ from infra import config
 from infra.model_config import LOCAL_IMAGE_VARIABLE
 from infra.stack import build
 from infra.surroundings import look
-from release.aws import AwsCloud
+from release.aws.cloud import AwsCloud
 
 RECREATE_VARIABLE = "SLIPWAY_RECREATE_ENDPOINT"
 

@@ -15,7 +15,7 @@ from release.state import EndpointState
 
 if TYPE_CHECKING:
     from infra.settings import StackConfig
-    from release.aws import AwsCloud
+    from release.aws.cloud import AwsCloud
 
 DELETING = "Deleting"
 FAILED = "Failed"
@@ -107,7 +107,7 @@ def look(config: StackConfig, cloud: AwsCloud, account_id: str, recreate: bool) 
     Raises:
         ImageMissingError: the stack has models, and none of them has an image any more.
     """
-    from release.store import S3History, list_endpoints
+    from release.aws.store import S3History, list_endpoints
 
     bucket = history_bucket_name(config.stack, account_id, cloud.region)
     history_stands = _bucket_stands(cloud["s3"], bucket)
@@ -166,7 +166,7 @@ def _has_tags(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
 
 def _role_tags(iam: Any, name: str) -> dict[str, str]:
     """The tags of a role; none where there is no such role."""
-    from release.aws import RefusedError, call
+    from release.aws.cloud import RefusedError, call
 
     try:
         role = call(iam.get_role, RoleName=name)["Role"]
@@ -178,7 +178,7 @@ def _role_tags(iam: Any, name: str) -> dict[str, str]:
 
 
 def _bucket_stands(s3: Any, bucket: str) -> bool:
-    from release.aws import RefusedError, call
+    from release.aws.cloud import RefusedError, call
 
     try:
         call(s3.head_bucket, Bucket=bucket)
@@ -190,7 +190,7 @@ def _bucket_stands(s3: Any, bucket: str) -> bool:
 
 
 def _repository(ecr: Any, stack: str, name: str) -> Standing:
-    from release.aws import RefusedError, call
+    from release.aws.cloud import RefusedError, call
 
     try:
         found = call(ecr.describe_repositories, repositoryNames=[name])["repositories"][0]

@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from contracts.release_manifest import ReleaseManifest
+from release.aws.store import History
+from release.driver.loop import TurnResult, turns
+from release.driver.progress import Event
+from release.driver.turn import DriverOptions
 from release.errors import AwsError, LockedError, ReleaseError
-from release.evidence import HELD
-from release.hooks import LAMBDA
-from release.loop import TurnResult, turns
-from release.progress import Event
+from release.evidence.document import HELD
+from release.hooks.questions import LAMBDA
 from release.state import EndpointState, Owner
-from release.store import History
-from release.turn import DriverOptions
 
 HISTORY_BUCKET_VARIABLE = "SLIPWAY_HISTORY_BUCKET"
 REFUSED = "refused"
@@ -233,20 +233,20 @@ class AwsWorld:
     """S3, SageMaker and CloudWatch, as the function's role may use them."""
 
     def __init__(self, bucket: str, endpoint: str) -> None:
-        from release.aws import client
-        from release.store import S3History
+        from release.aws.cloud import client
+        from release.aws.store import S3History
 
         self._bucket = bucket
         self._s3 = client("s3")
         self.history: History = S3History(self._s3, bucket, endpoint)
 
     def manifest(self, endpoint: str) -> ReleaseManifest | None:
-        from release.store import read_manifest
+        from release.aws.store import read_manifest
 
         return read_manifest(self._s3, self._bucket, endpoint)
 
     def outcome(self, release_id: str) -> Ended:
-        from release.store import read_evidence
+        from release.aws.store import read_evidence
 
         text = read_evidence(self._s3, self._bucket, release_id)
         if text is None:
@@ -258,9 +258,9 @@ class AwsWorld:
     def drive(
         self, manifest: ReleaseManifest, owner: Owner, until: float, *, retry: bool
     ) -> TurnResult:
-        from release.aws import AwsCloud
-        from release.collaborators import collaborators
-        from release.collect import collector
+        from release.aws.cloud import AwsCloud
+        from release.driver.collaborators import collaborators
+        from release.driver.collect import collector
 
         cloud = AwsCloud(manifest.region)
         options = DriverOptions(

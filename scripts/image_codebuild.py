@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.errors import SlipwayError
 from contracts.image_build import CONTEXT_PREFIX, ImageBuild, context_key
-from release.aws import RefusedError, UnavailableError, call
+from release.aws.cloud import RefusedError, UnavailableError, call
 from scripts.console import stderr
 from scripts.image_context import Recipe, zipped
 from scripts.image_engine import CODEBUILD

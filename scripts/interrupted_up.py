@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from release.lock import process_is_alive
+from release.driver.lock import process_is_alive
 from scripts.pulumi_cli import LOCAL_STACK
 
 if TYPE_CHECKING:

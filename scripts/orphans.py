@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import SlipwayError
 from contracts.release_manifest import TAG_STACK
-from release.aws import call
+from release.aws.cloud import call
 from release.observation import MISSING
 from scripts.release_stack import ReleaseStack
 

@@ -9,7 +9,7 @@ from contracts.errors import SlipwayError
 from contracts.history import evidence_key
 
 if TYPE_CHECKING:
-    from release.evidence import ReleaseResult
+    from release.evidence.document import ReleaseResult
 
 TAG_EVIDENCE = "slipway.evidence"
 TAG_OUTCOME = "slipway.outcome"

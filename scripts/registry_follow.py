@@ -22,7 +22,7 @@ from scripts.console import stderr
 from scripts.registry_alias import follow, is_followed, serves_now
 
 if TYPE_CHECKING:
-    from release.evidence import ReleaseResult
+    from release.evidence.document import ReleaseResult
     from scripts.release_stack import ReleaseStack
 
 SEEN = Path(".slipway") / "registry-followed.json"
@@ -107,8 +107,8 @@ def _catch_up(uri: str, place: ReleaseStack, result: ReleaseResult) -> str | Non
 
 
 def _last_in_place(place: ReleaseStack, ended: list[str]) -> ReleaseResult | None:
-    from release.evidence import result_of
-    from release.store import read_evidence
+    from release.aws.store import read_evidence
+    from release.evidence.document import result_of
 
     for name in reversed(ended[-LOOKED_AT:]):
         text = read_evidence(place.s3, place.bucket, name)

@@ -11,12 +11,12 @@ from typing import Any
 
 from contracts.canonical import sha256_text
 from contracts.release_manifest import HookGate, ReleaseManifest
-from release.aws import RefusedError, call
+from release.aws.cloud import RefusedError, call
+from release.driver.progress import Event, Observer
 from release.errors import InterruptedReleaseError, ReleaseError
-from release.evidence import HELD, ReleaseResult, result_of, summarize
+from release.evidence.document import HELD, ReleaseResult, result_of, summarize
 from release.handler import release_of
-from release.hooks import LAMBDA, runs_in
-from release.progress import Event, Observer
+from release.hooks.questions import LAMBDA, runs_in
 from release.state import EndpointState
 
 MAX_ATTEMPTS = 20

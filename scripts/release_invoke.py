@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import SlipwayError
-from release.aws import RefusedError, call
+from release.aws.cloud import RefusedError, call
 from scripts.release_stack import ReleaseStack
 
 MAX_BODY_BYTES = 6 * 1024 * 1024

@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 
 from contracts.errors import SlipwayError
-from release.page import page_of
+from release.page.render import page_of
 
 PAGES = Path(".slipway") / "pages"
 

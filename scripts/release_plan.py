@@ -11,9 +11,9 @@ from scripts.release_screen import duration
 
 if TYPE_CHECKING:
     from contracts.release_manifest import ReleaseManifest
-    from release.lint.capacity import Need
-    from release.plan import Plan
-    from release.start import Snapshot
+    from release.controller.start import Snapshot
+    from release.planning.lint.capacity import Need
+    from release.planning.plan import Plan
     from scripts.release_stack import ReleaseStack
 
 
@@ -23,8 +23,8 @@ def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
     Raises:
         EndpointError: there is no endpoint yet.
     """
-    from release.plan import make_plan, predicted_seconds
-    from release.survey_aws import survey
+    from release.aws.survey import survey
+    from release.planning.plan import make_plan, predicted_seconds
 
     state = place.state(manifest.endpoint_name)
     snapshot = snapshot_of(place, manifest)
@@ -37,9 +37,9 @@ def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
 
 def snapshot_of(place: ReleaseStack, manifest: ReleaseManifest) -> Snapshot:
     """The endpoint as it is."""
+    from release.controller.start import Snapshot, missing_text
     from release.errors import EndpointError
     from release.observation import MISSING
-    from release.start import Snapshot, missing_text
 
     cloud, name = place.cloud, manifest.endpoint_name
     endpoint = cloud.endpoint(name)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.release_manifest import ReleaseManifest
-from release.hooks import LAMBDA, TERMINAL
+from release.hooks.questions import LAMBDA, TERMINAL
 from scripts.console import print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from release.evidence import ReleaseResult
-    from release.progress import Observer
+    from release.driver.progress import Observer
+    from release.evidence.document import ReleaseResult
     from release.state import EndpointState
     from scripts.release_detached import Executions, Started
     from scripts.release_stack import ReleaseStack
@@ -52,8 +52,8 @@ def drive_in_aws(
     as_json: bool,
 ) -> ReleaseResult | None:
     """Start the release (but with ``follow``), and follow it (but with ``detach``: None)."""
-    from release.driver import interruptible
-    from release.store import S3History, read_evidence
+    from release.aws.store import S3History, read_evidence
+    from release.driver.run import interruptible
     from scripts.release_detached import Executions, state_machine
     from scripts.release_detached import follow as follow_release
 
@@ -114,10 +114,10 @@ def _refuse_early(
     """
     from dataclasses import replace
 
-    from release import start
-    from release.hooks import LAMBDA
-    from release.plan import predicted_seconds, refuse_errors
-    from release.survey_aws import survey
+    from release.aws.survey import survey
+    from release.controller import start
+    from release.hooks.questions import LAMBDA
+    from release.planning.plan import predicted_seconds, refuse_errors
 
     if state.current is not None:
         return

@@ -82,8 +82,8 @@ def freeze(
 
     One that runs goes on, and a rollback may begin.
     """
+    from release.aws.store import write_freeze
     from release.freeze import Freeze
-    from release.store import write_freeze
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -101,7 +101,7 @@ def freeze(
 
 def unfreeze(stack: StackOption = None, as_json: JsonOption = False) -> None:
     """Let releases of the stack begin again."""
-    from release.store import delete_freeze, read_freeze
+    from release.aws.store import delete_freeze, read_freeze
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -116,11 +116,11 @@ def unfreeze(stack: StackOption = None, as_json: JsonOption = False) -> None:
 
 
 def _ask(kind: str, model: str | None, stack: str | None, *, as_json: bool) -> None:
+    from release.aws.store import write_request
+    from release.controller.requests import refusal
+    from release.driver.lock import holder, this_process, where
     from release.errors import NotFoundError, RequestError
-    from release.lock import holder, this_process, where
     from release.observation import Request
-    from release.requests import refusal
-    from release.store import write_request
     from scripts.release_stack import open_stack
 
     place = open_stack(stack)
@@ -165,7 +165,7 @@ def _new_id(kind: str) -> str:
 
 def _answer(place: ReleaseStack, name: str, request: Request) -> tuple[str, bool] | None:
     """What the driver noted, and whether it refused; None where it has not looked yet."""
-    from release.store import read_request, write_request
+    from release.aws.store import read_request, write_request
 
     deadline = time.monotonic() + max(3.0, LOOKS_WAITED * place.pace.poll_seconds)
     while True:

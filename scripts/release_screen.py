@@ -10,8 +10,8 @@ from rich.table import Table
 from scripts.console import stdout
 
 if TYPE_CHECKING:
-    from release.evidence import ReleaseResult
-    from release.progress import Event
+    from release.driver.progress import Event
+    from release.evidence.document import ReleaseResult
 
 SIGNS = {
     "promoted": "[green]✓[/green]",

@@ -12,17 +12,17 @@ from contracts.errors import SlipwayError
 from contracts.history import history_bucket_name, image_build_key
 from contracts.image_build import ImageBuild
 from contracts.release_manifest import ReleaseManifest
-from release.aws import AwsCloud, call, client
-from release.errors import NotFoundError
-from release.progress import LOCAL_PACE, Pace
-from release.state import EndpointState
-from release.store import (
+from release.aws.cloud import AwsCloud, call, client
+from release.aws.store import (
     S3History,
     list_endpoints,
     read_manifest,
     read_object,
     remembered_endpoints,
 )
+from release.driver.progress import LOCAL_PACE, Pace
+from release.errors import NotFoundError
+from release.state import EndpointState
 from scripts.console import project_root
 
 LOCAL_STACK = "local"

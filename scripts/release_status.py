@@ -9,10 +9,10 @@ from typing import Any
 
 from contracts.history import page_key
 from contracts.release_manifest import ReleaseManifest
-from release.lock import holder, this_process, where
-from release.start import good_of_config
+from release.aws.store import read_evidence, read_freeze
+from release.controller.start import good_of_config
+from release.driver.lock import holder, this_process, where
 from release.state import HELD, EndpointState, Release
-from release.store import read_evidence, read_freeze
 from scripts.release_stack import ReleaseStack
 
 TOLD = (

@@ -11,8 +11,8 @@ import typer
 from scripts.console import JsonOption, StackOption, print_json, stderr
 
 if TYPE_CHECKING:
-    from release.evidence import ReleaseResult
-    from release.progress import Event, Observer
+    from release.driver.progress import Event, Observer
+    from release.evidence.document import ReleaseResult
 
 ModelArgument = Annotated[
     str | None, typer.Argument(help="The model; not needed where the stack has only one.")
@@ -71,9 +71,9 @@ def release(
     release that was interrupted is continued by running this again. One that AWS drives goes on
     without the terminal.
     """
-    from release.collaborators import collaborators
-    from release.driver import interruptible, run
-    from release.hooks import TERMINAL
+    from release.driver.collaborators import collaborators
+    from release.driver.run import interruptible, run
+    from release.hooks.questions import TERMINAL
     from scripts.registry_follow import catch_up, catching_up, follow_result
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
@@ -124,9 +124,9 @@ def rollback(
 
     A release that was interrupted half-way is undone: what served before serves again.
     """
-    from release.collaborators import collaborators
-    from release.driver import interruptible, run_rollback
-    from release.hooks import TERMINAL
+    from release.driver.collaborators import collaborators
+    from release.driver.run import interruptible, run_rollback
+    from release.hooks.questions import TERMINAL
     from scripts.registry_follow import follow_result
     from scripts.release_stack import open_stack
 
@@ -206,8 +206,8 @@ def show(
     """The evidence of one release."""
     if open_it and not html:
         raise click.UsageError("--open opens the page: give --html too")
+    from release.aws.store import read_evidence
     from release.errors import NotFoundError
-    from release.store import read_evidence
     from scripts.release_screen import show_evidence
     from scripts.release_stack import open_stack
 

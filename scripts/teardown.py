@@ -10,10 +10,10 @@ from typing import Any
 from contracts.errors import SlipwayError
 from contracts.history import state_key
 from contracts.release_manifest import TAG_STACK
-from release.aws import NOT_FOUND, RefusedError, call
-from release.lock import holder, this_process
+from release.aws.cloud import NOT_FOUND, RefusedError, call
+from release.aws.store import GONE, S3History, list_endpoints
+from release.driver.lock import holder, this_process
 from release.state import closed
-from release.store import GONE, S3History, list_endpoints
 from scripts.release_stack import ReleaseStack
 
 DELETE_BATCH = 1000

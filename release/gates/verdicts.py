@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from release.bands import band
+from release.gates.bands import band
 from release.observation import HookAnswer, VariantMinute
 
 __all__ = [

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from model_code.train import TrainingOptions
-    from release.evidence import ReleaseResult
-    from release.progress import Event
+    from release.driver.progress import Event
+    from release.evidence.document import ReleaseResult
     from scripts.engine import Engine, Result
     from scripts.release_stack import ReleaseStack
 
@@ -147,7 +147,7 @@ class Story:
             line.update(f"{RATE:g} requests/s of held-out flights from now on")
 
     def _release(self, live: str, candidate: str, outcome: str) -> None:
-        from release.driver import LOCAL_PACE, run
+        from release.driver.run import LOCAL_PACE, run
         from scripts.registry_alias import follow
 
         steps = " → ".join(str(step["weight"]) for step in place.STEPS)
@@ -182,7 +182,7 @@ class Story:
         ]
 
     def _check_serving(self, version: str) -> None:
-        from release.store import read_evidence
+        from release.aws.store import read_evidence
 
         with self._stage("after") as line:
             endpoint = self._stack.cloud.endpoint(self._stack.manifest(None).endpoint_name)

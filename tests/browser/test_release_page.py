@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from release.page import render
+from release.page.render import render
 from tests.browser.conftest import Browser
 from tests.unit.evidence_samples import SAMPLES
 from tests.unit.test_release_page import harmed

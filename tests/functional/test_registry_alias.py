@@ -13,7 +13,7 @@ import pytest
 from contracts.history import evidence_key
 from model_code import registry
 from release.errors import InterruptedReleaseError, NotFoundError
-from release.evidence import ReleaseResult
+from release.evidence.document import ReleaseResult
 from release.state import EndpointState, Entry
 from scripts.registry_alias import follow
 from scripts.registry_follow import SEEN, catch_up, catching_up, follow_result

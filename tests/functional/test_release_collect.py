@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from contracts.history import manifest_key
 from contracts.release_manifest import TAG_HASH, TAG_MODEL, TAG_STACK, ReleaseManifest
 from localcloud.image import local_image
-from release import collect
-from release.aws import AwsCloud, UnavailableError
+from release.aws.cloud import AwsCloud, UnavailableError
+from release.driver import collect
 from release.state import EndpointState
 from tests.functional.conftest import Cloud
 from tests.functional.sagemaker_bench import ROLE

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from release.aws.store import S3History
 from release.errors import ConflictError
 from release.state import EndpointState
-from release.store import S3History
 from tests.functional.conftest import Cloud
 
 ENDPOINT = "kept-test"

@@ -18,10 +18,10 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
-from release.evidence import evidence
+from release.controller.start import Snapshot, begin_release
+from release.evidence.document import evidence
 from release.gates import CountedMinute
 from release.observation import Config, Endpoint, Series, Variant, VariantMinute
-from release.start import Snapshot, begin_release
 from release.state import EndpointState, Release, StepResult
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 

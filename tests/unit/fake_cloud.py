@@ -22,7 +22,7 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
-from release.aws import RefusedError
+from release.aws.cloud import RefusedError
 from release.observation import (
     MISSING,
     UPDATE_ROLLBACK_FAILED,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.fleet import instances_of
-from release.aws import RefusedError
+from release.aws.cloud import RefusedError
 
 SLOW_ROLLBACK_SECONDS = 40.0
 

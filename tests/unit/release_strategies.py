@@ -17,8 +17,8 @@ from contracts.release_manifest import (
     Strategy,
     Tolerance,
 )
-from release.driver import Pace, run
-from release.evidence import ReleaseResult
+from release.driver.run import Pace, run
+from release.evidence.document import ReleaseResult
 from tests.unit.fake_cloud import NOT_SUSPENDED, Behaviour, FakeCloud, FakeHistory, manifest
 from tests.unit.release_samples import scaling_target
 

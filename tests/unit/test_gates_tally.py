@@ -18,7 +18,7 @@ from contracts.release_manifest import (
     Step,
     Tolerance,
 )
-from release.counting import MINUTE, REVISED_SECONDS
+from release.controller.counting import MINUTE, REVISED_SECONDS
 from release.gates import CountedMinute, StepVerdict, judge_step, tally
 from release.observation import VariantMinute
 from tests.unit.gate_minutes import STEP, drawn, minute, variant

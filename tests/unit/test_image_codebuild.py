@@ -19,7 +19,7 @@ from botocore.stub import ANY, Stubber
 
 from contracts.errors import SlipwayError
 from contracts.image_build import ImageBuild
-from release.aws import AwsCloud
+from release.aws.cloud import AwsCloud
 from scripts import image, infrastructure
 from scripts.image_codebuild import SILENT_LOOKS, CodeBuild, CodeBuildError
 from scripts.image_context import Recipe, zipped

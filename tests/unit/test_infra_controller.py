@@ -20,8 +20,8 @@ from infra.controller_code import code_files
 from infra.settings import LAMBDA_DRIVER, StackConfig
 from infra.surroundings import Surroundings
 from localcloud.lambda_.spec import RUNTIMES
-from release.stages import transition_config
-from release.start import release_id
+from release.controller.stages import transition_config
+from release.controller.start import release_id
 from tests.unit.fake_cloud import manifest
 from tests.unit.infra_recording import ACCOUNT, REGION, Declared, declare, policy_statements
 from tests.unit.infra_samples import model_config
@@ -380,7 +380,7 @@ def test_only_the_code_of_release_and_contracts_is_shipped() -> None:
 
     assert {path.split("/")[0] for path in files} == {"contracts", "release"}
     assert {Path(path).suffix for path in files} <= {".py", ".html", ".css"}
-    assert {"release/handler.py", "release/page.html", "contracts/history.py"} <= files.keys()
+    assert {"release/handler.py", "release/page/page.html", "contracts/history.py"} <= files.keys()
     assert not [path for path in files if "__pycache__" in path]
 
 
@@ -407,10 +407,10 @@ for package in (release, contracts):
     assert archive in package.__file__, package.__file__
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-from release.page import resources
+from release.page.render import resources
 
 release.handler.AwsWorld("bucket", "endpoint")
-assert "<!doctype html>" in resources.files("release").joinpath("page.html").read_text("utf-8")
+assert "<!doctype html>" in resources.files("release.page").joinpath("page.html").read_text("utf-8")
 print("imported")
 """
 

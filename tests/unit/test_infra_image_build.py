@@ -19,7 +19,7 @@ from infra.controller_policies import Place
 from infra.image_build import BUILDSPEC, build_policy, repository_uri
 from infra.settings import LAMBDA_DRIVER, ImageBuildConfig, StackConfig
 from infra.surroundings import ImageMissingError, Standing, Surroundings, look
-from release.aws import AwsCloud, RefusedError
+from release.aws.cloud import AwsCloud, RefusedError
 from tests.unit.infra_recording import ACCOUNT, REGION, Declared, declare, policy_statements
 from tests.unit.infra_samples import model_config
 

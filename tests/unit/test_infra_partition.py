@@ -15,7 +15,7 @@ import release
 from infra.settings import StackConfig
 from infra.state_machine import definition
 from infra.surroundings import look
-from release.aws import AwsCloud
+from release.aws.cloud import AwsCloud
 from tests.unit.infra_samples import model_config
 
 PARTITIONS = ["aws", "aws-cn", "aws-us-gov"]

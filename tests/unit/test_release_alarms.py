@@ -9,12 +9,12 @@ import pytest
 
 from contracts.release_manifest import AlarmGate, Canary, ErrorGate, Step, Tolerance
 from release.actions import SetWeights, UpdateEndpoint
-from release.controller import advance
-from release.driver import Event
-from release.evidence import ReleaseResult
-from release.needs import needs
+from release.controller.advance import advance
+from release.controller.needs import needs
+from release.controller.stages import Stage, go
+from release.driver.run import Event
+from release.evidence.document import ReleaseResult
 from release.observation import Endpoint, Observation
-from release.stages import Stage, go
 from release.state import Release
 from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory
 from tests.unit.release_strategies import (

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from contracts.release_manifest import Controller
-from release.announce import Announcer, announcements, bus_entry, sns_message, subject
+from release.controller.start import Snapshot, begin_release
+from release.driver.announce import Announcer, announcements, bus_entry, sns_message, subject
+from release.driver.progress import Told
 from release.observation import Endpoint, Variant
-from release.progress import Told
-from release.start import Snapshot, begin_release
 from release.state import EndpointState, Release
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 

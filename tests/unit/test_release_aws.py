@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from release import aws_scaling
 from release.actions import (
     DeleteConfig,
     PublishVerdict,
@@ -20,9 +19,12 @@ from release.actions import (
     SetScaling,
     UpdateEndpoint,
 )
-from release.aws import AwsCloud, RefusedError, UnavailableError
-from release.aws_describe import describe_endpoint
-from release.collect import Collection, remove
+from release.aws import scaling as aws_scaling
+from release.aws.cloud import AwsCloud, RefusedError, UnavailableError
+from release.aws.describe import describe_endpoint
+from release.aws.survey import survey
+from release.controller.start import Snapshot
+from release.driver.collect import Collection, remove
 from release.errors import AwsError
 from release.observation import (
     Config,
@@ -33,9 +35,7 @@ from release.observation import (
     Variant,
     VariantMinute,
 )
-from release.start import Snapshot
-from release.survey import Quota
-from release.survey_aws import survey
+from release.planning.survey import Quota
 from tests.unit.release_samples import NOT_SUSPENDED, config_of, manifest, target
 
 NEW_TYPE = target("2").instance_type

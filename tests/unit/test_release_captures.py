@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release.aws import UnavailableError
-from release.capture_records import LineError, Row, agree, record, rows
-from release.captures import (
+from release.aws.cloud import UnavailableError
+from release.capture.answers import (
     MAX_LINE_BYTES,
     CaptureQuery,
     CaptureReader,
@@ -26,7 +25,8 @@ from release.captures import (
     hours,
     with_predictions,
 )
-from release.histograms import Bins, choose, counted
+from release.capture.histograms import Bins, choose, counted
+from release.capture.records import LineError, Row, agree, record, rows
 from release.observation import VariantMinute
 
 NOON = datetime(2025, 11, 24, 12, 0, tzinfo=UTC).timestamp()

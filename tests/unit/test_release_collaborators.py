@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from contracts.release_manifest import HookGate, PredictionGate, Shadow, Tolerance
-from release.aws import AwsCloud
-from release.captures import CaptureQuery, Captures, Pairs
-from release.collaborators import (
+from release.aws.cloud import AwsCloud
+from release.capture.answers import CaptureQuery, Captures, Pairs
+from release.capture.histograms import Bins
+from release.driver.collaborators import (
     Captured,
     captured,
     collaborators,
     destination,
     question_of,
 )
-from release.histograms import Bins
-from release.hooks import HookQuestion
+from release.hooks.questions import HookQuestion
 from release.state import Release
 from tests.unit.test_release_announce import release
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from release.collect import MIN_AGE_SECONDS, Collection, Leftover, select
-from release.loop import Driver
+from release.driver.collect import MIN_AGE_SECONDS, Collection, Leftover, select
+from release.driver.loop import Driver
+from release.driver.turn import DriverOptions
 from release.state import EndpointState, GoodVersion, Release
-from release.turn import DriverOptions
 from tests.unit.fake_cloud import ENDPOINT, FakeHistory, config_of, manifest, target
 from tests.unit.release_strategies import CANARY, FAST, cloud_of
 

@@ -26,7 +26,8 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
-from release.driver import Event, Pace, run, run_rollback
+from release.driver.lock import process_is_alive
+from release.driver.run import Event, Pace, run, run_rollback
 from release.errors import (
     EndpointError,
     InterruptedReleaseError,
@@ -35,8 +36,7 @@ from release.errors import (
     RejectedError,
     VersionError,
 )
-from release.evidence import ReleaseResult
-from release.lock import process_is_alive
+from release.evidence.document import ReleaseResult
 from release.observation import MISSING
 from tests.unit.fake_cloud import (
     ENDPOINT,
@@ -549,7 +549,7 @@ def test_refused_actions_end_safely() -> None:
     refusals: list[Action] = []
 
     def refuse(action: Action) -> None:
-        from release.aws import RefusedError
+        from release.aws.cloud import RefusedError
 
         if isinstance(action, SetCapacity) and not refusals:
             refusals.append(action)

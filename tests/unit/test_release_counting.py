@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from benchmarks.advance import baking, running, told_a_minute
-from release import baking as bakes
-from release.controller import advance
-from release.counting import keeping_predictions, with_minutes
+from release.controller import baking as bakes
+from release.controller.advance import advance
+from release.controller.counting import keeping_predictions, with_minutes
+from release.controller.stages import transition_config
 from release.gates import CountedMinute
 from release.observation import VariantMinute
-from release.stages import transition_config
 
 
 def minute(predictions: tuple[int, ...] | None, requests: int = 9) -> CountedMinute:

@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contracts.release_manifest import Controller, HookGate, ReleaseManifest
+from release.driver.progress import Event
 from release.errors import InterruptedReleaseError
 from release.handler import read_event
-from release.progress import Event
 from release.state import EndpointState, Release, started
 from scripts.release_detached import (
     DetachError,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from contracts.history import page_key
-from release.details import details, predicted, weights
-from release.evalues import MAX_POINTS, MIN_POINTS, e_values
+from release.aws.store import S3History
+from release.evidence.details import details, predicted, weights
+from release.evidence.evalues import MAX_POINTS, MIN_POINTS, e_values
 from release.gates import judge_step
 from release.observation import Config
-from release.store import S3History
 from tests.unit.evidence_samples import STEPS, Baked, Traffic, bake_steps, base, promoted
 from tests.unit.test_release_announce import release
 

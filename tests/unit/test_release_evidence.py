@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from contracts.release_manifest import BlueGreen, ErrorGate, LimitGate, Strategy
-from release.evidence import ReleaseResult, result_of, together
+from release.evidence.document import ReleaseResult, result_of, together
 from release.observation import MetricQuery, VariantMinute
-from release.page import render
-from release.page_charts import figures
+from release.page.charts import figures
+from release.page.render import render
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory
 from tests.unit.release_strategies import (
     BLUE_GREEN,

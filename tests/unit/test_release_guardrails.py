@@ -19,9 +19,7 @@ from contracts.release_manifest import (
 from localcloud.sagemaker.policies import guardrails_of
 from localcloud.sagemaker.script import Bake, Provision, script
 from release.actions import UpdateEndpoint
-from release.announce import announcements, subject
-from release.collaborators import question_of
-from release.guardrails import (
+from release.controller.guardrails import (
     bakes_of,
     deployment_config,
     exposure_of,
@@ -29,7 +27,9 @@ from release.guardrails import (
     timeout_of,
     turnovers_of,
 )
-from release.stages import Stage
+from release.controller.stages import Stage
+from release.driver.announce import announcements, subject
+from release.driver.collaborators import question_of
 from release.state import Release
 from tests.unit.fake_cloud import FakeCloud, FakeHistory
 from tests.unit.release_strategies import BROKEN, cloud_of, release, staged

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from release.aws import UnavailableError
+from release.aws.cloud import UnavailableError
+from release.controller.start import Snapshot, begin_release
+from release.driver.lock import acquire, holder
 from release.errors import LockedError, NothingToReleaseError, ReleaseError
-from release.evidence import ReleaseResult
+from release.evidence.document import ReleaseResult
 from release.handler import (
     Ended,
     EventError,
@@ -20,8 +22,6 @@ from release.handler import (
     release_of,
     run_slice,
 )
-from release.lock import acquire, holder
-from release.start import Snapshot, begin_release
 from release.state import EndpointState, Lock, Owner, Release, started
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 

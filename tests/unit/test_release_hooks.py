@@ -16,10 +16,11 @@ import pytest
 
 from contracts.release_manifest import HookGate
 from infra.state_machine import FUNCTION_TIMEOUT_SECONDS
+from release.driver.lock import process_is_alive
 from release.handler import RESERVE_SECONDS, SLICE_SECONDS
-from release.hook_command import PASSED_ON, environment, run_command
-from release.hook_function import FunctionRunner
-from release.hooks import (
+from release.hooks.command import PASSED_ON, environment, run_command
+from release.hooks.function import FunctionRunner
+from release.hooks.questions import (
     GRACE_SECONDS,
     LAMBDA_SECONDS,
     HookAnswer,
@@ -30,7 +31,6 @@ from release.hooks import (
     of_exit,
     runs_in,
 )
-from release.lock import process_is_alive
 
 QUESTION = HookQuestion(
     release_id="wine-1",
@@ -404,8 +404,8 @@ LEAVING = """
 import pathlib, sys, threading
 from dataclasses import replace
 from contracts.release_manifest import HookGate
-from release.hook_command import run_command
-from release.hooks import HookQuestion, Hooks
+from release.hooks.command import run_command
+from release.hooks.questions import HookQuestion, Hooks
 
 told = pathlib.Path(sys.argv[1])
 code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))"

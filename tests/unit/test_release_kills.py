@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from contracts.release_manifest import BlueGreen, LimitGate, ReleaseManifest, Rolling, Strategy
 from release.actions import SetCapacity
+from release.driver.loop import turns
+from release.driver.turn import DriverOptions
 from release.errors import NothingToReleaseError, RejectedError
-from release.evidence import ReleaseResult
-from release.loop import turns
+from release.evidence.document import ReleaseResult
 from release.state import Owner
-from release.turn import DriverOptions
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of
 from tests.unit.release_strategies import (
     BROKEN,

@@ -32,12 +32,12 @@ from contracts.release_manifest import (
 )
 from infra.reading import Layer, Node, Problems
 from infra.release_config import read_release
-from release.lint import ERROR, WARNING, Finding, find
-from release.lint.finding import setting
+from release.controller.start import Snapshot
 from release.observation import Config, Endpoint, Variant
-from release.power import requests_needed
-from release.start import Snapshot
-from release.survey import AlarmSeen, Quota, Survey, Traffic
+from release.planning.lint import ERROR, WARNING, Finding, find
+from release.planning.lint.finding import setting
+from release.planning.power import requests_needed
+from release.planning.survey import AlarmSeen, Quota, Survey, Traffic
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
 
 TURNOVER = 400.0

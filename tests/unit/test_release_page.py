@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from release.bands import Band, band
-from release.buckets import in_buckets
-from release.charts import NARROW, WIDE, linear_ticks, time_text, time_ticks
-from release.page import page_of, render
-from release.page_charts import figures
-from release.page_text import duration, interval, power, tick_power
+from release.evidence.buckets import in_buckets
+from release.gates.bands import Band, band
+from release.page.charts import figures
+from release.page.drawing import NARROW, WIDE, linear_ticks, time_text, time_ticks
+from release.page.render import page_of, render
+from release.page.text import duration, interval, power, tick_power
 from tests.unit.evidence_samples import SAMPLES, promoted
 
 VOID = {"meta", "link", "br", "line", "path", "circle"}

@@ -32,7 +32,7 @@ SIGHT = {
 
 
 def schemes() -> dict[str, dict[str, str]]:
-    page = resources.files("release").joinpath("page.html").read_text("utf-8")
+    page = resources.files("release.page").joinpath("page.html").read_text("utf-8")
     blocks = re.findall(r":root \{(.*?)\}", page, re.DOTALL)
     found = [dict(re.findall(r"--([a-z]+): (#[0-9a-f]{3,6})", block)) for block in blocks]
     light, dark, paper = found

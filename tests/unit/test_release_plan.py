@@ -27,13 +27,13 @@ from contracts.release_manifest import (
     Strategy,
     Tolerance,
 )
+from release.controller.start import Snapshot
 from release.errors import PlanError
-from release.lint.capacity import Need
 from release.observation import Endpoint, Variant
-from release.plan import Plan, make_plan, predicted_seconds, refuse_errors
-from release.start import Snapshot
+from release.planning.lint.capacity import Need
+from release.planning.plan import Plan, make_plan, predicted_seconds, refuse_errors
+from release.planning.survey import Quota, Survey, Traffic
 from release.state import EndpointState
-from release.survey import Quota, Survey, Traffic
 from scripts.release_plan import show_plan
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
 

@@ -9,7 +9,7 @@ import pytest
 from contracts.release_manifest import ErrorGate, Step, Tolerance
 from release.gates import Answer, CountedMinute, judge_step
 from release.observation import VariantMinute
-from release.power import SURE_SIGMAS, excluded, requests_needed
+from release.planning.power import SURE_SIGMAS, excluded, requests_needed
 
 CASES = [
     (5.0, Tolerance(5, 2), 0.0),

@@ -8,9 +8,9 @@ import pytest
 
 from contracts.release_manifest import Step, Tolerance
 from release.actions import SetWeights, UpdateEndpoint
-from release.driver import Event, run_rollback
+from release.driver.run import Event, run_rollback
 from release.errors import FrozenError
-from release.evidence import ReleaseResult
+from release.evidence.document import ReleaseResult
 from release.freeze import Freeze
 from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory, manifest
 from tests.unit.release_strategies import (

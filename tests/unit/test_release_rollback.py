@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from release.driver import run_rollback
+from release.driver.run import run_rollback
 from release.errors import VersionError
-from release.evidence import ReleaseResult
+from release.evidence.document import ReleaseResult
 from release.state import EndpointState
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, config_of, manifest
 from tests.unit.release_samples import scaling_target

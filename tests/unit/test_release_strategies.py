@@ -28,10 +28,10 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
-from release.baking import GATE_PATIENCE_SECONDS
-from release.collaborators import destination
+from release.controller.baking import GATE_PATIENCE_SECONDS
+from release.driver.collaborators import destination
+from release.driver.progress import Collaborators, Told
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
-from release.progress import Collaborators, Told
 from release.state import Release
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of, target
 from tests.unit.release_strategies import (
@@ -192,7 +192,7 @@ def test_owners_alarms_are_rollback_alarms_unless_they_are_dry_runs() -> None:
 def test_the_timeout_follows_from_the_waits_and_the_turnover(
     strategy: BlueGreen | Rolling, turnover: float, timeout: int
 ) -> None:
-    from release.guardrails import timeout_of
+    from release.controller.guardrails import timeout_of
 
     assert timeout_of(strategy, 4, turnover) == timeout
 

@@ -9,10 +9,10 @@ import pytest
 
 from contracts.release_manifest import Canary, Step
 from release.actions import Action, SetCapacity, SetWeights
-from release.aws import RefusedError
-from release.loop import turns
+from release.aws.cloud import RefusedError
+from release.driver.loop import turns
+from release.driver.turn import DriverOptions
 from release.state import Owner
-from release.turn import DriverOptions
 from tests.unit.fake_cloud import FakeCloud, FakeHistory
 from tests.unit.release_strategies import (
     CANARY,

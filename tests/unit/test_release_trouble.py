@@ -21,8 +21,8 @@ from release.actions import (
     SetWeights,
     UpdateEndpoint,
 )
-from release.aws import RefusedError, UnavailableError
-from release.driver import Event, Pace
+from release.aws.cloud import RefusedError, UnavailableError
+from release.driver.run import Event, Pace
 from release.errors import ReleaseError
 from release.observation import Endpoint, MetricQuery, Series
 from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory, config_of, scaling_target
@@ -110,7 +110,7 @@ def test_one_action_that_is_never_taken_ends_the_release_safely() -> None:
         if isinstance(action, PutAlarm):
             raise UnavailableError("aws did not answer PutMetricAlarm: Throttling: Rate exceeded")
 
-    from release.driver import run
+    from release.driver.run import run
 
     cloud.before_execute = throttled
     result = run(staged(CANARY), cloud=cloud, history=FakeHistory(), pace=IMPATIENT)
@@ -120,7 +120,7 @@ def test_one_action_that_is_never_taken_ends_the_release_safely() -> None:
 
 
 def test_a_blocked_way_back_is_left_to_the_next_command() -> None:
-    from release.driver import run
+    from release.driver.run import run
 
     cloud, history = cloud_of(behaviours=BROKEN), FakeHistory()
     back = [True]

@@ -16,14 +16,14 @@ from release.actions import (
     UpdateEndpoint,
     describe,
 )
-from release.aws import UnavailableError
+from release.aws.cloud import UnavailableError
+from release.driver.lock import acquire, holder, where
+from release.driver.loop import TurnResult, turns
+from release.driver.progress import Collaborators, Pace
+from release.driver.turn import DriverOptions
 from release.errors import LockedError, NothingToReleaseError
-from release.lock import acquire, holder, where
-from release.loop import TurnResult, turns
 from release.observation import Endpoint, HookAnswer, MetricQuery
-from release.progress import Collaborators, Pace
 from release.state import EndpointState, Lock, Owner, Release
-from release.turn import DriverOptions
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
 from tests.unit.release_strategies import (
     BROKEN,

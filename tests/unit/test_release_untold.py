@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from release.progress import Collaborators, Told
+from release.driver.progress import Collaborators, Told
+from release.driver.turn import TELL_SECONDS
 from release.state import Release
-from release.turn import TELL_SECONDS
 from tests.unit.fake_cloud import FakeHistory
 from tests.unit.release_strategies import CANARY, cloud_of, release, staged
 

@@ -1,0 +1,1 @@
+"""Data capture (facts 8) as what gates compare."""

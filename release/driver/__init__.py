@@ -1,0 +1,1 @@
+"""Who drives a release: looks, lets the controller decide, saves, acts, and tells."""

@@ -1,0 +1,1 @@
+"""What a release leaves behind, as one JSON document."""

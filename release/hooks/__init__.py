@@ -1,0 +1,1 @@
+"""User hooks: the owner's own checks, asked while a step bakes."""

@@ -1,0 +1,1 @@
+"""What a release would do, told before anything moves. Pure."""
