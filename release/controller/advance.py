@@ -136,11 +136,13 @@ def _on_time(release: Release, now: float) -> Release:
     back = last - now
     changed = replace(
         release,
+        started_at=min(now, release.started_at),
         stage_since=min(now, release.stage_since),
         step_since=min(now, release.step_since),
         issued_at=min(now, release.issued_at),
         paused_at=None if release.paused_at is None else min(now, release.paused_at),
         published_at=None,
+        asked_until=0.0,
         clean_since=None,
         first_traffic_at=None if release.first_traffic_at is None else now,
         grown_at=None if release.grown_at is None else min(now, release.grown_at),

@@ -194,12 +194,13 @@ def test_late_and_missing_minutes_are_waited_for_and_each_counts_once() -> None:
     assert len(starts) == len(set(starts))
 
 
-def test_a_clock_that_goes_back_is_noted_and_nothing_waits_for_its_return() -> None:
+@pytest.mark.parametrize("weight", [10, 50])
+def test_a_clock_that_goes_back_is_noted_and_nothing_waits_for_its_return(weight: float) -> None:
     cloud, events, jumped = cloud_of(), list[Event](), list[float]()
 
     def jump(event: Event) -> None:
         events.append(event)
-        if event.kind == "weight" and not jumped:
+        if event.kind == "weight" and event.data["weight"] == weight and not jumped:
             jumped.append(cloud.now)
             cloud.now -= 7200
             cloud.shares_log = [(at - 7200, shares) for at, shares in cloud.shares_log]
@@ -209,6 +210,8 @@ def test_a_clock_that_goes_back_is_noted_and_nothing_waits_for_its_return() -> N
     told = next(e.text for e in events if e.kind == "clock")
     assert told.startswith("the clock went back by 7")
     assert cloud.now < jumped[0], "it did not wait two hours"
+    assert result.seconds > 0
+    assert result.candidate_requests > 0
     assert_ended_well(cloud, "wine-test-c2")
 
 
