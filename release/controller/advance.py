@@ -146,6 +146,10 @@ def _on_time(release: Release, now: float) -> Release:
         clean_since=None,
         first_traffic_at=None if release.first_traffic_at is None else now,
         grown_at=None if release.grown_at is None else min(now, release.grown_at),
+        stretches=tuple(
+            replace(s, start=min(now, s.start)) if s.end is None else s for s in release.stretches
+        ),
+        seen_at=min(now, release.seen_at),
     )
     return changed.noted(now, "clock", f"the clock went back by {back:.0f} s", seconds=back)
 

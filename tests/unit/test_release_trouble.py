@@ -215,6 +215,23 @@ def test_a_clock_that_goes_back_is_noted_and_nothing_waits_for_its_return(weight
     assert_ended_well(cloud, "wine-test-c2")
 
 
+def test_a_shift_goes_on_comparing_where_the_clock_goes_back() -> None:
+    cloud = cloud_of()
+
+    def jump(seen: FakeCloud) -> None:
+        under_way = seen.deployment
+        if under_way is None or seen.now < 1_000_000 or not under_way.part_at(seen.now).active:
+            return
+        seen.shares_log = [(at - 86_400, shares) for at, shares in seen.shares_log]
+        under_way.parts = [replace(p, start=p.start - 86_400) for p in under_way.parts]
+        seen.now, seen.last_part = seen.now - 86_400, seen.last_part - 86_400
+
+    cloud.before_look = jump
+    assert release(cloud, staged(BLUE_GREEN)).outcome == "promoted"
+    assert cloud.now < 1_000_000
+    assert_ended_well(cloud, "wine-test-c2")
+
+
 # --- others
 
 
