@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from release.actions import PublishVerdict, PutAlarm, PutGateAlarm
@@ -74,7 +75,7 @@ def read_series(cloudwatch: Any, endpoint_name: str, query: MetricQuery) -> Seri
         )
         for result in answer["MetricDataResults"]:
             pairs = zip(result["Timestamps"], result["Values"], strict=True)
-            values[result["Id"]] |= {at.timestamp(): value for at, value in pairs}
+            values[result["Id"]] |= {at.timestamp(): v for at, v in pairs if math.isfinite(v)}
         if not answer.get("NextToken"):
             break
         token = {"NextToken": answer["NextToken"]}
@@ -89,8 +90,9 @@ def _minutes(values: dict[str, dict[float, float]], index: int) -> dict[float, V
             round(requests[at]),
             round(errors[at]),
             p95.get(at),
-            # A count of none may be left out where there are others (facts 5).
-            round(slow.get(at, 0.0)) if slow else None,
+            # A count of none may be left out where there are others (facts 5); but a minute
+            # without any latency has not been measured yet.
+            round(slow.get(at, 0.0)) if slow and at in p95 else None,
         )
         for at in sorted(requests.keys() & errors.keys())
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -275,6 +276,31 @@ def test_slow_answers_are_counted_where_cloudwatch_counts_them() -> None:
     uncounted = Recorder(get_metric_data=results([]))
     found = cloud_of(cloudwatch=uncounted).series("wine", query)
     assert found["candidate"][AT.timestamp()].slow is None
+
+
+@pytest.mark.parametrize("latency", [{}, {60.0: math.nan}])
+def test_a_minute_whose_latency_has_not_come_counts_no_fast_answers(
+    latency: dict[float, float],
+) -> None:
+    values = {
+        "requests0": {0.0: 10.0, 60.0: 10.0},
+        "errors0": {0.0: 1.0, 60.0: 0.0},
+        "p950": {0.0: 90_000.0, **latency},
+        "slow0": {0.0: 4.0, **latency},
+    }
+    results = [
+        {
+            "Id": key,
+            "Timestamps": [datetime.fromtimestamp(at, UTC) for at in found],
+            "Values": list(found.values()),
+        }
+        for key, found in values.items()
+    ]
+    cloudwatch = Recorder(get_metric_data={"MetricDataResults": results})
+    query = MetricQuery("c", ("live",), 0.0, 60.0, "candidate", 50_000.0)
+    found = cloud_of(cloudwatch=cloudwatch).series("wine", query)["candidate"]
+    assert found[0.0] == VariantMinute(10, 1, 90_000.0, 4)
+    assert found[60.0] == VariantMinute(10, 0, None, None)
 
 
 # --- scaling
