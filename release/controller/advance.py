@@ -220,7 +220,7 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
     if stage is Stage.CLEANUP:
         return _refused_at_the_end(release, rest)
     if stage is Stage.REFILL:
-        return go(release, Stage.BACK, now)
+        return retreat.refilled(release, now)
     if release.attempts < retreat.MAX_ATTEMPTS or stage is Stage.ZERO:
         return release
     ended = replace(release, ending=INCONCLUSIVE, reason=f"{release.reason}; {reason}".strip("; "))

@@ -26,6 +26,12 @@ def live_count(endpoint: Endpoint, release: Release) -> int:
     return release.before.count if live is None else live.desired_count
 
 
+def alone_count(endpoint: Endpoint) -> int:
+    """Instances that live needs once it gets the traffic of the variants beside it too."""
+    sharing = [v for v in endpoint.variants if v.name == LIVE_VARIANT or v.current_weight > 0]
+    return sum(variant.desired_count for variant in sharing)
+
+
 def carried_count(release: Release, endpoint: Endpoint) -> int:
     """Instances of live that carry 100 %: those of the start, times the traffic's shown growth.
 

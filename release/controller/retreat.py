@@ -15,7 +15,7 @@ from release.actions import (
     UpdateEndpoint,
 )
 from release.controller.capacity import carried_count
-from release.controller.scaling import at_the_end, make_way
+from release.controller.scaling import at_the_end, make_way, suspend
 from release.controller.stages import (
     TAG_RELEASE,
     Move,
@@ -113,8 +113,19 @@ def refill(release: Release, observation: Observation) -> Move:
         if is_unseen(release, endpoint):
             return release, ()
         if release.attempts < MAX_ATTEMPTS:
-            return _again(release), (SetCapacity(LIVE_VARIANT, release.wanted_count),)
-    return go(release, Stage.BACK, endpoint.now), ()
+            grown = SetCapacity(LIVE_VARIANT, release.wanted_count)
+            return _again(release), (*_kept_large(release), grown)
+    return refilled(release, endpoint.now), ()
+
+
+def _kept_large(release: Release) -> tuple[Action, ...]:
+    """A release has suspended scale-in from its beginning on; a rollback does it here."""
+    return suspend(release) if release.purpose == ROLLBACK else ()
+
+
+def refilled(release: Release, now: float) -> Release:
+    """Live has what it needs, or does not get it: on to what served before, or is to serve."""
+    return go(release, Stage.RESTORE if release.purpose == ROLLBACK else Stage.BACK, now)
 
 
 def back(release: Release, observation: Observation) -> Move:

@@ -12,6 +12,7 @@ from contracts.release_manifest import (
     ReleaseManifest,
     Target,
 )
+from release.controller.capacity import alone_count
 from release.controller.stages import TAG_RELEASE, Stage
 from release.errors import EndpointError, NothingToReleaseError, RejectedError, VersionError
 from release.observation import (
@@ -228,7 +229,12 @@ def _release(
         count=live.desired_count if live is not None else 1,
         scaling=snapshot.scaling,
     )
-    stage = Stage.PREPARE if purpose == RELEASE else Stage.RESTORE
+    stage, wanted_count = Stage.PREPARE, 0
+    if purpose == ROLLBACK:
+        # A release that was left to someone else leaves a variant beside live.
+        wanted_count = alone_count(endpoint)
+        is_shared = live is not None and live.desired_count < wanted_count
+        stage = Stage.REFILL if is_shared else Stage.RESTORE
     release = Release(
         id=new_id,
         purpose=purpose,
@@ -241,6 +247,7 @@ def _release(
         stage=stage.value,
         stage_since=endpoint.now,
         step_since=endpoint.now,
+        wanted_count=wanted_count,
         base=config.name,
         usual_turnover_seconds=state.turnover_seconds or USUAL_TURNOVER_SECONDS,
     )

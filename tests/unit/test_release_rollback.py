@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from release.actions import Action, SetCapacity, SetScaling, UpdateEndpoint
+from release.aws.cloud import RefusedError
 from release.driver.run import run_rollback
 from release.errors import VersionError
 from release.evidence.document import ReleaseResult
 from release.state import EndpointState
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, config_of, manifest
 from tests.unit.release_samples import scaling_target
-from tests.unit.release_strategies import CANARY, FAST, cloud_of, release
+from tests.unit.release_strategies import CANARY, FAST, assert_ended_well, cloud_of, release
 from tests.unit.test_release_kills import Killed, Killer, expire, prepared
 
 
@@ -187,3 +189,39 @@ def test_it_leaves_a_configuration_that_was_deleted_though_it_serves(
     state = history.load()
     assert (state.good[0].version, state.rejected) == (serves, ("hash-3",))
     assert cloud.targets == {"live": scaling_target()}
+
+
+def left_to_someone_else(count: int) -> tuple[FakeCloud, FakeHistory]:
+    """A release ended because of other weights: its candidate serves on, and live was scaled in."""
+    cloud, history = cloud_of(count), FakeHistory()
+
+    def meddle(seen: FakeCloud) -> None:
+        candidate = seen.fleets.get("candidate")
+        if candidate is not None and candidate.weight == 1.0:
+            candidate.weight = candidate.wanted_weight = 0.8
+
+    cloud.before_look = meddle
+    assert release(cloud, manifest(strategy=CANARY), history).outcome == "inconclusive"
+    cloud.before_look = lambda _cloud: None
+    cloud.set_live(count // 2)
+    return cloud, history
+
+
+def test_live_gets_the_instances_of_the_variant_that_leaves_before_it_serves_alone() -> None:
+    cloud, history = left_to_someone_else(8)
+    assert rollback(cloud, history).outcome == "rolled_back"
+    begun = [type(action) for action in cloud.executed[-8:]]
+    assert begun.index(SetScaling) < begun.index(SetCapacity) < begun.index(UpdateEndpoint)
+    assert_ended_well(cloud, "wine-test-c1", 8)
+
+
+def test_it_goes_back_all_the_same_where_live_gets_no_more_instances() -> None:
+    cloud, history = left_to_someone_else(8)
+
+    def refuse(action: Action) -> None:
+        if isinstance(action, SetCapacity):
+            raise RefusedError("ResourceLimitExceeded: the account-level service limit")
+
+    cloud.before_execute = refuse
+    assert rollback(cloud, history).outcome == "rolled_back"
+    assert_ended_well(cloud, "wine-test-c1", 4)
