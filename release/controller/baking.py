@@ -101,14 +101,14 @@ def _landed_names(release: Release) -> tuple[str, ...]:
 def post_bake(release: Release, observation: Observation) -> Move:
     """The new version alone: alarms, limits and hooks can still take it back."""
     endpoint = observation.endpoint
-    if release.is_scaling_removed:
-        return bring_back(release)
     verdict = landed_verdict(release, observation)
     trouble = release.tripped
     if not trouble and verdict.answer is Answer.FAIL:
         trouble = f"{verdict.text} after the swap"
     if trouble:
         return retreat(release, ROLLED_BACK, f"failed after the swap: {trouble}", endpoint.now), ()
+    if release.is_scaling_removed:
+        return bring_back(release)
     waiting = unless_steady(release, endpoint, release.base)
     if waiting is not None:
         return waiting

@@ -37,12 +37,16 @@ def make_way(
 
 
 def bring_back(release: Release) -> tuple[Release, tuple[Action, ...]]:
-    """After such an update: the target is there again, its scale-in still suspended."""
+    """After such an update: the target is there again, its scale-in still suspended.
+
+    It is missing until that was done, and not only decided: AWS may not answer at first.
+    """
     target = release.before.scaling
-    if target is None or not release.is_scaling_removed:
-        return release, ()
-    waiting = replace(target, suspended=target.suspended | {SCALE_IN: True})
-    return replace(release, is_scaling_removed=False), (RestoreScaling(waiting),)
+    if target is None or release.issued:
+        return replace(release, is_scaling_removed=False), ()
+    return release, (
+        RestoreScaling(replace(target, suspended=target.suspended | {SCALE_IN: True})),
+    )
 
 
 def at_the_end(release: Release) -> tuple[Action, ...]:

@@ -427,6 +427,26 @@ def test_a_target_goes_before_a_retyped_variant_and_comes_back_exactly(
     assert cloud.targets == {"live": scaling_target()}
 
 
+@pytest.mark.parametrize("case", ["retyped", "retyped, alarm after the swap"])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_target_comes_back_though_aws_does_not_answer_at_first(case: str, is_taken: bool) -> None:
+    cloud, made = prepared(case, CANARY)
+    silent = [RestoreScaling, RemoveScaling]
+
+    def lost(action: Action) -> None:
+        if type(action) in silent:
+            silent.remove(type(action))
+            raise UnavailableError("aws did not answer RegisterScalableTarget: Throttling")
+
+    if is_taken:
+        cloud.after_execute = lost
+    else:
+        cloud.before_execute = lost
+    release(cloud, made)
+    assert not silent
+    assert cloud.targets == {"live": scaling_target()}
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("behaviours", [{}, BROKEN])
 def test_counts_that_scaling_reaches_on_the_way_are_there_afterwards(
