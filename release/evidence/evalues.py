@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from contracts.release_manifest import ErrorGate
 from release.controller.phases import step_of
-from release.gates import FAIL_AT, PASS_AT, CountedMinute, judge_step
+from release.gates import FAIL_AT, PASS_AT, CountedMinute, count_by_chance, judge_step
 from release.state import Release
 
 # Each point counts all minutes before it again: a release of days gets fewer of them.
@@ -40,7 +40,8 @@ class EValues:
 def e_values(release: Release) -> EValues:
     """The error gate's, at minutes spread over the release and at the end of each step."""
     settings = release.manifest.release
-    thresholds = EValues(math.log10(FAIL_AT * max(1, len(settings.gates))), math.log10(PASS_AT), ())
+    fail_at = FAIL_AT * max(1, count_by_chance(settings.gates))
+    thresholds = EValues(math.log10(fail_at), math.log10(PASS_AT), ())
     if not any(isinstance(gate, ErrorGate) for gate in settings.gates):
         return thresholds
     points: list[EPoint] = []

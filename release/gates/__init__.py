@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from release.gates.power import requests_to_pass
 from release.gates.quantile import judge_latency
-from release.gates.step import judge_step
+from release.gates.step import count_by_chance, judge_step
 from release.gates.thresholds import FAIL_AT, PASS_AT
 from release.gates.verdicts import (
     Answer,
@@ -32,6 +32,7 @@ __all__ = [
     "GateVerdict",
     "HookAnswer",
     "StepVerdict",
+    "count_by_chance",
     "judge_latency",
     "judge_step",
     "requests_to_pass",

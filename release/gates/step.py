@@ -35,6 +35,11 @@ BY_CHANCE = (*COMPARING, LimitGate)
 NO_HOOKS: Mapping[str, HookAnswer] = {}
 
 
+def count_by_chance(gates: Sequence[Gate]) -> int:
+    """The gates that can fail a good version by chance: they share the false alarms allowed."""
+    return sum(isinstance(gate, BY_CHANCE) and not gate.dry_run for gate in gates)
+
+
 def judge_step(
     index: int,
     step: Step,
@@ -51,8 +56,7 @@ def judge_step(
     """
     gates = tuple(gates)
     tally = tallied(gates, index, step, tuple(minutes), judge_of)
-    by_chance = sum(isinstance(gate, BY_CHANCE) and not gate.dry_run for gate in gates)
-    needed = bars(by_chance, step, seconds)
+    needed = bars(count_by_chance(gates), step, seconds)
     verdicts: list[GateVerdict] = []
     for gate, judge in zip(gates, tally.judges, strict=True):
         if judge is not None:

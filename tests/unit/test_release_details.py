@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.history import page_key
+from contracts.release_manifest import AlarmGate, ErrorGate, HookGate, LatencyGate
 from release.aws.store import S3History
 from release.evidence.details import details, predicted, weights
 from release.evidence.evalues import MAX_POINTS, MIN_POINTS, e_values
@@ -104,9 +105,15 @@ def test_e_values_are_the_gates_own_at_each_minute() -> None:
     assert found.points[-1].fail == pytest.approx(evidence.log_e_fail / math.log(10))
     assert found.points[-1].passing == pytest.approx(evidence.log_e_pass / math.log(10))
     assert (found.fail_at, found.pass_at) == (
-        pytest.approx(math.log10(300)),
-        pytest.approx(math.log10(20)),
+        pytest.approx(evidence.fail_at / math.log(10)),
+        pytest.approx(evidence.pass_at / math.log(10)),
     )
+
+
+def test_the_threshold_to_fail_is_the_gates_own_beside_gates_that_never_fail_by_chance() -> None:
+    beside = (AlarmGate("orders"), HookGate("smoke", ("smoke",)), LatencyGate(1, dry_run=True))
+
+    assert e_values(base(gates=(ErrorGate(), *beside))).fail_at == 2.0
 
 
 @pytest.mark.parametrize(("minutes", "points"), [(200, MAX_POINTS), (2500, MIN_POINTS)])

@@ -177,7 +177,7 @@ def test_there_is_a_chart_for_what_there_are_numbers_for(name: str, titles: list
 def test_the_thresholds_of_the_e_values_are_drawn() -> None:
     (figure,) = [f for f in figures(promoted()) if f.chart.slug == "evidence"]
 
-    assert [limit.text for limit in figure.chart.limits] == ["fail at 300", "pass at 20"]
+    assert [limit.text for limit in figure.chart.limits] == ["fail at 200", "pass at 20"]
 
 
 def test_what_changed_in_the_configuration_is_told_apart_from_what_did_not() -> None:
