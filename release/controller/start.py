@@ -13,6 +13,7 @@ from contracts.release_manifest import (
     Target,
 )
 from release.controller.capacity import alone_count
+from release.controller.identity import refuse_other_content
 from release.controller.stages import TAG_RELEASE, Stage
 from release.errors import EndpointError, NothingToReleaseError, RejectedError, VersionError
 from release.observation import (
@@ -85,7 +86,9 @@ def begin_release(
             f"endpoint configuration {target.endpoint_config_name} of version {target.version} "
             "does not exist; stage it again with `slipway up`"
         )
-    return _release(RELEASE, state, manifest, snapshot, new_id, who, good_of(target, 0.0))
+    destination = good_of(target, 0.0)
+    refuse_other_content(snapshot.target, destination)
+    return _release(RELEASE, state, manifest, snapshot, new_id, who, destination)
 
 
 def missing_text(name: str) -> str:
@@ -141,6 +144,7 @@ def begin_rollback(
             f"endpoint configuration {destination.endpoint_config_name} of version "
             f"{destination.version} does not exist any more; stage that version with `slipway up`"
         )
+    refuse_other_content(snapshot.target, destination)
     return _release(ROLLBACK, state, manifest, snapshot, new_id, who, destination)
 
 

@@ -351,6 +351,19 @@ def test_a_target_configuration_that_is_gone() -> None:
         release(cloud)
 
 
+@pytest.mark.parametrize("change", ["model", "hash"])
+def test_a_target_configuration_of_other_content_is_refused(change: str) -> None:
+    cloud, other = FakeCloud(), config_of("3")
+    mine = cloud.configs["wine-test-c2"]
+    cloud.configs["wine-test-c2"] = (
+        replace(mine, body=other.body) if change == "model" else replace(mine, tags=other.tags)
+    )
+    wanted = r"wine-test-c2 serves wine-test-m\d \(content hash-\d\), and version 2 is wine-test-m2"
+    with pytest.raises(EndpointError, match=wanted):
+        release(cloud)
+    assert cloud.executed == []
+
+
 def test_a_rejected_version_needs_retry() -> None:
     cloud, history = FakeCloud(behaviours=BROKEN), FakeHistory()
     release(cloud, history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from release.actions import Action, SetCapacity, SetScaling, UpdateEndpoint
 from release.aws.cloud import RefusedError
 from release.driver.run import run_rollback
-from release.errors import VersionError
+from release.errors import EndpointError, VersionError
 from release.evidence.document import ReleaseResult
 from release.state import EndpointState
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, config_of, manifest
@@ -54,6 +55,16 @@ def test_a_version_that_is_kept_no_more_is_refused_with_those_that_are() -> None
     cloud, history = with_versions(3)
     with pytest.raises(VersionError, match=r"version 9 is not among .* that are kept \(2, 1\)"):
         rollback(cloud, history, "9")
+
+
+def test_a_configuration_that_was_made_anew_for_another_model_is_refused() -> None:
+    cloud, history = with_versions(3)
+    old = cloud.configs["wine-test-c1"]
+    cloud.configs["wine-test-c1"] = replace(old, body=config_of("2").body, tags={})
+    wanted = r"wine-test-c1 serves wine-test-m2 \(content unknown\), and version 1 is wine-test-m1"
+    with pytest.raises(EndpointError, match=wanted):
+        rollback(cloud, history, "1")
+    assert cloud.serving == "wine-test-c3"
 
 
 @pytest.mark.parametrize("to", ["3", "hash-3"])
