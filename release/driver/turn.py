@@ -107,9 +107,13 @@ class Running:
         changed, _ = decide(release, observation)
         if any(entry.kind == FOREIGN for entry in changed.log[len(release.log) :]):
             changed, _ = decide(release, with_author(observation, release, self._cloud))
-        changed = self._announced(changed)
         if changed != release or self._lease_is_half_over():
             self.save(changed)
+        # Only what is saved is told: another driver may have decided otherwise meanwhile.
+        announced = self._announced(changed)
+        if announced != changed:
+            self.save(announced)
+        changed = announced
         self._is_fresh = True
         if request is not None:
             self._forget(request, changed)

@@ -1,10 +1,15 @@
-"""The end of a release is told, though telling fails at first."""
+"""What the world is told: the end of a release though telling fails at first, and only what is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from release.driver.progress import Collaborators, Told
 from release.driver.turn import TELL_SECONDS
-from release.state import Release
+from release.errors import LockedError
+from release.state import EndpointState, Release
 from tests.unit.fake_cloud import FakeHistory
 from tests.unit.release_strategies import CANARY, cloud_of, release, staged
 
@@ -44,3 +49,22 @@ def test_a_world_that_never_listens_holds_the_end_up_for_two_minutes_only() -> N
     assert history.load().current is None
     tries = 1000 - line.failures
     assert 1 < tries <= TELL_SECONDS / cloud.tick + 2
+
+
+def test_what_another_driver_may_have_decided_otherwise_is_not_told() -> None:
+    history, told = FakeHistory(), list[str]()
+
+    def announce(running: Release, _told: int) -> Told:
+        told.extend(entry.kind for entry in running.log)
+        return Told(len(running.log))
+
+    def taken_over(state: EndpointState) -> None:
+        running = state.current
+        if running is not None and running.steps:
+            history.shared["state"] = replace(history.shared["state"])
+
+    history.before_save = taken_over
+    with pytest.raises(LockedError, match="another process has taken over"):
+        release(cloud_of(), staged(CANARY), history, beside=Collaborators(announce=announce))
+    assert "weight" in told
+    assert "step" not in told
