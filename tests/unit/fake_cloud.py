@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from release.actions import (
     Action,
@@ -58,6 +59,15 @@ __all__ = [
     "target",
 ]
 GATE_RINGS_SECONDS = 300.0
+
+
+@cache  # a release's minutes are asked for at every look, and by every release of the same tests
+def _traffic(key: str, expected: float, error_rate: float, p95_us: float) -> tuple[int, int, float]:
+    """A minute's requests, errors and 95th percentile: always the same ones for ``key``."""
+    rng = random.Random(key)
+    requests = max(0, round(rng.gauss(expected, expected**0.5 / 2))) if expected else 0
+    errors = sum(rng.random() < error_rate for _ in range(requests))
+    return requests, errors, p95_us * rng.uniform(0.95, 1.05)
 
 
 @dataclass
@@ -345,12 +355,10 @@ class FakeCloud:
         mine = [s for s in past[-1] if (s.config, s.variant) == (query.config, name)]
         if not mine:
             return None
-        rng = random.Random(f"{self.seed}{minute}{query.config}{name}")
-        expected = self.rate * 60 * mine[0].share
-        requests = max(0, round(rng.gauss(expected, expected**0.5 / 2))) if expected else 0
         behaviour = self._behaviour(mine[0].model)
-        errors = sum(rng.random() < behaviour.error_rate for _ in range(requests))
-        p95 = behaviour.p95_us * rng.uniform(0.95, 1.05)
+        key = f"{self.seed}{minute}{query.config}{name}"
+        expected = self.rate * 60 * mine[0].share
+        requests, errors, p95 = _traffic(key, expected, behaviour.error_rate, behaviour.p95_us)
         slow = None
         if query.over_us is not None and self.counts_slow:
             share = 1.0 if p95 > query.over_us else 0.0
