@@ -36,6 +36,12 @@ StackOption = Annotated[
 ]
 
 
+class OptionError(SlipwayError):
+    """An option or argument of a command that cannot be understood."""
+
+    exit_code = 64
+
+
 class ProjectNotFoundError(SlipwayError):
     """The command was started outside a Slipway project."""
 

@@ -19,7 +19,15 @@ from contracts.package import LOCK_FILE, PackageManifest
 from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
 from scripts.aws_code import code_for_aws
 from scripts.bento import bento_of
-from scripts.console import JsonOption, print_json, progress, project_root, stderr, stdout
+from scripts.console import (
+    JsonOption,
+    OptionError,
+    print_json,
+    progress,
+    project_root,
+    stderr,
+    stdout,
+)
 
 DIST = Path("dist")
 MAX_PORT = 65535
@@ -30,12 +38,6 @@ PROVER = (sys.executable, "-P", "-m", "scripts.proving")
 
 class CodeRefusedError(SlipwayError):
     """A package would run code that nobody allowed."""
-
-
-class OptionError(SlipwayError):
-    """An option of a command that cannot be understood."""
-
-    exit_code = 64
 
 
 def months(text: str) -> tuple[int, ...]:

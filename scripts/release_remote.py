@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from contracts.release_manifest import ReleaseManifest
 from release.hooks.questions import LAMBDA, TERMINAL
-from scripts.console import print_json, stderr, stdout
+from scripts.console import OptionError, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from release.driver.progress import Observer
@@ -26,15 +24,15 @@ def chosen_driver(
     """Who drives: what is asked for, else a Lambda where the stack has one.
 
     Raises:
-        click.UsageError: what is asked for contradicts itself.
+        OptionError: what is asked for contradicts itself.
     """
     if driver not in (None, TERMINAL, LAMBDA):
-        raise click.UsageError(f"--driver is {driver!r}; terminal or lambda is allowed")
+        raise OptionError(f"--driver is {driver!r}; terminal or lambda is allowed")
     if detach and follow:
-        raise click.UsageError("--detach returns at once and --follow waits: give one of them")
+        raise OptionError("--detach returns at once and --follow waits: give one of them")
     if driver == TERMINAL and (detach or follow):
         given = "--detach" if detach else "--follow"
-        raise click.UsageError(f"{given} is for releases that AWS drives, not for this terminal")
+        raise OptionError(f"{given} is for releases that AWS drives, not for this terminal")
     if driver is not None:
         return driver
     is_provisioned = manifest.controller.state_machine_arn is not None

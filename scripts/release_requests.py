@@ -7,10 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
-from scripts.console import JsonOption, StackOption, print_json, stdout
+from scripts.console import JsonOption, OptionError, StackOption, print_json, stdout
 
 if TYPE_CHECKING:
     from release.observation import Request
@@ -221,13 +220,13 @@ def _end(until: str | None, now: float) -> float | None:
     try:
         moment = datetime.fromisoformat(until.strip())
     except ValueError:
-        raise click.UsageError(
+        raise OptionError(
             f"--until is {until!r}; a span such as 12h or 3d, or a time such as "
             "2026-12-27T08:00 is needed"
         ) from None
     at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     if at <= now:
-        raise click.UsageError(f"--until is {until!r}, which is over; name a time to come")
+        raise OptionError(f"--until is {until!r}, which is over; name a time to come")
     return at
 
 

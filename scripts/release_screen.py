@@ -174,7 +174,7 @@ def show_history(rows: list[dict[str, Any]], limit: int, total: int) -> None:
     pages = [row["page"] for row in rows if row.get("page")]
     if pages:
         stdout.print(
-            f"`slipway show ID --html --open` shows a release's page; the newest: {pages[0]}",
+            f"`slipway show ID --open` shows a release's page; the newest: {pages[0]}",
             markup=False,
             soft_wrap=True,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from scripts.console import JsonOption, StackOption, print_json, stderr
@@ -198,14 +197,12 @@ def show(
         bool, typer.Option("--html", help="Write it as a page and print the page's file.")
     ] = False,
     open_it: Annotated[
-        bool, typer.Option("--open", help="With --html: open the page in a browser.")
+        bool, typer.Option("--open", help="Write it as a page and open it in a browser.")
     ] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The evidence of one release."""
-    if open_it and not html:
-        raise click.UsageError("--open opens the page: give --html too")
     from release.aws.store import read_evidence
     from release.errors import NotFoundError
     from scripts.release_screen import show_evidence
@@ -218,7 +215,7 @@ def show(
             f"no evidence of a release {release_id!r} in stack {place.name}; "
             "`slipway history` lists the releases (a running one has none yet)"
         )
-    if html:
+    if html or open_it:
         from scripts.release_page import open_page, write_page
 
         file = write_page(place.root, release_id, text)

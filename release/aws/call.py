@@ -14,6 +14,10 @@ READ_TIMEOUT_SECONDS = 70  # A model may answer for 60 s (facts 1.2).
 NOT_FOUND = "Could not find"
 EXISTS = "already existing"
 GONE = "ObjectNotFoundException"
+WHO = (
+    "name a profile of yours (AWS_PROFILE), sign in (`aws sso login`), or set AWS_ACCESS_KEY_ID "
+    "and AWS_SECRET_ACCESS_KEY"
+)
 DENIED = "AccessDenied"
 # They pass, though some come as HTTP 400: botocore's codes of throttling (legacy and standard
 # retries) but for LimitExceededException, which is a quota here, and a change that waits for
@@ -58,21 +62,34 @@ def client(service: str, region: str | None = None) -> Any:
     """
     import boto3
     from botocore.config import Config as BotoConfig
+    from botocore.exceptions import ProfileNotFound
 
-    return boto3.client(  # pyright: ignore[reportCallIssue]
-        service,  # pyright: ignore[reportArgumentType]
-        region_name=region,
-        config=BotoConfig(
-            retries={"mode": "standard", "max_attempts": MAX_ATTEMPTS},
-            connect_timeout=10,
-            read_timeout=READ_TIMEOUT_SECONDS,
-        ),
-    )
+    try:
+        return boto3.client(  # pyright: ignore[reportCallIssue]
+            service,  # pyright: ignore[reportArgumentType]
+            region_name=region,
+            config=BotoConfig(
+                retries={"mode": "standard", "max_attempts": MAX_ATTEMPTS},
+                connect_timeout=10,
+                read_timeout=READ_TIMEOUT_SECONDS,
+            ),
+        )
+    except ProfileNotFound as error:
+        raise UnavailableError(f"aws could not be asked: {error}; {WHO}") from error
 
 
 def call(function: Callable[..., Any], **arguments: Any) -> Any:
     """One call, its failure as what a release has to tell apart: refused, or not answered."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+        PartialCredentialsError,
+        SSOError,
+        TokenRetrievalError,
+    )
+
+    signed_out = (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
 
     try:
         return function(**arguments)
@@ -87,7 +104,8 @@ def call(function: Callable[..., Any], **arguments: Any) -> Any:
             raise UnavailableError(f"aws did not answer {error.operation_name}: {text}") from error
         raise RefusedError(text, str(details.get("Code", "")), response) from error
     except BotoCoreError as error:
-        raise UnavailableError(f"aws could not be reached: {error}") from error
+        remedy = f"; {WHO}" if isinstance(error, signed_out) else ""
+        raise UnavailableError(f"aws could not be reached: {error}{remedy}") from error
 
 
 def delete(function: Callable[..., Any], is_gone: Callable[[], bool], **arguments: Any) -> None:

@@ -197,23 +197,26 @@ def read_manifest(s3: Any, bucket: str, endpoint_name: str) -> ReleaseManifest |
 def list_endpoints(s3: Any, bucket: str) -> list[str]:
     """The endpoints that have a manifest in the history bucket."""
     prefix = manifest_key("").removesuffix(".json")
-    try:
-        pages = call(s3.get_paginator("list_objects_v2").paginate, Bucket=bucket, Prefix=prefix)
-        keys = call(lambda: [item["Key"] for page in pages for item in page.get("Contents", [])])
-    except RefusedError as error:
-        if error.code == "NoSuchBucket":
-            raise _no_bucket(bucket) from None
-        raise
+    keys = _keys(s3, bucket, prefix)
     return sorted(k.removeprefix(prefix).removesuffix(".json") for k in keys)
 
 
 def remembered_endpoints(s3: Any, bucket: str) -> list[str]:
     """The endpoints whose releases are remembered, also those of a stack that was destroyed."""
     before, after = state_key("\0").split("\0")
-    pages = call(s3.get_paginator("list_objects_v2").paginate, Bucket=bucket, Prefix=before)
-    keys = call(lambda: [item["Key"] for page in pages for item in page.get("Contents", [])])
+    keys = _keys(s3, bucket, before)
     names = (k.removeprefix(before).removesuffix(after) for k in keys if k.endswith(after))
     return sorted(names)
+
+
+def _keys(s3: Any, bucket: str, prefix: str) -> list[str]:
+    try:
+        pages = call(s3.get_paginator("list_objects_v2").paginate, Bucket=bucket, Prefix=prefix)
+        return call(lambda: [item["Key"] for page in pages for item in page.get("Contents", [])])
+    except RefusedError as error:
+        if error.code == "NoSuchBucket":
+            raise _no_bucket(bucket) from None
+        raise
 
 
 def _no_bucket(bucket: str) -> NotFoundError:

@@ -6,10 +6,11 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from release.actions import (
     DeleteConfig,
@@ -21,12 +22,14 @@ from release.actions import (
     UpdateEndpoint,
 )
 from release.aws import scaling as aws_scaling
+from release.aws.call import call, client
 from release.aws.cloud import AwsCloud, RefusedError, UnavailableError
 from release.aws.describe import describe_endpoint
+from release.aws.store import list_endpoints, remembered_endpoints
 from release.aws.survey import survey
 from release.controller.start import Snapshot
 from release.driver.collect import Collection, remove
-from release.errors import AwsError
+from release.errors import AwsError, NotFoundError
 from release.observation import (
     Config,
     Deployment,
@@ -532,3 +535,39 @@ def test_nobody_is_named_where_the_trail_has_nothing() -> None:
     cloud = cloud_of(cloudtrail=Recorder(), sts=Recorder(get_caller_identity={"Arn": "arn:us"}))
 
     assert cloud.changed_by("wine", AT.timestamp()) == ""
+
+
+SIGN_IN = "name a profile of yours (AWS_PROFILE), sign in (`aws sso login`), or set AWS_ACCESS_KEY"
+
+
+def test_who_is_not_signed_in_is_told_how() -> None:
+    def nobody() -> None:
+        raise NoCredentialsError
+
+    with pytest.raises(UnavailableError, match="Unable to locate credentials; ") as refused:
+        call(nobody)
+
+    assert SIGN_IN in str(refused.value)
+
+
+def test_a_profile_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+
+    with pytest.raises(UnavailableError, match=r"profile \(nope\) could not be found; ") as refused:
+        client("s3", "eu-west-1")
+
+    assert SIGN_IN in str(refused.value)
+
+
+def test_without_a_history_bucket_nothing_was_staged() -> None:
+    def paginate(**_arguments: Any) -> Any:
+        raise ClientError(
+            {"Error": {"Code": "NoSuchBucket"}, "ResponseMetadata": {"HTTPStatusCode": 404}},
+            "ListObjectsV2",
+        )
+
+    s3 = SimpleNamespace(get_paginator=lambda _name: SimpleNamespace(paginate=paginate))
+
+    for listed in (list_endpoints, remembered_endpoints):
+        with pytest.raises(NotFoundError, match="bucket b does not exist: nothing was staged"):
+            listed(s3, "b")

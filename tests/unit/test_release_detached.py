@@ -7,7 +7,6 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-import click
 import pytest
 from botocore.exceptions import ClientError
 
@@ -16,6 +15,7 @@ from release.driver.progress import Event
 from release.errors import InterruptedReleaseError
 from release.handler import read_event
 from release.state import EndpointState, Release, started
+from scripts.console import OptionError
 from scripts.release_detached import (
     DetachError,
     Executions,
@@ -393,10 +393,11 @@ def test_aws_drives_where_it_can_and_is_not_told_otherwise(
 def test_contradictions_are_wrong_usage(
     driver: str | None, detach: bool, follow_it: bool, message: str
 ) -> None:
-    with pytest.raises(click.UsageError) as refused:
+    with pytest.raises(OptionError) as refused:
         chosen_driver(staged(), driver, detach=detach, follow=follow_it)
 
-    assert refused.value.format_message() == message
+    assert str(refused.value) == message
+    assert refused.value.exit_code == 64
 
 
 def test_the_result_of_an_evidence_is_that_of_its_release() -> None:
