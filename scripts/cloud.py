@@ -9,7 +9,7 @@ import typer
 
 from scripts import cloud_fault
 from scripts.cloud_home import HomeOption, home_folder
-from scripts.console import JsonOption, print_json, progress, stderr, stdout
+from scripts.console import JsonOption, counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from localcloud import connect
@@ -125,7 +125,9 @@ def _print_running(found: connect.CloudStatus) -> None:
         provider = f"listens on port {found.provider_port}"
     stdout.print(f"  the Pulumi provider {provider}")
     for endpoint in found.endpoints:
-        variants = ", ".join(f"{k}: {v} instances" for k, v in endpoint["variants"].items())
+        variants = ", ".join(
+            f"{k}: {counted(v, 'instance')}" for k, v in endpoint["variants"].items()
+        )
         shown = f"{endpoint['name']} ({endpoint['region']})"
         stdout.print(f"  endpoint {shown} is {endpoint['status']} ({variants})")
 

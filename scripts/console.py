@@ -58,6 +58,11 @@ def project_root(start: Path | None = None) -> Path:
     )
 
 
+def counted(count: int, what: str) -> str:
+    """``1 instance``, ``2 instances``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def print_json(data: Any) -> None:
     """One JSON document on stdout, never wrapped or coloured."""
     typer.echo(json.dumps(data, indent=2, sort_keys=False, default=str))

@@ -262,10 +262,19 @@ def show_next(place: ReleaseStack) -> None:
         endpoint = place.cloud.endpoint(manifest.endpoint_name)
         if endpoint.config_name == manifest.target.endpoint_config_name:
             stdout.print(f"{manifest.endpoint_name}: version {version} serves", markup=False)
+        elif manifest.target.content_hash in place.state_or_new(manifest.endpoint_name).rejected:
+            stdout.print(
+                f"{manifest.endpoint_name}: version {version} is staged, but was rolled back "
+                f"before; next: name another one in Pulumi.{place.name}.yaml, or "
+                f"slipway release {manifest.model} --retry{place.option}",
+                markup=False,
+                soft_wrap=True,
+            )
         else:
+            words = f"{manifest.model}{place.option}"
             stdout.print(
                 f"{manifest.endpoint_name}: version {version} is staged; "
-                f"next: slipway plan {manifest.model}, slipway release {manifest.model}",
+                f"next: slipway plan {words}, slipway release {words}",
                 markup=False,
                 soft_wrap=True,
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from scripts.console import stdout
+from scripts.console import counted, stdout
 from scripts.release_screen import duration
 
 if TYPE_CHECKING:
@@ -155,11 +155,11 @@ def _metric(value: float | None) -> str:
 def _show_totals(plan: Plan) -> None:
     source = "as at the last release" if plan.is_turnover_measured else "an estimate"
     _tell(
-        f"takes {_times(plan)}; {_counted(plan.turnovers, 'fleet turnover')} of "
+        f"takes {_times(plan)}; {counted(plan.turnovers, 'fleet turnover')} of "
         f"{duration(plan.turnover_seconds)} ({source})"
     )
     needed = ", ".join(_need(need) for need in plan.instances)
-    more = _counted(plan.extra_instances, "more instance")
+    more = counted(plan.extra_instances, "more instance")
     _tell(
         f"at most {plan.exposed:g} % of the requests meet the new version before it is trusted; "
         f"{more} at the peak ({needed}), {plan.extra_instance_hours:.2g} extra instance-hours"
@@ -202,10 +202,6 @@ def _need(need: Need) -> str:
     if need.quota is not None:
         told = f"quota {need.quota.allowed}, {need.quota.in_use} in use"
     return f"{need.extra} {need.instance_type}: {told}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _tell(text: str) -> None:

@@ -65,7 +65,8 @@ def moment(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def show_result(result: ReleaseResult) -> None:
+def show_result(result: ReleaseResult, option: str = "") -> None:
+    """``option`` is what commands have to end with to mean the release's stack."""
     word = WORDS.get(result.outcome, result.outcome)
     versions = f"{result.from_version or 'unknown'} → {result.to_version}"
     done = result.purpose == "rollback" and result.outcome == "rolled_back"
@@ -83,70 +84,12 @@ def show_result(result: ReleaseResult) -> None:
     if seconds is not None and result.outcome != "promoted":
         stdout.print(f"  {duration(seconds)} from its first error to weight 0")
     if result.outcome == "held":
-        stdout.print("  a person decides: `slipway promote-now` or `slipway abort`", markup=False)
-        return
-    stdout.print(f"  evidence: slipway show {result.id}", markup=False)
-
-
-def show_status(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        live = row["live"]
-        shown = f"version {live['version']} ({live['hash'][:12]})" if live else "nothing"
-        stdout.print(f"[bold]{row['endpoint']}[/bold] {row['status']} · serves {shown}")
-        if live and live["is_deleted"]:
-            stdout.print(
-                f"  [yellow]its configuration {live['config']} was deleted[/yellow]: AWS takes no "
-                "update until one of that name exists; `slipway rollback` leads away from it",
-                soft_wrap=True,
-            )
-        for variant in row["variants"]:
-            stdout.print(
-                f"  {variant['name']}: {variant['share']:.3g} % of traffic (weight "
-                f"{variant['weight']:g}), {variant['instances']} instances"
-            )
-        for shadow in row["shadows"]:
-            stdout.print(
-                f"  {shadow['name']}: a copy of {shadow['sampled']:.3g} % of the requests, "
-                f"{shadow['instances']} instances"
-            )
-        if row["freeze"] is not None:
-            stdout.print(f"  {row['freeze']['text']}", markup=False, soft_wrap=True)
-        _show_running(row)
-        target = row["target"]
-        pending = "staged, `slipway release` moves traffic to it" if row["is_pending"] else "serves"
-        stdout.print(f"  target: version {target['version']} ({target['hash'][:12]}), {pending}")
-        for name, state in row["alarms"].items():
-            colour = {"ALARM": "red", "OK": "green"}.get(state, "yellow")
-            stdout.print(f"  alarm {name}: [{colour}]{state}[/{colour}]")
-
-
-def _show_running(row: dict[str, Any]) -> None:
-    running = row["release"]
-    if running is None:
-        return
-    holder = running["held_by"] or "nobody: `slipway release` continues it"
-    phases = " → ".join(
-        f"[{kind}]" if kind == running["phase"] and len(running["phases"]) > 1 else kind
-        for kind in running["phases"]
-    )
-    stdout.print(
-        f"  release {running['id']}: {running['from_version']} → {running['to_version']} by "
-        f"{phases}, stage {running['stage']}, by {holder}",
-        markup=False,
-        soft_wrap=True,
-    )
-    deployment = row["deployment"]
-    if deployment is not None:
         stdout.print(
-            f"  SageMaker: {deployment['status']}, {deployment['active']} of "
-            f"{deployment['total']} new instances take traffic"
+            f"  a person decides: `slipway promote-now{option}` or `slipway abort{option}`",
+            markup=False,
         )
-    if running["paused"]:
-        text = f"paused by {running['paused_by']}: `slipway resume` goes on"
-        stdout.print(f"  {text}", markup=False, soft_wrap=True)
-    if running["is_held"]:
-        text = f"held, `slipway promote-now` or `slipway abort` decides: {running['reason']}"
-        stdout.print(f"  {text}", markup=False, soft_wrap=True)
+        return
+    stdout.print(f"  evidence: slipway show {result.id}{option}", markup=False)
 
 
 def show_history(rows: list[dict[str, Any]], limit: int, total: int) -> None:

@@ -45,6 +45,11 @@ class ReleaseStack:
     def pace(self) -> Pace:
         return LOCAL_PACE if self.name == LOCAL_STACK else Pace()
 
+    @property
+    def option(self) -> str:
+        """What commands that are told to a person end with, so that they mean this stack, too."""
+        return "" if self.name == stack_name(None) else f" --stack {self.name}"
+
     @cached_property
     def bucket(self) -> str:
         account = call(self.cloud["sts"].get_caller_identity)["Account"]

@@ -69,19 +69,26 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
             for v in endpoint.shadows
         ],
         "deployment": None if endpoint.deployment is None else asdict(endpoint.deployment),
-        "release": None if state.current is None else _release_row(state, state.current),
+        "release": None
+        if state.current is None
+        else _release_row(state, state.current, endpoint.now),
         "freeze": _freeze_row(place, manifest, endpoint.now),
         "target": {"version": target.version, "hash": target.content_hash},
         "is_pending": live_hash != target.content_hash,
         "is_rejected": target.content_hash in state.rejected,
         "good": [g.version for g in state.good],
+        "ways_back": [
+            {"version": g.version, "hash": g.content_hash}
+            for g in state.good
+            if g.content_hash != live_hash
+        ],
         "driver": "terminal" if manifest.controller.state_machine_arn is None else "lambda",
         "topic": manifest.controller.topic_arn,
         "alarms": cloud.alarms(manifest.standing_alarms) if manifest.standing_alarms else {},
     }
 
 
-def _release_row(state: EndpointState, running: Release) -> dict[str, Any]:
+def _release_row(state: EndpointState, running: Release, now: float) -> dict[str, Any]:
     lock = holder(state, time.time(), this_process("", "", frozenset()))
     return {
         "id": running.id,
@@ -98,8 +105,24 @@ def _release_row(state: EndpointState, running: Release) -> dict[str, Any]:
         "promote_now": running.promote_now,
         "from_version": running.before.good.version,
         "to_version": running.destination.version,
+        "to_hash": running.destination.content_hash,
         "started_at": running.started_at,
+        "seconds": max(0.0, now - running.started_at),
+        "stage_seconds": max(0.0, now - running.stage_since),
+        "counts": _counts(running),
         "held_by": None if lock is None else f"{lock.owner} on {where(lock)}",
+    }
+
+
+def _counts(running: Release) -> dict[str, dict[str, int]] | None:
+    """What counts in the step that the release is in; None before its first minute."""
+    minutes = [m for m in running.minutes if m.step == running.step]
+    if not minutes:
+        return None
+    sides = {"live": [m.live for m in minutes], "candidate": [m.candidate for m in minutes]}
+    return {
+        name: {"requests": sum(m.requests for m in side), "errors": sum(m.errors for m in side)}
+        for name, side in sides.items()
     }
 
 

@@ -94,7 +94,7 @@ def release(
             catch_up(place, manifest.endpoint_name)
             return 0
         follow_result(place, ended)
-        _print_result(ended, as_json)
+        _print_result(ended, as_json, place.option)
         return ended.exit_code
     with catching_up(place, manifest.endpoint_name), interruptible() as stop:
         result = run(
@@ -107,7 +107,7 @@ def release(
             beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     follow_result(place, result)
-    _print_result(result, as_json)
+    _print_result(result, as_json, place.option)
     return result.exit_code
 
 
@@ -142,7 +142,7 @@ def rollback(
             beside=collaborators(manifest, place.cloud, TERMINAL),
         )
     follow_result(place, result)
-    _print_result(result, as_json)
+    _print_result(result, as_json, place.option)
     return 0 if result.outcome == "rolled_back" else result.exit_code
 
 
@@ -151,9 +151,9 @@ def status(
 ) -> None:
     """What serves now, what is staged, and what is under way."""
     from scripts.registry_follow import catch_up
-    from scripts.release_screen import show_status
     from scripts.release_stack import open_stack
     from scripts.release_status import status_row
+    from scripts.release_status_screen import show_status
 
     place = open_stack(stack)
     manifests = place.manifests() if model is None else [place.manifest(model)]
@@ -163,7 +163,7 @@ def status(
     if as_json:
         print_json(rows)
     else:
-        show_status(rows)
+        show_status(rows, place.option)
     for manifest in manifests:
         catch_up(place, manifest.endpoint_name)
 
@@ -278,10 +278,10 @@ def _observer() -> Observer:
     return observe
 
 
-def _print_result(result: ReleaseResult, as_json: bool) -> None:
+def _print_result(result: ReleaseResult, as_json: bool, option: str) -> None:
     from scripts.release_screen import show_result
 
     if as_json:
         print_json(result.to_dict())
     else:
-        show_result(result)
+        show_result(result, option)

@@ -399,3 +399,15 @@ def test_what_the_plan_calls_an_error_keeps_a_release_from_beginning() -> None:
     bad = manifest(strategy=BlueGreen(CanaryShift(60, 600), 300, TOLERANCE))
     with pytest.raises(PlanError, match=r"has 1 problem:\n  release\.blueGreen\.size: the size is"):
         refuse_errors(bad, EndpointState(ENDPOINT), snapshot(), Survey())
+
+
+def test_a_target_that_was_rolled_back_is_a_finding() -> None:
+    made = manifest(strategy=CANARY)
+    state = EndpointState(ENDPOINT, rejected=(made.target.content_hash,))
+    plan = make_plan(made, state, snapshot(), Survey(traffic=BUSY), {})
+    assert not plan.errors
+    told = plan.findings[-1]
+    assert told.rule == "version 2 (hash-2…) was rolled back before"
+    assert (
+        told.remedy == "stage another version with `slipway up`, or write `slipway release --retry`"
+    )

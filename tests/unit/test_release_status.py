@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from release.state import EndpointState
+from release.state import EndpointState, Release
 from scripts import release_status
-from scripts.release_screen import show_status
+from scripts.release_screen import duration
+from scripts.release_status_screen import show_status
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
-from tests.unit.test_release_rollback import with_versions
+from tests.unit.release_strategies import CANARY, cloud_of, release
+from tests.unit.test_release_rollback import rollback, with_versions
 
 
 def status(
@@ -60,3 +62,55 @@ def test_an_endpoint_that_does_not_exist_serves_nothing(
     assert row["live"] is None
     show_status([row])
     assert "serves nothing" in capsys.readouterr().out
+
+
+def test_what_was_rolled_back_is_not_told_as_ready(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud, history = with_versions(3)
+    rollback(cloud, history)
+    row = status(cloud, history, monkeypatch)
+    assert (row["is_pending"], row["is_rejected"]) == (True, True)
+    show_status([row], " --stack prod")
+    assert (
+        "target: version 3 (hash-3), staged; it was rolled back before: stage another version with "
+        "`slipway up --stack prod`, or `slipway release --retry --stack prod`\n"
+    ) in capsys.readouterr().out
+
+
+def test_the_ways_back_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud, history = with_versions(3)
+    row = status(cloud, history, monkeypatch)
+    show_status([row])
+    shown = capsys.readouterr().out
+    assert "`slipway rollback` goes back to version 2, with --to also to 1\n" in shown
+
+
+def test_a_running_release_tells_how_long_it_runs_and_what_it_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud, history = cloud_of(), FakeHistory()
+    history.after_save = lambda state: stop_in_the_step(state.current)
+    with pytest.raises(StoppedError):
+        release(cloud, manifest("2", strategy=CANARY), history)
+    history.after_save = lambda _state: None
+    row = status(cloud, history, monkeypatch)
+    counts = row["release"]["counts"]
+    show_status([row])
+    shown = capsys.readouterr().out
+    assert f": 1 → 2 by canary, for {duration(row['release']['seconds'])}; stage " in shown
+    assert f"counted in this step: live {counts['live']['requests']:,} requests (0 fai" in shown
+    assert counts["candidate"]["requests"] > 0
+    if row["release"]["held_by"] is None:
+        assert "driven by nobody: `slipway release` continues it\n" in shown
+
+
+class StoppedError(Exception):
+    """The driver ends here."""
+
+
+def stop_in_the_step(running: Release | None) -> None:
+    if running is not None and running.minutes and running.minutes[-1].step == running.step:
+        raise StoppedError
