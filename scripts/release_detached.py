@@ -17,7 +17,7 @@ from release.errors import InterruptedReleaseError, ReleaseError
 from release.evidence.document import HELD, ReleaseResult, result_of, summarize
 from release.handler import release_of
 from release.hooks.questions import LAMBDA, runs_in
-from release.state import EndpointState
+from release.state import EndpointState, Release
 
 MAX_ATTEMPTS = 20
 MAX_ENDPOINT = 24
@@ -202,6 +202,7 @@ def follow(
             for entry in current.log[shown:]:
                 observer(Event(entry.at, entry.kind, entry.text, entry.data))
             shown = len(current.log)
+            observer(_standing(current))
             if current.stage == HELD:
                 return replace(summarize(current, {}), outcome=HELD)
         elif ours is not None:
@@ -220,6 +221,12 @@ def follow(
                 f"no longer following: {what} goes on without this terminal; `slipway release "
                 "--follow` follows it again, `slipway abort` ends it"
             )
+
+
+def _standing(current: Release) -> Event:
+    at = max(current.stage_since, current.seen_at, current.asked_until)
+    data = {"started_at": current.started_at, "paused": current.paused_at is not None}
+    return Event(at, "progress", current.stage, data)
 
 
 def _refuse_dead(executions: Executions, started: Started, ours: str | None) -> None:

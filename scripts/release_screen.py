@@ -29,20 +29,26 @@ def line(event: Event, started_at: float) -> str | None:
     """One line of a release's story, None for what is not worth one."""
     if event.kind in SILENT:
         return None
-    since = max(0, round(event.at - started_at))
-    clock = f"{since // 60:02d}:{since % 60:02d}"
+    since = clock(event.at, started_at)
     if event.kind == "retreat":
         # Why is told by the step before it, and by the result.
-        return f"{clock}  going back"
+        return f"{since}  going back"
     if event.kind != "step":
-        return f"{clock}  {event.text}"
+        return f"{since}  {event.text}"
     data = event.data
     counts = f"{_counts('live', data['live'])} │ {_counts('candidate', data['candidate'])}"
     if not data["live"]["requests"] and not data["candidate"]["requests"]:
         # An alarm or a hook may be faster than the first minute that counts.
         counts = "no whole minute counted yet"
     verdict = data["verdict"].upper() if data["verdict"] == "fail" else data["verdict"]
-    return f"{clock}  {data['weight']:3g} %  {counts} │ {verdict} {event.text}"
+    return f"{since}  {data['weight']:3g} %  {counts} │ {verdict} {event.text}"
+
+
+def clock(at: float, started_at: float) -> str:
+    """Minutes and seconds, from an hour on with hours: 02:05, 1:02:05."""
+    since = max(0, round(at - started_at))
+    hours = f"{since // 3600}:" if since >= 3600 else ""
+    return f"{hours}{since % 3600 // 60:02d}:{since % 60:02d}"
 
 
 def _counts(name: str, counts: dict[str, Any]) -> str:

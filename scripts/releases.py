@@ -10,7 +10,6 @@ import typer
 from scripts.console import JsonOption, StackOption, print_json, stderr
 
 if TYPE_CHECKING:
-    from release.driver.progress import Event, Observer
     from release.evidence.document import ReleaseResult
 
 ModelArgument = Annotated[
@@ -76,15 +75,16 @@ def release(
     from scripts.registry_follow import catch_up, catching_up, follow_result
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
+    from scripts.release_story import story
 
     place = open_stack(stack)
     manifest = place.manifest(model)
     if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
-        with catching_up(place, manifest.endpoint_name):
+        with catching_up(place, manifest.endpoint_name), story() as observer:
             ended = drive_in_aws(
                 place,
                 manifest,
-                _observer(),
+                observer,
                 retry=retry,
                 detach=detach,
                 follow=follow,
@@ -96,11 +96,11 @@ def release(
         follow_result(place, ended)
         _print_result(ended, as_json, place.option)
         return ended.exit_code
-    with catching_up(place, manifest.endpoint_name), interruptible() as stop:
+    with catching_up(place, manifest.endpoint_name), interruptible() as stop, story() as observer:
         result = run(
             manifest,
             cloud=place.cloud,
-            observer=_observer(),
+            observer=observer,
             pace=place.pace,
             stop=stop,
             retry=retry,
@@ -128,15 +128,16 @@ def rollback(
     from release.hooks.questions import TERMINAL
     from scripts.registry_follow import follow_result
     from scripts.release_stack import open_stack
+    from scripts.release_story import story
 
     place = open_stack(stack)
     manifest = place.manifest(model)
-    with interruptible() as stop:
+    with interruptible() as stop, story() as observer:
         result = run_rollback(
             manifest,
             to=to,
             cloud=place.cloud,
-            observer=_observer(),
+            observer=observer,
             pace=place.pace,
             stop=stop,
             beside=collaborators(manifest, place.cloud, TERMINAL),
@@ -261,21 +262,6 @@ def invoke(
 
 
 # --- what the commands share
-
-
-def _observer() -> Observer:
-    """Prints the story on stderr, with times since the release began."""
-    from scripts.release_screen import line
-
-    began: list[float] = []
-
-    def observe(event: Event) -> None:
-        began.append(event.data.get("started_at", event.at))
-        text = line(event, min(began))
-        if text is not None:
-            stderr.print(text, markup=False, soft_wrap=True)
-
-    return observe
 
 
 def _print_result(result: ReleaseResult, as_json: bool, option: str) -> None:
