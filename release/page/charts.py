@@ -117,6 +117,9 @@ def _shares(
                 is_wide = counts[of] < ENOUGH
                 top = max(top, 1.5 * (points[-1][1] or 0.0) if is_wide else 100 * told_band.high)
                 seen += counts[of]
+        if bands:
+            # One of them is shown whole, also where all are of few requests.
+            top = max(top, min(high for _, _, high in bands))
         lines.append(Line(variant, variant, points, bands))
     if not seen:
         return None
@@ -175,7 +178,7 @@ def _latency(told: dict[str, Any], buckets: list[Bucket], each: str) -> Figure |
         0.0,
         ticks[-1],
         ticks,
-        lambda v: f"{v:.4g} ms",
+        lambda v: f"{v:,g} ms",
         lines,
         marks=marks_of(told),
     )

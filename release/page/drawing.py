@@ -34,7 +34,7 @@ class Size:
 WIDE = Size("wide", 720, 240, 8)
 NARROW = Size("narrow", 340, 220, 4)
 SIZES = (WIDE, NARROW)
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 36
+LEFT, RIGHT, TOP, BOTTOM = 68, 12, 12, 36
 
 
 @dataclass(frozen=True)

@@ -356,3 +356,14 @@ def test_value_ticks_cover_the_highest_value(high: float) -> None:
     assert ticks[0] == 0
     assert ticks[-1] >= high
     assert 3 <= len(ticks) <= 7
+
+
+def test_bands_of_few_requests_without_an_error_do_not_fill_the_chart() -> None:
+    told = promoted()
+    for row in told["timeline"]:
+        for side in ("live", "candidate"):
+            if row[side] is not None:
+                row[side] |= {"requests": 9, "errors": 0}
+    (errors,) = [f for f in figures(told) if f.chart.slug == "errors"]
+    narrowest = [min(high for _, _, high in line.band) for line in errors.chart.lines]
+    assert max(narrowest) <= errors.chart.y_high < 100
