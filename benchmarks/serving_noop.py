@@ -16,7 +16,7 @@ from typing import Any
 import uvloop
 
 from contracts.package import ArchiveIndex
-from inference import http
+from inference import http, memory
 from inference.answering import Answering
 from inference.application import Application
 from inference.board import READY, Board
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     args = parser.parse_args()
+    memory.prepare()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(args.host, args.port))
 

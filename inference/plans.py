@@ -7,7 +7,8 @@ from collections.abc import Callable
 from inference import codecs, v2
 from inference.codecs import Decoded, Predictions
 from inference.decoding.media import CHARSETS, media_type
-from inference.decoding.numbers import NumberReader, Part
+from inference.decoding.numbers import NumberReader
+from inference.decoding.simd import Part
 from inference.errors import RequestError, shown
 from inference.messages import Head
 from inference.predictor import Predictor

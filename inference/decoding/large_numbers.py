@@ -9,7 +9,8 @@ import simdjson
 
 from inference.decoding.decoded import Decoded, V2Request
 from inference.decoding.large_json import may_have_endless_lists
-from inference.decoding.numbers import PROBLEMS, NumberReader, Part
+from inference.decoding.numbers import NumberReader
+from inference.decoding.simd import PROBLEMS, Part
 from inference.decoding.tensors import DATATYPES
 from inference.signature import Signature
 

@@ -11,27 +11,23 @@ import math
 from collections.abc import Callable
 from operator import itemgetter
 from struct import Struct
-from struct import error as StructError
 from typing import Any, cast
 
 import numpy as np
 import orjson
 import simdjson
 
+from inference.decoding.csv_numbers import CsvNumbers
 from inference.decoding.large_json import may_have_endless_lists
+from inference.decoding.simd import PROBLEMS, Documents, Part
 from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
 
 EXACT = 2.0**53
 ROW_FORMS = ("instances", "dataframe_records", "inputs")
-# What simdjson, orjson and struct say of what they do not take.
-PROBLEMS = (ValueError, TypeError, KeyError, RuntimeError, StructError, AttributeError)
 INSTANCES, SPACE = b'{"instances":', ord(" ")
-# A parser keeps the memory of its largest document.
-KEPT_BYTES = 1 << 20
 # From so many on numpy counts them several times as fast as Python.
 MANY_BYTES = 1 << 14
 
-Part = tuple[int, Any]
 Read = Callable[[bytes], "Part | None"]
 
 
@@ -49,10 +45,6 @@ class NumberReader:
         self.names = tuple(column.name for column in columns)
         self.width = len(columns)
         self._known = frozenset(self.names)
-        names = sorted(name.encode() for name in self.names)
-        # Columns named by numbers; an array's columns have no names that anybody would send.
-        is_like_row = signature.tensor is None and all(map(_begins_with_number, names))
-        self._may_be_header = names if is_like_row else []
         self._booleans = [i for i, c in enumerate(columns) if c.kind == "boolean"]
         self._pack = Struct(f"{self.width}d")
         self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
@@ -67,7 +59,11 @@ class NumberReader:
         ]
         self._limits = [list(values) for values in zip(*floats, strict=True)]
         self.is_bounded = bool(self._integers or self._limits)
-        self._parser: Any = simdjson.Parser()
+        self._documents = Documents()
+        csv = CsvNumbers(self.names, self._documents, has_names=signature.tensor is None)
+        # True and false are no numbers, and other decoders' to read.
+        self.csv: Read = _reads_nothing if self._booleans else csv.read
+        self.csv_rows: Read = _reads_nothing if self._booleans else csv.read_rows
 
     @staticmethod
     def reads(signature: Signature) -> bool:
@@ -90,7 +86,7 @@ class NumberReader:
                 last = body.rfind(b"[")
                 if last == 14 or (last == 15 and body[13] == SPACE):
                     # One list in a list, and no other name or list: a single row.
-                    rows = self._parser.parse(body)["instances"]
+                    rows = self._documents.parse(body)["instances"]
                     if len(rows) == 1 and len(rows[0]) == self.width:
                         return 1, rows.as_buffer(of_type="d")
                     return None
@@ -99,7 +95,7 @@ class NumberReader:
             return None
 
     def _any_form(self, body: bytes) -> Part | None:
-        document = self._document(body)
+        document = self._documents.parse(body)
         if len(document) != 1:
             return None
         for form in ROW_FORMS:
@@ -115,10 +111,6 @@ class NumberReader:
             del document, rows  # a parser with living documents parses no other one
             return self._objects(body)
         return self._array(body, rows) if body.find(b":") == body.rfind(b":") else None
-
-    def _document(self, body: bytes) -> Any:
-        parser = self._parser if len(body) <= KEPT_BYTES else simdjson.Parser()
-        return parser.parse(body)
 
     def _array(self, body: bytes, rows: Any, other_lists: int = 0) -> Part | None:
         """A list of flat lists: as many brackets as rows, each as wide as the signature."""
@@ -184,62 +176,6 @@ class NumberReader:
             parts.append(pack(*row))
         return len(rows), b"".join(parts)
 
-    # --- CSV
-
-    def csv(self, body: bytes) -> Part | None:
-        """Lines of plain numbers, each spelled as JSON spells them; a first line of names or none.
-
-        Read as JSON, of which a line is a list: what CSV alone knows (quotes, empty cells, other
-        spellings) is no JSON, and left to the careful decoder.
-        """
-        if not body[:1].isdigit() and not body.startswith(b"-"):
-            body = self._without_header(body)
-        elif self._may_be_header and self._is_header(body):
-            return None
-        return self._csv(body)
-
-    def _csv(self, body: bytes) -> Part | None:
-        if b"\r" in body:
-            body = body.replace(b"\r\n", b"\n")
-        body = body.removesuffix(b"\n")
-        if self._booleans or not body or b"[" in body or b"\r" in body:
-            return None
-        if may_have_endless_lists(body, b"\n"):
-            return None
-        try:
-            rows = self._document(b"[[%b]]" % body.replace(b"\n", b"],["))
-            if set(map(len, rows)) != {self.width}:
-                return None
-            values = rows.as_buffer(of_type="d")
-        except PROBLEMS:
-            return None
-        # JSON's -0 is an integer and has no sign, CSV's has.
-        if (
-            b"-0" in body
-            and not self._rows(values).all()
-            and body.count(b"-0") != body.count(b"-0.")
-        ):
-            return None
-        return len(rows), values
-
-    def csv_rows(self, body: bytes) -> Part | None:
-        """As :meth:`csv`, for a body that is said to have no header."""
-        return self._csv(body) if _begins_with_number(body) else None
-
-    def _without_header(self, body: bytes) -> bytes:
-        first, _, rest = body.partition(b"\n")
-        try:
-            is_header = tuple(first.removesuffix(b"\r").decode().split(",")) == self.names
-        except UnicodeDecodeError:
-            return b""
-        return rest if is_header else b""
-
-    def _is_header(self, body: bytes) -> bool:
-        """Whether the first line, of numbers, holds the columns' names in any order."""
-        end = body.find(b"\n")
-        cells = (body if end < 0 else body[:end]).removesuffix(b"\r").split(b",")
-        return sorted(cells) == self._may_be_header
-
     # --- parts
 
     def _rows(self, values: Any) -> Any:
@@ -269,8 +205,8 @@ def _count(body: bytes, byte: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
 
 
-def _begins_with_number(text: bytes) -> bool:
-    return text[:1].isdigit() or text.startswith(b"-")
+def _reads_nothing(_body: bytes) -> Part | None:
+    return None
 
 
 def _exact(column: Column) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.codecs import decode
+from inference.decoding.csv_numbers import MARKED_BYTES
 from inference.decoding.numbers import NumberReader
 from inference.errors import RequestError
 from inference.signature import Column, Signature
@@ -156,6 +157,51 @@ def test_many_rows_are_read_quickly(indent: int | None, separators: tuple[str, s
     found = assert_same(PLAIN, "application/json", body)
     assert found is not None
     assert found.tolist() == rows
+
+
+LINES = 6000
+END = b"\n"
+
+
+def line(row: int) -> bytes:
+    return b"%d.5,%d.25,-%d" % (row, row, row + 1)
+
+
+@pytest.mark.parametrize("first", [b"", b"f0,f1,f2\n", b"f0,f1,f2\r\n"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+def test_many_lines_are_read_quickly(first: bytes, last: bytes) -> None:
+    body = first + END.join(map(line, range(LINES))) + last
+    assert len(body) > MARKED_BYTES
+    found = assert_same(PLAIN, "text/csv", body)
+    assert found is not None
+    assert found.shape == (LINES, 3)
+    assert quick(PLAIN, "text/csv", bytearray(body)) is not None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"1,2,3,4", b"5,6"],
+        [b"1,2", b"3,4,5,6"],
+        [b"1,2,3", b""],
+        [b"1,2,3e99"],
+        [b"1,2,3,3e99,4,5,6"],
+        [b"1,2,3,30e98,4,5", b"6"],
+        [b"3e99,3e99,3e99"],
+        [b"1,2,-0"],
+        [b"1,2,-0.0"],
+        [b"1,2,0", b"0,0,-0"],
+        [b"1,2,"],
+        [b"1,2,[3]"],
+        [b"1,2,null"],
+        [b"1,2,3]"],
+        [b"],[1,2,3"],
+    ],
+)
+@pytest.mark.parametrize("at", [0, 3000])
+def test_one_line_among_many_is_read_as_carefully(lines: list[bytes], at: int) -> None:
+    every = [line(row) for row in range(LINES)]
+    assert_same(PLAIN, "text/csv", END.join((*every[:at], *lines, *every[at:])))
 
 
 def test_a_carriage_return_inside_a_line_is_left_to_the_careful_decoder() -> None:
