@@ -95,8 +95,9 @@ class ArchiveIndex:
     ``engine`` says how the server loads ``model/``: ``sklearn`` (no MLflow) or ``pyfunc``; a proven
     ``conversion`` is loaded instead. ``output`` is ``predict``, ``predict_proba`` or ``both``: what
     answers a request. ``inputs`` and ``outputs`` are JSON schemas of one row (``properties`` in
-    column order). ``runs_code``: which files run code or a pickle when what is served is loaded;
-    None in packages of earlier versions.
+    column order), ``params`` one of what may come beside rows, with defaults; empty where the
+    model's signature has none. ``runs_code``: which files run code or a pickle when what is served
+    is loaded; None in packages of earlier versions.
     """
 
     model: str
@@ -109,6 +110,7 @@ class ArchiveIndex:
     trusted_types: tuple[str, ...] = ()
     conversion: Conversion | None = None
     runs_code: tuple[str, ...] | None = None
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def serving_engine(self) -> str:
@@ -117,7 +119,10 @@ class ArchiveIndex:
         return converted or self.engine
 
     def to_json(self) -> str:
-        return pretty_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
+        fields = asdict(self)
+        if not self.params:  # packages of models without them keep their bytes
+            del fields["params"]
+        return pretty_json({"schema_version": SCHEMA_VERSION, **fields})
 
     @staticmethod
     def from_json(text: str, where: str = INDEX_FILE) -> ArchiveIndex:
@@ -137,6 +142,7 @@ class ArchiveIndex:
             trusted_types=tuple(str(t) for t in fields.items("trusted_types")),
             conversion=_conversion(fields),
             runs_code=_optional_texts(fields, "runs_code"),
+            params=fields.map("params") if "params" in fields.raw else {},
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from inference.codecs import Decoded
@@ -33,7 +34,7 @@ class Blame:
         self._good: Decoded | None = None
 
     def note_good(self, decoded: Decoded) -> None:
-        if self._good is None:
+        if self._good is None and decoded.params is None:
             self._good = row_of(decoded, 0)
 
     def find(self, decoded: Decoded, problem: Exception) -> Exception:
@@ -44,6 +45,8 @@ class Blame:
             failed = ModelFailedError(f"the model failed: {text}")
             failed.__cause__ = problem
             return failed
+        if decoded.params is not None and not self._passes(replace(good, params=decoded.params)):
+            return RequestError(400, f"the model refuses these params: {text}")
         budget = _Budget()
         row = self._first_bad_row(decoded, budget)
         if row is None:
@@ -123,7 +126,7 @@ def rows_of(decoded: Decoded, start: int, end: int) -> Decoded:
     """Some rows, as their own values: what they came from may be used again."""
     columns = {name: values[start:end] for name, values in decoded.columns.items()}
     matrix = None if decoded.matrix is None else decoded.matrix[start:end].copy()
-    return Decoded(columns, end - start, matrix)
+    return Decoded(columns, end - start, matrix, params=decoded.params)
 
 
 def _value(row: Decoded, position: int, name: str) -> Any:
@@ -140,4 +143,4 @@ def _with_value(row: Decoded, good: Decoded, position: int, name: str) -> Decode
     if row.matrix is not None:
         matrix = row.matrix.copy()
         matrix[0, position] = _value(good, position, name)
-    return Decoded(columns, 1, matrix)
+    return Decoded(columns, 1, matrix, params=row.params)

@@ -70,7 +70,8 @@ class ModelThread:
         rows = 0
         while self._waiting:
             request, reserved = self._waiting[0]
-            if chosen and (not self._scorer.engine.merges or rows + request.rows > MERGED_ROWS):
+            is_apart = not self._scorer.engine.merges or request.part.params is not None
+            if chosen and (is_apart or rows + request.rows > MERGED_ROWS):
                 break
             self._waiting.popleft()
             if is_gone(request):
@@ -78,6 +79,8 @@ class ModelThread:
                 continue
             chosen.append((request, reserved))
             rows += request.rows
+            if request.part.params is not None:
+                break
         return chosen
 
     def _work(self, kept: list[tuple[Request, int]]) -> None:

@@ -284,7 +284,10 @@ def encoded(signature: Signature, decoded: Decoded) -> tuple[dict[str, Any], byt
             parts.append(array("d", values).tobytes())
         else:
             parts.append(orjson.dumps(values))
-    return {"rows": decoded.rows, "sizes": [len(part) for part in parts]}, b"".join(parts)
+    head: dict[str, Any] = {"rows": decoded.rows, "sizes": [len(part) for part in parts]}
+    if decoded.params is not None:
+        head["params"] = decoded.params
+    return head, b"".join(parts)
 
 
 def _raised(said: dict[str, Any]) -> Exception:

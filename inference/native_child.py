@@ -172,7 +172,9 @@ def load(task: dict[str, Any]) -> Any:
 
     def answer(head: dict[str, Any], body: bytearray) -> Any:
         rows = SimpleNamespace(columns=columns_of(signature, head, body), rows=head["rows"])
-        return frames.to_json_values(call(frames.model_input(signature, rows, **text)))
+        # Of an MLflow before 2.6, predict has no params.
+        params = {"params": head["params"]} if "params" in head else {}
+        return frames.to_json_values(call(frames.model_input(signature, rows, **text), **params))
 
     return answer
 

@@ -83,7 +83,7 @@ def _predict(signature: Signature, index: ArchiveIndex) -> dict[str, Any]:
     text = {"schema": {"type": "string"}}
     binary = {"schema": {"type": "string", "format": "binary"}}
     body = {
-        JSON: {"schema": body_schema(signature)},
+        JSON: {"schema": body_schema(signature, index.params)},
         CSV: text,
         **dict.fromkeys(sorted(LINES), text),
         **dict.fromkeys(sorted(ARROW | PARQUET), binary),

@@ -43,8 +43,8 @@ def _rows(signature: Signature) -> tuple[dict[str, Any], dict[str, Any]]:
     return by_name, by_place | {"prefixItems": schemas}
 
 
-def body_schema(signature: Signature) -> dict[str, Any]:
-    """A JSON body of ``/invocations``: one of MLflow's forms, or V2's."""
+def body_schema(signature: Signature, params: dict[str, Any]) -> dict[str, Any]:
+    """A JSON body of ``/invocations``: one of MLflow's forms, or V2's, and ``params`` beside it."""
     by_name, by_place = _rows(signature)
     objects, lists = ({"type": "array", "items": row} for row in (by_name, by_place))
     columns = {
@@ -74,12 +74,22 @@ def body_schema(signature: Signature) -> dict[str, Any]:
         "instances": {"anyOf": [objects, lists]},
         "inputs": {"anyOf": [columns, objects, lists, tensors_schema()]},
     }
+    beside = {"params": _params_schema(params)} if params else {}
     return {
         "oneOf": [
-            {"type": "object", "properties": {form: schema}, "required": [form]}
+            {"type": "object", "properties": {form: schema, **beside}, "required": [form]}
             for form, schema in forms.items()
         ]
     }
+
+
+def _params_schema(params: dict[str, Any]) -> dict[str, Any]:
+    """The same, with null for whatever is no list and no object."""
+    properties: dict[str, Any] = {}
+    for name, schema in params["properties"].items():
+        is_scalar = schema["type"] not in ("array", "object")
+        properties[name] = {**schema, "type": [schema["type"], "null"]} if is_scalar else schema
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def tensors_schema() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from inference.engines import Engine
 from inference.engines.sklearn import SKOPS_FILE, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
 from inference.integrity import expected_digest, read_index
+from inference.params import Params
 from inference.scoring import Scorer
 from inference.signature import Signature
 
@@ -80,7 +81,7 @@ def load(model_dir: Path, environment: dict[str, str] | None = None) -> Predicto
                 f"{model_dir / INDEX_FILE}: {name} is {value!r}; this server knows "
                 f"{', '.join(allowed)}; package the model again with this version of Slipway"
             )
-    signature = Signature.from_schema(index.inputs)
+    signature = Signature.from_schema(index.inputs, Params.of(index))
     conversion = index.conversion or Conversion()
     if conversion.engine:
         from inference.engines.loading import load_engine

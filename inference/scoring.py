@@ -26,7 +26,8 @@ class Scorer:
 
     def score(self, requests: list[Decoded]) -> list[Outcome]:
         """For each request its predictions, one a row, or the error that it gets."""
-        if len(requests) > 1 and self.engine.merges:
+        has_params = any(request.params is not None for request in requests)
+        if len(requests) > 1 and self.engine.merges and not has_params:
             try:
                 return _split(self.call(merged(requests)), requests)
             except ModelGoneError as gone:

@@ -6,11 +6,12 @@ import datetime as dt
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from inference.errors import RequestError, shown
+from inference.params import Params
 
 # Formats of JSON schema, and numpy's names where the model takes an array.
 INT_RANGES = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)} | {
@@ -49,17 +50,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Signature:
-    """The model's input: columns in order; ``tensor`` is a numpy dtype where it takes an array."""
+    """The model's input: columns in order; ``tensor`` is a numpy dtype where it takes an array.
+
+    ``params``: what may come beside the rows.
+    """
 
     columns: tuple[Column, ...]
     tensor: str | None
+    params: Params = field(default_factory=Params)
 
     @cached_property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
     @staticmethod
-    def from_schema(schema: dict[str, Any]) -> Signature:
+    def from_schema(schema: dict[str, Any], params: Params | None = None) -> Signature:
         """From the JSON schema of one row in ``slipway.json``."""
         properties: dict[str, Any] = schema["properties"]
         tensor: str | None = schema.get("x-tensor")
@@ -74,6 +79,7 @@ class Signature:
                 for name in schema["x-columns"]
             ),
             tensor,
+            params or Params(),
         )
 
     def __contains__(self, name: object) -> bool:

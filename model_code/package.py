@@ -30,7 +30,7 @@ from model_code.archive import put_in_place, write_archive
 from model_code.conversion.child import SECONDS, Task, convert, lacks
 from model_code.errors import PackagingError
 from model_code.locking import Locked
-from model_code.signature import answer_schema, row_schema
+from model_code.signature import answer_schema, params_schema, row_schema
 
 # Written by MLflow at each download, and no part of the model.
 LEFT_OUT = frozenset({"registered_model_meta"})
@@ -110,6 +110,7 @@ def _build(
 ) -> PackageManifest:
     described = _mlmodel(model_dir, version.uri)
     inputs = row_schema(described.inputs, version.uri)
+    params = params_schema(described.params, version.uri)
     chosen = _output(described, output)
     is_pickle = described.engine == "sklearn" and not (model_dir / SKOPS_FILE).is_file()
     if chosen != described.predict_fn and is_pickle and not (converting and converting.allows_code):
@@ -122,7 +123,14 @@ def _build(
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
     conversion = None
     if converting is not None:
-        task = Task(str(model_dir), inputs, chosen, described.engine, converting.allows_code)
+        task = Task(
+            str(model_dir),
+            inputs,
+            chosen,
+            described.engine,
+            converting.allows_code,
+            has_params=bool(params),
+        )
         scratch = built.parent / "conversion"
         converted = convert(task, converting.prover, scratch, converting.seconds)
         conversion = converted.verdict
@@ -151,6 +159,7 @@ def _build(
         trusted_types=described.trusted_types,
         conversion=conversion,
         runs_code=described.runs_code if is_native else (),
+        params=params,
     )
     archive = built / ARCHIVE_FILE
     contents = [(name, path.read_bytes()) for name, path in files]
@@ -163,7 +172,7 @@ def _build(
         sha256=sha256_file(archive),
         size=archive.stat().st_size,
         index_sha256=sha256_text(index.to_json()),
-        signature={"inputs": inputs, "outputs": outputs},
+        signature={"inputs": inputs, "outputs": outputs, **({"params": params} if params else {})},
         metrics=version.metrics,
         runtime=described.runtime,
         engine=index.serving_engine,
@@ -183,6 +192,7 @@ class _Described:
     predict_fn: str
     inputs: str | None
     outputs: str | None
+    params: str | None
     trusted_types: tuple[str, ...]
     runs_code: tuple[str, ...]
     runtime: Runtime
@@ -227,6 +237,7 @@ def _mlmodel(model_dir: Path, where: str) -> _Described:
         predict_fn=str(pyfunc.get("predict_fn") or "predict"),
         inputs=signature.get("inputs"),
         outputs=signature.get("outputs"),
+        params=signature.get("params"),
         trusted_types=tuple((sklearn or {}).get("skops_trusted_types") or ()),
         runs_code=tuple(code_in_model(raw, [name for name, _ in _files(model_dir)])),
         runtime=Runtime(

@@ -74,6 +74,25 @@ def _tensor_schema(spec: dict[str, Any], where: str) -> dict[str, Any]:
     }
 
 
+def params_schema(params: str | None, where: str) -> dict[str, Any]:
+    """JSON schema of a signature's params, with their defaults; empty where it has none."""
+    specs: list[dict[str, Any]] = json.loads(params) if params else []
+    properties: dict[str, Any] = {}
+    for spec in specs:
+        kind = str(spec.get("type") or spec.get("dtype"))
+        if kind != "object" and kind not in COLUMN_TYPES:
+            allowed = ", ".join(COLUMN_TYPES)
+            raise PackagingError(
+                f"{where}: param {spec.get('name')!r} has type {kind!r}; one of {allowed}, object "
+                "is needed; log the model with such params"
+            )
+        # What an object holds is checked by MLflow alone.
+        value: dict[str, Any] = dict(COLUMN_TYPES.get(kind, {"type": "object"}))
+        schema = value if spec.get("shape") is None else {"type": "array", "items": value}
+        properties[str(spec["name"])] = {**schema, "default": spec["default"]}
+    return {"type": "object", "properties": properties} if properties else {}
+
+
 def answer_schema(outputs: str | None, logged: str, chosen: str) -> dict[str, Any]:
     """JSON schema of one answer by ``chosen``; the signature tells of the ``logged`` method."""
     if chosen == logged:

@@ -31,7 +31,8 @@ class Decoded:
     column holds numbers that float64 holds exactly; null is NaN. It may stand without columns.
     ``ignored``: how many columns came that the model does not know. ``v2``: set where the body was
     a V2 request, which is answered in V2's form. ``first_row``: the number of the first row, in
-    the body that these are a part of.
+    the body that these are a part of. ``params``: what the model is given beside the rows; None
+    where it takes its defaults.
     """
 
     columns: dict[str, list[Any]]
@@ -40,6 +41,7 @@ class Decoded:
     ignored: int = 0
     v2: V2Request | None = None
     first_row: int = 0
+    params: dict[str, Any] | None = None
 
 
 def from_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from inference import strict_json
@@ -37,21 +38,22 @@ def decode(signature: Signature, body: bytes) -> Decoded:
     if len(forms) != 1:
         came = shown(forms or sorted(document)[:8])
         raise RequestError(400, f"the body has {came}; one of {FORMS_TEXT} is needed")
-    form, value = forms[0], document[forms[0]]
-    if form == "inputs" and tensors.are_tensors(value):
-        return tensors.decode(signature, document, len(body))
-    if document.get("params"):
-        raise RequestError(
-            400, "params came; the model answers with the defaults of its signature; leave them out"
-        )
-    match form, value:
-        case "dataframe_split", _:
-            return _split(signature, value, len(body))
-        case "inputs", dict():
-            return _columns(signature, cast("dict[str, Any]", value), len(body))
-        case _, list():
-            return _items(signature, form, cast("list[Any]", value), len(body))
-        case _:
+    params = signature.params.checked(document.get("params"))
+    decoded = _of_form(signature, forms[0], document, len(body))
+    return decoded if params is None else replace(decoded, params=params)
+
+
+def _of_form(signature: Signature, form: str, document: dict[str, Any], body_bytes: int) -> Decoded:
+    match form, document[form]:
+        case "inputs", value if tensors.are_tensors(value):
+            return tensors.decode(signature, document, body_bytes)
+        case "dataframe_split", value:
+            return _split(signature, value, body_bytes)
+        case "inputs", dict() as value:
+            return _columns(signature, cast("dict[str, Any]", value), body_bytes)
+        case _, list() as value:
+            return _items(signature, form, cast("list[Any]", value), body_bytes)
+        case _, value:
             raise RequestError(400, f"{form} is {kind_of(value)}; a list of rows is needed")
 
 

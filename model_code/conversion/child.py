@@ -34,6 +34,7 @@ class Task:
     allows_code: bool = False
     memory_bytes: int = MEMORY_BYTES
     cpu_seconds: int = int(SECONDS)
+    has_params: bool = False
 
     @staticmethod
     def read(folder: Path) -> Task:

@@ -30,6 +30,10 @@ def judge(task: Task) -> tuple[Conversion, Candidate | None]:
     maker = RowMaker(task, signature, truth)
     if task.output not in OUTPUTS:
         return _fallback(maker, truth, opened, [f"it answers by {task.output}"]), None
+    if task.has_params and task.engine != "sklearn":
+        # MLflow's wrapper of scikit-learn leaves them out, that of XGBoost and others does not.
+        reason = "its signature has params, by which it may answer otherwise"
+        return _fallback(maker, truth, opened, [reason]), None
     reasons: list[str] = []
     for make in (_own, _exported):
         try:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from contracts.canonical import sha256_file, sha256_text
 from contracts.model_code import code_in_model
 from contracts.package import INDEX_FILE, ArchiveIndex, FileEntry
-from model_code.signature import row_schema
+from model_code.signature import params_schema, row_schema
 
 
 class Offset(RegressorMixin, BaseEstimator):
@@ -52,7 +52,7 @@ class Trouble(mlflow.pyfunc.PythonModel):
                 raise ValueError("I do not like this")
             if what == "read":
                 sys.stdin.read()
-        return model_input["x"] * 2 + len(model_input)
+        return model_input["x"] * params["times"] + len(model_input)
 
 
 mlflow.models.set_model(Trouble())
@@ -69,9 +69,8 @@ def save_trouble(folder: Path, script: str = TROUBLE) -> Path:
     source.write_text(script)
     example = pd.DataFrame({"what": ["", "nothing"], "x": [1.5, 2.0]}).astype({"what": "object"})
     saved = folder / "saved"
-    mlflow.pyfunc.save_model(
-        saved, python_model=str(source), signature=infer_signature(example, example["x"])
-    )
+    signature = infer_signature(example, example["x"], params={"times": 2.0})
+    mlflow.pyfunc.save_model(saved, python_model=str(source), signature=signature)
     return saved
 
 
@@ -87,6 +86,7 @@ def package_of(
     given: dict[str, Any] = {
         "runs_code": tuple(code_in_model(described, names)),
         "inputs": row_schema(described["signature"]["inputs"], "the test's model"),
+        "params": params_schema(described["signature"].get("params"), "the test's model"),
         **changes,
     }
     index = ArchiveIndex(

@@ -271,7 +271,7 @@ def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
         "import mlflow\n\n\n"
         "class Doubling(mlflow.pyfunc.PythonModel):\n"
         "    def predict(self, context, model_input, params=None):\n"
-        "        return model_input['x'] * 2\n\n\n"
+        "        return model_input['x'] * params['times']\n\n\n"
         "mlflow.models.set_model(Doubling())\n"
     )
     example = pd.DataFrame({"x": [1.5, 2.0]})
@@ -285,7 +285,7 @@ def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(source),
-                signature=infer_signature(example, example["x"]),
+                signature=infer_signature(example, example["x"], params={"times": 2}),
                 registered_model_name="doubling",
                 pip_requirements=[],
             )
@@ -296,5 +296,8 @@ def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
         load(tmp_path / "model", {})
     predictor = load(tmp_path / "model", {ALLOW_CODE: digest})
     assert predictor.predict(decode(predictor.signature, JSON, body_of(example))) == [3.0, 4.0]
+    three = body_of(example)[:-1] + b', "params": {"times": 3}}'
+    assert predictor.predict(decode(predictor.signature, JSON, three)) == [4.5, 6.0]
+    assert made.manifest.signature["params"]["properties"]["times"]["default"] == 2
     with pytest.raises(PackagingError, match="only scikit-learn models can be asked otherwise"):
         package(store, "doubling/1", tmp_path / "dist", output="predict_proba")

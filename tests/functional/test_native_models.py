@@ -61,6 +61,20 @@ def test_it_answers_and_what_it_prints_or_reads_is_no_answer(server: ModelServer
     assert ask(server, "read").json == {"predictions": [3.0]}
 
 
+def test_params_reach_the_model_and_others_are_refused_before_it(server: ModelServer) -> None:
+    def ask_with(params: Any) -> Reply:
+        rows = {"what": [""], "x": [1.5]}
+        return server.request(
+            "POST", "/invocations", json.dumps({"inputs": rows, "params": params}).encode()
+        )
+
+    assert ask_with({"times": 10}).json == {"predictions": [16.0]}
+    assert ask_with({}).json == {"predictions": [4.0]}
+    assert ask_with({"times": "10"}).error == "param 'times': '10' came; a number is needed"
+    assert ask_with({"time": 1}).error == "param 'time' came; the model takes times"
+    assert ask_with({"times": None}).error.startswith("the model refuses these params: TypeError")
+
+
 def test_what_the_model_raises_is_told_with_row_and_column_as_of_any_model(
     server: ModelServer,
 ) -> None:

@@ -117,3 +117,6 @@ def test_an_archive_index_reads_back_as_it_was_written() -> None:
     for reasons in ((), ("m.pkl (a pickle)",)):
         told = replace(index, runs_code=reasons)
         assert ArchiveIndex.from_json(told.to_json()) == told
+    assert "params" not in index.to_json(), "a package without params has other bytes than before"
+    told = replace(index, params={"properties": {"top": {"type": "integer", "default": 3}}})
+    assert ArchiveIndex.from_json(told.to_json()) == told

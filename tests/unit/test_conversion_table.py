@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from model_code.conversion.child import Task
 from model_code.package import inputs_of
 from scripts.proving.judge import judge
-from tests.unit.conversion_models import TABLE, Made, save
+from tests.unit.conversion_models import TABLE, Made, linear_xgboost, logistic, save
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "conversion.md"
 
@@ -23,13 +24,13 @@ def table() -> dict[str, str]:
     return dict(rows)
 
 
-def judged(made: Made, folder: Path, *, allows_code: bool = False):
+def judged(made: Made, folder: Path, *, allows_code: bool = False, has_params: bool = False):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save(made, folder)
         engine = "sklearn" if made.flavor in {"sklearn", "pickle"} else "pyfunc"
         task = Task(str(folder), inputs_of(folder), made.output, engine, allows_code)
-        return judge(task)
+        return judge(replace(task, has_params=has_params))
 
 
 def test_the_docs_and_the_models_here_are_the_same_list() -> None:
@@ -52,6 +53,16 @@ def test_every_entry_converts_as_the_docs_say(entry: str, tmp_path: Path) -> Non
                 assert verdict.worst["share_of_tolerance_at_most"] <= 1
             if wanted in {"linear", "forest"}:
                 assert verdict.merges
+
+
+def test_params_may_change_what_a_model_answers_unless_it_is_scikit_learns(tmp_path: Path) -> None:
+    (booster,) = linear_xgboost()
+    verdict, candidate = judged(booster, tmp_path / "xgboost", has_params=True)
+    assert candidate is None
+    assert verdict.reason == "its signature has params, by which it may answer otherwise"
+    verdict, candidate = judged(logistic()[0], tmp_path / "sklearn", has_params=True)
+    assert verdict.engine == "linear"
+    assert candidate is not None
 
 
 def test_a_pickle_converts_where_its_loading_is_allowed(tmp_path: Path) -> None:

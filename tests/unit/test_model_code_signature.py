@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from model_code.errors import PackagingError
-from model_code.signature import COLUMN_TYPES, answer_schema, output_schema, row_schema
+from model_code.signature import (
+    COLUMN_TYPES,
+    answer_schema,
+    output_schema,
+    params_schema,
+    row_schema,
+)
 
 
 def specs(*columns: dict[str, Any]) -> str:
@@ -115,3 +121,25 @@ def test_the_answer_follows_the_method_that_was_chosen() -> None:
     assert answer_schema(labels, "predict_proba", "predict") == {}
     both = answer_schema(labels, "predict", "both")
     assert both["properties"] == {"predicted_label": {"type": "string"}, "probabilities": shares}
+
+
+def test_params_keep_their_types_and_defaults() -> None:
+    assert params_schema(None, "m") == params_schema("[]", "m") == {}
+    given = specs(
+        {"name": "top", "type": "integer", "default": 3, "shape": None},
+        {"name": "stops", "type": "string", "default": ["."], "shape": [-1]},
+        {"name": "more", "type": "object", "default": {"a": 1}, "shape": None, "properties": {}},
+        {"name": "old", "dtype": "double", "default": 0.5},
+    )
+    assert params_schema(given, "m")["properties"] == {
+        "top": {"type": "integer", "format": "int32", "default": 3},
+        "stops": {"type": "array", "items": {"type": "string"}, "default": ["."]},
+        "more": {"type": "object", "default": {"a": 1}},
+        "old": {"type": "number", "format": "double", "default": 0.5},
+    }
+
+
+def test_a_param_of_a_type_that_is_not_known_is_refused() -> None:
+    given = specs({"name": "raw", "type": "binary", "default": "", "shape": None})
+    with pytest.raises(PackagingError, match="param 'raw' has type 'binary'; one of boolean, int"):
+        params_schema(given, "models:/m/1")
