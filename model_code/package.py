@@ -20,6 +20,7 @@ from contracts.package import (
     LOCK_FILE,
     MANIFEST_FILE,
     ArchiveIndex,
+    Conversion,
     FileEntry,
     PackageManifest,
     Runtime,
@@ -27,7 +28,7 @@ from contracts.package import (
 from contracts.pins import other_release
 from model_code import registry
 from model_code.archive import put_in_place, write_archive
-from model_code.conversion.child import SECONDS, Task, convert, lacks
+from model_code.conversion.child import SECONDS, Task, convert
 from model_code.errors import PackagingError
 from model_code.locking import Locked
 from model_code.signature import answer_schema, params_schema, row_schema
@@ -121,7 +122,7 @@ def _build(
         )
     outputs = answer_schema(described.outputs, described.predict_fn, chosen)
     files = [(f"model/{name}", path) for name, path in _files(model_dir)]
-    conversion = None
+    conversion, converted = None, None
     if converting is not None:
         task = Task(
             str(model_dir),
@@ -132,20 +133,15 @@ def _build(
             has_params=bool(params),
         )
         scratch = built.parent / "conversion"
-        converted = convert(task, converting.prover, scratch, converting.seconds)
-        conversion = converted.verdict
-        if conversion.reason == lacks(chosen):
-            raise PackagingError(
-                f"output is {chosen!r}, but {conversion.reason}; give another --output"
-            )
-        if converted.folder is not None:
-            files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted.folder)]
+        conversion, converted = convert(task, converting.prover, scratch, converting.seconds)
+    if converted is not None:
+        files += [(f"{ENGINE_FOLDER}/{n}", path) for n, path in _files(converted)]
+    is_native = converted is None and not _is_skops(described, model_dir)
     if beside is not None:
+        if is_native:
+            raise _no_code_for_aws(version.uri, conversion)
         converted_to = "" if conversion is None else conversion.engine
         files += _files(beside(converted_to or described.engine))
-    is_native = not (conversion is not None and conversion.engine) and not _is_skops(
-        described, model_dir
-    )
     index = ArchiveIndex(
         model=version.model,
         version=version.version,
@@ -181,6 +177,15 @@ def _build(
         is_native=is_native,
         runs_code=index.runs_code,
         needs_types=() if is_native or index.serving_engine != "sklearn" else _foreign(model_dir),
+    )
+
+
+def _no_code_for_aws(uri: str, conversion: Conversion | None) -> PackagingError:
+    reason = f" ({conversion.reason})" if conversion is not None else ""
+    return PackagingError(
+        f"{uri} was not converted{reason}, so it needs an interpreter with its own requirements, "
+        "which AWS's own serving containers do not have; leave --aws-code out, and build an image "
+        "that has it with `slipway image build --package DIST_DIR`"
     )
 
 

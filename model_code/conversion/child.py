@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.engine import ENGINE_FOLDER
 from contracts.errors import ContractError
 from contracts.fields import Fields
 from contracts.package import Conversion
+from model_code.errors import PackagingError
 
 SECONDS = 300.0
 MEMORY_BYTES = 16 << 30
@@ -41,23 +42,39 @@ class Task:
         return Task(**json.loads((folder / TASK_FILE).read_text()))
 
 
-def lacks(output: str) -> str:
-    """The reason of a model that has no such answer."""
-    return f"the model has no {'predict_proba' if output == 'both' else output}"
+class LackingOutputError(PackagingError):
+    """The model has no such answer, converted or not."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+        method = "predict_proba" if output == "both" else output
+        super().__init__(
+            f"output is {output!r}, but the model has no {method}; give another --output"
+        )
 
 
-@dataclass(frozen=True)
-class Converted:
+class Converted(NamedTuple):
     """The verdict, and the folder with the engine's files; None where there is no engine."""
 
     verdict: Conversion
     folder: Path | None
 
 
+def leave(folder: Path, verdict: Conversion | LackingOutputError) -> None:
+    """The child's word to its parent: a verdict, or the output that the model lacks."""
+    lacks = isinstance(verdict, LackingOutputError)
+    told = {"lacks": verdict.output} if lacks else asdict(verdict)
+    (folder / VERDICT_FILE).write_text(json.dumps(told))
+
+
 def convert(
     task: Task, prover: Sequence[str], scratch: Path, seconds: float = SECONDS
 ) -> Converted:
-    """Run ``prover`` with the task; whatever goes wrong in it is the reason of a fallback."""
+    """Run ``prover`` with the task; whatever goes wrong in it is the reason of a fallback.
+
+    Raises:
+        LackingOutputError: the model cannot answer so at all.
+    """
     scratch.mkdir(parents=True)
     (scratch / TASK_FILE).write_text(json.dumps(vars(task)))
     log = scratch / "log"
@@ -90,7 +107,10 @@ def convert(
 def _verdict(scratch: Path) -> Converted:
     path = scratch / VERDICT_FILE
     try:
-        verdict = Conversion.from_fields(Fields(json.loads(path.read_text()), str(path)))
+        told = Fields(json.loads(path.read_text()), str(path))
+        if "lacks" in told.raw:
+            raise LackingOutputError(told.text("lacks"))
+        verdict = Conversion.from_fields(told)
     except (OSError, ValueError, ContractError) as error:
         return _fallback(f"the conversion left no verdict ({error})")
     return Converted(verdict, scratch / ENGINE_FOLDER if verdict.engine else None)

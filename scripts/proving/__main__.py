@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
 import signal
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 
 from contracts.engine import ENGINE_FOLDER
-from model_code.conversion.child import VERDICT_FILE, Task
+from model_code.conversion.child import LackingOutputError, Task, leave
 from scripts.proving.judge import judge
 
 PR_SET_PDEATHSIG = 1
@@ -23,10 +21,14 @@ def main(folder: Path) -> int:
     """Always leaves a verdict, unless a limit ends this process first."""
     task = Task.read(folder)
     _limit(task)
-    verdict, candidate = judge(task)
+    try:
+        verdict, candidate = judge(task)
+    except LackingOutputError as problem:
+        leave(folder, problem)
+        return 0
     if candidate is not None:
         candidate.write(folder / ENGINE_FOLDER)
-    (folder / VERDICT_FILE).write_text(json.dumps(asdict(verdict)))
+    leave(folder, verdict)
     return 0
 
 

@@ -20,7 +20,11 @@ from scripts.proving.truth import truth_of
 
 
 def judge(task: Task) -> tuple[Conversion, Candidate | None]:
-    """The verdict, and the engine; without one where the model is served as it is."""
+    """The verdict, and the engine; without one where the model is served as it is.
+
+    Raises:
+        LackingOutputError: the model cannot answer so at all.
+    """
     signature = Signature.from_schema(task.schema)
     try:
         opened = open_model(Path(task.model_dir), allows_code=task.allows_code)

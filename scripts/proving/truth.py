@@ -7,9 +7,8 @@ from typing import Any
 
 from inference.frames import method, null_of
 from inference.signature import Signature
-from model_code.conversion.child import Task, lacks
+from model_code.conversion.child import LackingOutputError, Task
 from model_code.conversion.loading import Opened
-from model_code.conversion.plan import NotConvertibleError
 from scripts.proving.answers import Native
 from scripts.proving.proof import Truth
 
@@ -18,7 +17,7 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
     """Its own method where the server loads it without MLflow, else what MLflow's pyfunc answers.
 
     Raises:
-        NotConvertibleError: it cannot answer ``output`` at all.
+        LackingOutputError: it cannot answer ``output`` at all.
     """
     shares, null = None, null_of(opened.model)
     if hasattr(opened.model, "predict_proba"):
@@ -27,7 +26,7 @@ def truth_of(opened: Opened, task: Task, signature: Signature) -> Truth:
         try:
             call = method(opened.model, task.output)
         except AttributeError:
-            raise NotConvertibleError(lacks(task.output)) from None
+            raise LackingOutputError(task.output) from None
         return Truth(Native(signature, call, null), shares)
     # What it is made of was looked at when it was opened; a pickle only opens where allowed.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"

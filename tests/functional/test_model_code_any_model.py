@@ -18,6 +18,7 @@ from inference.unpacking import unpack
 from model_code import registry
 from model_code.errors import PackagingError
 from model_code.package import Converting, package
+from scripts.aws_code import code_for_aws
 from scripts.models import PROVER
 from tests.functional.inference_server import running
 from tests.functional.model_store import register, store_uri
@@ -301,3 +302,6 @@ def test_a_model_with_code_of_its_own_runs_only_when_its_hash_is_allowed(
     assert made.manifest.signature["params"]["properties"]["times"]["default"] == 2
     with pytest.raises(PackagingError, match="only scikit-learn models can be asked otherwise"):
         package(store, "doubling/1", tmp_path / "dist", output="predict_proba")
+    refusal = r"doubling/1 was not converted, .*AWS's own .* leave --aws-code out, and build"
+    with code_for_aws(wanted=True) as beside, pytest.raises(PackagingError, match=refusal):
+        package(store, "doubling/1", tmp_path / "for-aws", beside=beside)
