@@ -11,6 +11,8 @@ import orjson
 
 from inference.decoding.media import CSV, LINES
 
+# So many digits may be more than 64 bits hold.
+_DIGITS, LONGEST = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 19
 # One JSON value a row: a list, or an array of float64, C-contiguous.
 Predictions = list[Any] | Any
 
@@ -62,6 +64,13 @@ def to_json(value: Any) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:  # whole numbers beyond 64 bits
         return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def from_json(body: bytes | bytearray) -> Any:
+    """JSON that we wrote, with whole numbers of any size: orjson makes floats of long ones."""
+    if LONGEST in body.translate(_DIGITS):
+        return json.loads(body)
+    return orjson.loads(body)
 
 
 def _finite(value: Any) -> Any:

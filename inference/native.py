@@ -21,6 +21,7 @@ from contracts.canonical import sha256_file
 from contracts.package import LOCK_FILE, ArchiveIndex
 from contracts.variables import LOCK_SHA256, NATIVE_ENVIRONMENT
 from inference.codecs import Decoded
+from inference.encoding import from_json
 from inference.errors import ModelGoneError, PackageRefusedError, ServerError, shown
 from inference.limits import memory_limit
 from inference.log import log
@@ -116,7 +117,7 @@ class NativeEngine:
                 ) from None
         if "kind" in said:
             raise _raised(said)
-        return orjson.loads(answer)
+        return from_json(answer)
 
     def close(self) -> None:
         with self._changed:

@@ -128,9 +128,16 @@ def infer_answer_schema() -> dict[str, Any]:
 
 def answers_schema(index: ArchiveIndex) -> dict[str, Any]:
     """A JSON answer of ``/invocations``: predictions, or V2's for V2's."""
+    answer = _with_null(answer_schema(index))
+    if index.serving_engine == "pyfunc" and answer.get("type", "array") not in ("array", "object"):
+        # MLflow's signatures of a Series and of a DataFrame of one column are the same.
+        by_name = {"type": "object", "additionalProperties": answer} | dict.fromkeys(
+            ("minProperties", "maxProperties"), 1
+        )
+        answer = {"anyOf": [answer, by_name]}
     predictions = {
         "type": "object",
-        "properties": {"predictions": {"type": "array", "items": _with_null(answer_schema(index))}},
+        "properties": {"predictions": {"type": "array", "items": answer}},
         "required": ["predictions"],
     }
     return {"anyOf": [predictions, infer_answer_schema()]}

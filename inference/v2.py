@@ -148,7 +148,10 @@ def _datatype_of(data: list[Any], declared: str | None) -> str:
         return "BOOL"
     if kinds == {int}:
         is_whole = declared is None or declared.startswith(("FP", "INT", "UINT"))
-        found = "INT64" if max(data, key=lambda v: v or 0) < 2**63 else "UINT64"
+        least, most = (of(v for v in data if v is not None) for of in (min, max))
+        if least < -(2**63) or most >= 2**64:
+            return "BYTES"  # V2 has no such numbers: as text they keep their digits
+        found = "INT64" if most < 2**63 else "UINT64"
         if None in data:
             found = "FP64"  # whole numbers have no null
         return declared if declared and is_whole and None not in data else found

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from contracts.package import ArchiveIndex
 from inference import codecs, openapi, v2
 from inference.codecs import CSV, JSON, JSON_LINES, AnswerStream, Decoded, V2Request, encode
+from inference.encoding import from_json
 from inference.errors import RequestError
 from inference.frames import both_as_rows, to_json_values
+from inference.openapi_schemas import answers_schema
 from inference.signature import Column, Signature
 from model_code.signature import output_schema
 
@@ -127,6 +129,8 @@ def test_v2_metadata_says_what_the_signature_says(
         ([1, 2], {"type": "number"}, [2], "FP64", [1, 2]),
         ([0.5], {"type": "number", "format": "float"}, [1], "FP32", [0.5]),
         ([2**63], {}, [1], "UINT64", [2**63]),
+        ([2**64, 1], {}, [2], "BYTES", ["18446744073709551616", "1"]),
+        ([-(2**63) - 1], {}, [1], "BYTES", ["-9223372036854775809"]),
         (["a", 5, None], {}, [3], "BYTES", ["a", "5", None]),
         ([[[1.0], [2.0]], [[3.0], [4.0]]], {}, [2, 2], "FP64", [1.0, 2.0, 3.0, 4.0]),
         ([[1.0], [2.0, 3.0]], {}, [2], "BYTES", ["[1.0]", "[2.0, 3.0]"]),
@@ -139,6 +143,26 @@ def test_v2_answers_of_every_kind(
     assert answer["outputs"] == [
         {"name": "predictions", "shape": shape, "datatype": kind, "data": data}
     ]
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, 2**64, -(2**70), [{"a": [2**70, 0.5]}], "1" * 30, 0.1234567890123456, 1e300]
+)
+def test_a_native_models_whole_numbers_keep_their_digits_as_in_mlflow(value: Any) -> None:
+    made = from_json(json.dumps([value]).encode())
+    assert made == [value]
+    assert type(made[0]) is type(value)
+    assert json.loads(encode(JSON, made)) == {"predictions": [value]}
+
+
+def test_one_answer_of_a_pyfunc_may_come_under_its_columns_name() -> None:
+    index = replace(INDEX, engine="pyfunc", outputs={"type": "number"})
+    by_name = {"minProperties": 1, "maxProperties": 1, "type": "object"}
+    number = {"type": ["number", "null"]}
+    items = answers_schema(index)["anyOf"][0]["properties"]["predictions"]["items"]
+    assert items == {"anyOf": [number, {**by_name, "additionalProperties": number}]}
+    index = replace(index, engine="sklearn")
+    assert answers_schema(index)["anyOf"][0]["properties"]["predictions"]["items"] == number
 
 
 def test_csv_is_quoted_as_rfc_4180_says() -> None:
