@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from scripts.console import (
     stderr,
     stdout,
 )
+from scripts.scratch import scratch_folder
 
 DIST = Path("dist")
 MAX_PORT = 65535
@@ -199,8 +200,8 @@ def serve(
     folder = Path(what) if Path(what).exists() else _dist() / what
     manifest = load_package(folder)
     native = _native_variables(folder, manifest, allow_code)
-    with tempfile.TemporaryDirectory(prefix="slipway-serve-") as scratch:
-        unpack(folder / ARCHIVE_FILE, Path(scratch))
+    with scratch_folder("slipway-serve-") as unpacked:
+        unpack(folder / ARCHIVE_FILE, unpacked)
         command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
         environment = {
             **os.environ,
@@ -213,8 +214,13 @@ def serve(
         if port:
             stderr.print(f"a page to try it: http://127.0.0.1:{port}/ (Ctrl-C ends the server)")
         child = subprocess.Popen(
-            [*command, "--model-dir", scratch], env=environment, stdin=subprocess.PIPE
+            [*command, "--model-dir", str(unpacked)], env=environment, stdin=subprocess.PIPE
         )
+
+        def end(_number: int, _frame: object) -> None:
+            child.terminate()
+
+        signal.signal(signal.SIGTERM, end)
         try:
             code = child.wait()
         except KeyboardInterrupt:

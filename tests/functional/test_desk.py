@@ -19,22 +19,30 @@ from tests.functional.test_inference_server import COLUMNS, GOOD, fitted, flats
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dist(tmp_path_factory.mktemp("package"))[0]
+
+
+def start(dist: Path, **variables: str) -> subprocess.Popen[bytes]:
     """As a person starts it, but for the port."""
-    dist, _ = write_dist(tmp_path_factory.mktemp("package"))
     # What was started in the background ignores Ctrl-C from the first: a person's shell does not.
     command = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from scripts.cli import main; main()"
     )
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", command, "serve", str(dist), "--port", str(free_port())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         cwd=ROOT,
     )
+
+
+@pytest.fixture(scope="module")
+def desk(dist: Path) -> Iterator[ModelServer]:
+    process = start(dist)
     try:
         server = listening(process)
         server.wait_until_ready()
@@ -45,6 +53,21 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=40)
+
+
+def test_one_that_is_terminated_ends_as_by_ctrl_c_and_leaves_nothing(
+    dist: Path, tmp_path: Path
+) -> None:
+    process = start(dist, TMPDIR=str(tmp_path))
+    try:
+        listening(process).wait_until_ready()
+        assert list(tmp_path.iterdir()) != []
+        process.terminate()
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_slipway_serve_has_the_page_and_everything_else(desk: ModelServer) -> None:

@@ -263,11 +263,15 @@ def test_more_files_than_any_model_has_are_refused(
         unpack(archive, tmp_path / "out")
 
 
-WHOLE = gzip.decompress(
-    make_archive(
-        Path(tempfile.mkdtemp()) / "a.tar.gz", *((member(n), d) for n, d in CONTENT.items())
-    ).read_bytes()
-)
+def whole() -> bytes:
+    """An archive that nobody changed, without its compression."""
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "a.tar.gz"
+        make_archive(archive, *((member(n), d) for n, d in CONTENT.items()))
+        return gzip.decompress(archive.read_bytes())
+
+
+WHOLE = whole()
 
 
 @settings(max_examples=200, deadline=None)
