@@ -18,6 +18,7 @@ from httptools import HttpRequestParser
 from inference.framing import PIECE, Framing
 from inference.limits import DECODED_FACTOR
 from inference.messages import Head, Request, Response, closing, error
+from inference.overdue import end_overdue
 from inference.receiving import Receiver
 from inference.site import Site, drain, watch
 
@@ -171,29 +172,8 @@ class Connection(Framing):
 
     def check(self, now: float) -> None:
         """End what takes too long; called about once a second."""
-        if self.transport is None:
-            return
-        if self.is_active:  # it was answered since the last look
-            self.since, self.is_active = now, False
-        waited, limits = now - self.since, self.limits
-        if self.is_lingering and not self.queue:
-            if waited > limits.linger_seconds:
-                self.transport.close()
-        elif self.is_full:
-            if waited > limits.write_seconds:
-                self.transport.abort()
-        elif self.closing or self.queue:
-            return
-        elif not self.in_request:
-            if waited > limits.idle_seconds:
-                self.finish()
-        elif self.in_head:
-            if waited > limits.head_seconds:
-                self.refuse(408, f"the head did not come within {limits.head_seconds:g} s")
-        elif waited > limits.body_seconds + self.received / limits.body_bytes_per_second:
-            self.refuse(
-                408, f"the body did not come within {limits.body_seconds:g} s, or too slowly"
-            )
+        if self.transport is not None:
+            end_overdue(self, self.transport, now)
 
     def go_on(self) -> None:
         if self.transport is not None:
