@@ -184,7 +184,7 @@ def _times(plan: Plan) -> str:
         if seen.requests_per_minute < 100
         else f"{seen.requests_per_minute:,.0f} requests a minute"
     )
-    at = f"at {at} with {seen.error_rate:.2%} errors ({seen.source})"
+    at = f"at {at} with {100 * seen.error_rate:.2g} % errors ({seen.source})"
     undecided = next((s.name for s in plan.stages if s.is_undecided), "")
     if undecided:
         end = "held" if plan.is_held else "inconclusive"

@@ -20,9 +20,12 @@ SIGNS = {
     "inconclusive": "?",
     "held": "?",
 }
+MINUTES_SHOWN = 60
+# A table of releases needs that many; on a narrower terminal each has two lines.
+HISTORY_COLUMNS = 96
 WORDS = {"rolled_back": "rolled back"}
 # Told by their results; shown one by one they would only repeat.
-SILENT = frozenset({"progress", "minute", "action", "ended", "planned"})
+SILENT = frozenset({"progress", "minute", "action", "ended", "planned", "held"})
 
 
 def line(event: Event, started_at: float) -> str | None:
@@ -64,7 +67,9 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
+    return f"{seconds / 86400:.1f}".removesuffix(".0") + " days"
 
 
 def moment(epoch: float) -> str:
@@ -89,6 +94,8 @@ def show_result(result: ReleaseResult, option: str = "") -> None:
     seconds = result.seconds_from_first_error_to_zero_weight
     if seconds is not None and result.outcome != "promoted":
         stdout.print(f"  {duration(seconds)} from its first error to weight 0")
+    if result.steps and result.steps[-1].verdict == result.outcome == "inconclusive":
+        stdout.print(f"  `slipway plan{option}` tells what would help", markup=False)
     if result.outcome == "held":
         stdout.print(
             f"  a person decides: `slipway promote-now{option}` or `slipway abort{option}`",
@@ -103,20 +110,18 @@ def show_history(rows: list[dict[str, Any]], limit: int, total: int) -> None:
     if not rows:
         stdout.print("no releases yet")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("release", "when (UTC)", "from", "to", "outcome", "took"):
-        # `slipway show` takes the whole id, so it is never shortened.
-        table.add_column(name, no_wrap=name == "release", overflow="fold")
-    for row in rows:
-        table.add_row(
-            row["id"],
-            moment(row["started_at"]),
-            row["from_version"] or "–",
-            row["to_version"],
-            WORDS.get(row["outcome"], row["outcome"]),
-            duration(row["seconds"]),
-        )
-    stdout.print(table)
+    if stdout.width < HISTORY_COLUMNS:
+        for row in rows:
+            stdout.print(f"{row['id']}", markup=False, soft_wrap=True)
+            versions = f"{row['from_version'] or '–'} → {row['to_version']}"
+            stdout.print(
+                f"  {moment(row['started_at'])} UTC, {versions}: {_outcome(row)}, "
+                f"{duration(row['seconds'])}",
+                markup=False,
+                soft_wrap=True,
+            )
+    else:
+        stdout.print(_history_table(rows))
     if total > limit:
         text = f"the newest {limit} of {total} releases; `--limit {total}` lists them all"
         stdout.print(text, markup=False, soft_wrap=True)
@@ -129,17 +134,69 @@ def show_history(rows: list[dict[str, Any]], limit: int, total: int) -> None:
         )
 
 
+def _outcome(row: dict[str, Any]) -> str:
+    return str(WORDS.get(row["outcome"], row["outcome"]))
+
+
+def _history_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("release", "when (UTC)", "from", "to", "outcome", "took"):
+        # `slipway show` takes the whole id, so it is never shortened.
+        table.add_column(name, no_wrap=name == "release", overflow="fold")
+    for row in rows:
+        table.add_row(
+            row["id"],
+            moment(row["started_at"]),
+            row["from_version"] or "–",
+            row["to_version"],
+            _outcome(row),
+            duration(row["seconds"]),
+        )
+    return table
+
+
 def show_evidence(told: dict[str, Any]) -> None:
     word = WORDS.get(told["outcome"], told["outcome"])
     stdout.print(f"[bold]{told['id']}[/bold] {told['from_version']} → {told['to_version']}: {word}")
-    stdout.print(f"  {told['reason']}", markup=False, soft_wrap=True)
-    stdout.print(f"  {moment(told['started_at'])} UTC, {duration(told['seconds'])}")
+    if told["reason"]:
+        stdout.print(f"  {told['reason']}", markup=False, soft_wrap=True)
+    stdout.print(
+        f"  {moment(told['started_at'])} UTC, {duration(told['seconds'])}{_promised(told)}"
+    )
     stdout.print(f"  started by {told['started_by']}", markup=False)
-    stdout.print(f"  configuration {told['config_before']} → {told['config_after']}", markup=False)
+    if told["config_before"] == told["config_after"]:
+        stdout.print(f"  configuration {told['config_after']}, as before", markup=False)
+    else:
+        changed = f"{told['config_before']} → {told['config_after']}"
+        stdout.print(f"  configuration {changed}", markup=False)
     for verdict in told["verdicts"]:
         text = f"  {verdict['weight']:g} %: {verdict['verdict']} after "
         text += f"{duration(verdict['seconds'])}: {verdict['text']}"
         stdout.print(text, markup=False, soft_wrap=True)
+    if told["timeline"]:
+        _show_minutes(told["timeline"])
+
+
+def _promised(told: dict[str, Any]) -> str:
+    """What the plan foretold when the release began, where it did."""
+    plan = told.get("predicted") or {}
+    if not plan.get("seconds"):
+        return ""
+    least, expected, most = plan["seconds"]
+    between = f"{duration(least)} to {duration(most)}"
+    if expected is None:
+        return f" (planned: {between})"
+    return f" (planned: {duration(expected)}, {between})"
+
+
+def _show_minutes(timeline: list[dict[str, Any]]) -> None:
+    """The newest minutes; a release of days has thousands, which the page draws."""
+    shown = timeline[-MINUTES_SHOWN:]
+    if len(shown) < len(timeline):
+        text = (
+            f"the last {len(shown)} of {len(timeline):,} minutes; --json has all, --open draws them"
+        )
+        stdout.print(f"  {text}", markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in (
         "minute (UTC)",
@@ -152,7 +209,7 @@ def show_evidence(told: dict[str, Any]) -> None:
         "p95 ms",
     ):
         table.add_column(name, justify="left" if name.startswith("minute") else "right")
-    for row in told["timeline"]:
+    for row in shown:
         copied = None if row["candidate"] else row.get("shadow")
         cells = [*_minute_cells(row["live"]), *_minute_cells(copied or row["candidate"])]
         share = "copies" if copied else f"{row['weight']:g} %"

@@ -57,7 +57,8 @@ def _show_running(row: dict[str, Any], option: str) -> None:
         f"for {duration(running['seconds'])}; stage {running['stage']}, "
         f"for {duration(running['stage_seconds'])}"
     )
-    _tell(f"driven by {holder}" if holder else f"driven by nobody: {_go_on(what, option)}")
+    if holder or not running["is_held"]:
+        _tell(f"driven by {holder or _nobody(what, option)}")
     counts = running["counts"]
     if counts is not None:
         names = "shadow" if row["shadows"] else "candidate"
@@ -80,9 +81,8 @@ def _show_running(row: dict[str, Any], option: str) -> None:
         )
 
 
-def _go_on(what: str, option: str) -> str:
-    verb = "rollback" if what == "rollback" else "release"
-    return f"`slipway {verb}{option}` continues it"
+def _nobody(what: str, option: str) -> str:
+    return f"nobody: `slipway {what}{option}` continues it"
 
 
 def _counts(counts: dict[str, int]) -> str:

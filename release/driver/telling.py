@@ -30,7 +30,9 @@ class Teller:
 
     def report(self, release: Release, observation: Observation) -> None:
         for entry in release.log[self._entries :]:
-            self._observer(Event(entry.at, entry.kind, entry.text, entry.data))
+            # A driver that goes on with it tells times since its beginning, too.
+            data = {**entry.data, "started_at": release.started_at}
+            self._observer(Event(entry.at, entry.kind, entry.text, data))
         for minute in release.minutes[self._minutes :]:
             data = {
                 "weight": round(100 * minute.share, 1),

@@ -192,7 +192,7 @@ class Running:
             self._trouble(f"collection stopped: {error}")
             return
         for name in removed:
-            self.teller.say("collected", name)
+            self.teller.say("collected", f"removed {name}, which is no longer needed")
 
     def _whole_series(self, release: Release, endpoint: Endpoint) -> Series:
         series: Series = {}

@@ -81,16 +81,18 @@ def steps(told: dict[str, Any]) -> str:
     rows: list[dict[str, Any]] = told.get("steps_in_detail") or []
     if not rows:
         return ""
+    # A shadow is the first step, and its weight is the share of requests that it got copies of.
+    copied = [told.get("strategy") == "shadow" and not row.get("step") for row in rows]
     columns = ("Weight", "Verdict", "Took", "Errors live", "Errors candidate", "Why")
     heads = "".join(f'<th scope="col">{name}</th>' for name in columns)
     body = "".join(
         "<tr>"
         + "".join(
             f'<td data-label="{name}"{_tight(name)}>{cell}</td>'
-            for name, cell in zip(columns, _step(row), strict=True)
+            for name, cell in zip(columns, _step(row, is_copied=is_copied), strict=True)
         )
         + "</tr>"
-        for row in rows
+        for row, is_copied in zip(rows, copied, strict=True)
     )
     return (
         '<table class="stacked"><caption>Errors as a share of the requests that counted, with 95 % '
@@ -102,12 +104,12 @@ def _tight(column: str) -> str:
     return "" if column == "Why" else ' class="tight"'
 
 
-def _step(row: dict[str, Any]) -> tuple[str, ...]:
+def _step(row: dict[str, Any], *, is_copied: bool) -> tuple[str, ...]:
     verdict = str(row["verdict"])
     look = LOOKS.get(verdict, "unsure")
     sign = SIGNS.get(verdict, "?")
     return (
-        f"{float(row['weight']):g} %",
+        f"{float(row['weight']):g} %{' copied' if is_copied else ''}",
         _coloured(look, f'<span aria-hidden="true">{sign}</span> {escape(verdict)}'),
         escape(duration(float(row["seconds"]))),
         _share(row.get("live")),

@@ -53,6 +53,17 @@ def until(browser: Browser, script: str, *arguments: Any) -> Any:
     return found
 
 
+def test_a_chart_of_nothing_has_no_axis(browser: Browser, desk: ModelServer) -> None:
+    opened(browser, desk)
+    script = "return [...document.querySelectorAll('#chart text')].map(t => t.textContent)"
+    shown = browser.run(script)
+    assert [text for text in shown if text] == [
+        "no predictions in the last minute",
+        "1 min ago",
+        "now",
+    ]
+
+
 def test_the_form_shows_an_example_and_predicts_what_the_model_says(
     browser: Browser, desk: ModelServer
 ) -> None:

@@ -674,7 +674,7 @@ def test_a_first_weight_too_small_to_pass_names_what_would() -> None:
     canary = Canary((Step(1, Tolerance(10, 5), 180, 7200),))
     found = lint(canary, survey=traffic(60, 0.0))
     rule = (
-        "at 60 requests a minute and 0.00% errors (the same hours last week), 1 % may not pass "
+        "at 60 requests a minute and 0 % errors (the same hours last week), 1 % may not pass "
         "within 120 min: 99 of 100 good versions pass only if it bakes for 143 min"
     )
     remedy = (
@@ -726,9 +726,27 @@ def test_much_traffic_is_told_in_plain_digits() -> None:
     assert found.rule.startswith("at 1,234 requests a minute and")
 
 
+def test_what_is_as_rare_as_another_is_told_once() -> None:
+    (found,) = lint(DEFAULT_LAST, survey=traffic(10, 0.0, 0.0))
+    assert "and 0 % errors and slow answers (the same hours last week)" in found.rule
+
+
+def test_where_only_a_bake_of_weeks_would_do_more_traffic_is_the_remedy() -> None:
+    hopeless = Canary((Step(20, Tolerance(1, 0.01), 180, 7200),))
+    (found,) = lint(hopeless, survey=traffic(10, 0.0))
+    told = re.fullmatch(
+        r"(?:write .*; or )?release while ([\d,]+) requests a minute come", found.remedy
+    )
+    assert told is not None, found.remedy
+    assert "bake" not in found.remedy
+    enough = float(told[1].replace(",", ""))
+    assert lint(hopeless, survey=traffic(enough, 0.0)) == ()
+    assert lint(hopeless, survey=traffic(0.98 * enough, 0.0)) != ()
+
+
 def test_every_gate_that_compares_is_asked_whether_the_traffic_suffices() -> None:
     found = lint(DEFAULT_LAST, survey=traffic(300, 0.0, 0.02))
-    assert ["2.00% slow answers" in f.rule for f in found] == [True]
+    assert ["2 % slow answers" in f.rule for f in found] == [True]
     assert len(lint(DEFAULT_LAST, survey=traffic(300, 0.01, 0.02))) == 2
     gates = (ErrorGate(dry_run=True), LatencyGate(50_000, dry_run=True), LimitGate("errors", 0.1))
     limited: dict[str, Any] = {"gates": gates, "post_bake_seconds": 240.0}

@@ -367,3 +367,8 @@ def test_bands_of_few_requests_without_an_error_do_not_fill_the_chart() -> None:
     (errors,) = [f for f in figures(told) if f.chart.slug == "errors"]
     narrowest = [min(high for _, _, high in line.band) for line in errors.chart.lines]
     assert max(narrowest) <= errors.chart.y_high < 100
+
+
+def test_the_weight_of_a_shadow_is_told_as_copies() -> None:
+    assert re.search(r">\d+ % copied<", render(SAMPLES["compared"]()))
+    assert "% copied<" not in render(promoted())

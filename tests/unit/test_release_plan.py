@@ -136,7 +136,7 @@ def test_the_plan_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
     assert header.split("passes after")[1].strip() == "99 of 100 within"
     (row,) = [line for line in shown.splitlines() if " errors " in line and line[:4] == "50 %"]
     assert re.search(r"\d+ min +\d\.\d h$", row.strip()), row
-    assert "warning release.steps[0]: at 300 requests a minute and 1.00% errors" in shown
+    assert "warning release.steps[0]: at 300 requests a minute and 1 % errors" in shown
     assert "; 2 fleet turnovers of " in shown
 
 
@@ -166,7 +166,7 @@ def test_where_a_good_version_is_not_expected_to_pass_no_end_is_foretold(
     show_plan(plan)
     shown = capsys.readouterr().out
     assert f"a good version is not expected to pass `{name}`, and the release would end" in shown
-    assert "at 6 requests a minute with 1.00% errors (the last hour)" in shown
+    assert "at 6 requests a minute with 1 % errors (the last hour)" in shown
 
 
 def test_without_traffic_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:

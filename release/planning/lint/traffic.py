@@ -27,6 +27,8 @@ from release.planning.survey import Survey, Traffic
 
 # Nobody who is asked to tolerate more than this is helped.
 MOST_POINTS = 10.0
+# A longer bake is no remedy: nobody waits a week for one step.
+LONGEST_USEFUL = 7 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,12 @@ def lint(manifest: ReleaseManifest, survey: Survey, count: int) -> list[Finding]
     if seen.requests_per_minute <= 0:
         rule = f"no traffic in {seen.source}: no gate can pass without requests"
         return [warning(rule, "traffic", "release while there is traffic")]
-    found: list[Finding] = []
-    for window in windows(manifest, count):
-        if any(isinstance(g, ErrorGate) for g in compared):
-            found += _window(window, seen, seen.error_rate, "errors")
-        if seen.slow_share is not None and any(isinstance(g, LatencyGate) for g in compared):
-            found += _window(window, seen, seen.slow_share, "slow answers")
-    return found
+    rates: dict[str, float] = {}
+    if any(isinstance(g, ErrorGate) for g in compared):
+        rates["errors"] = seen.error_rate
+    if seen.slow_share is not None and any(isinstance(g, LatencyGate) for g in compared):
+        rates["slow answers"] = seen.slow_share
+    return [f for window in windows(manifest, count) for f in _window(window, seen, rates)]
 
 
 def windows(manifest: ReleaseManifest, count: int) -> Iterator[Window]:
@@ -145,26 +146,40 @@ def counting_seconds(manifest: ReleaseManifest, *, is_cold: bool) -> float:
     return settings.settle_seconds + warm_up + MINUTE
 
 
-def _window(window: Window, seen: Traffic, rate: float, what: str) -> list[Finding]:
+def _window(window: Window, seen: Traffic, rates: dict[str, float]) -> list[Finding]:
+    """What is as rare as another comes with it: one finding, not the same twice."""
     budget = window.requests(seen)
-    if passes(window.tolerance, window.share, budget, rate, SURE_SIGMAS):
-        return []
+    alike: dict[float, list[str]] = {}
+    for what, rate in rates.items():
+        if not passes(window.tolerance, window.share, budget, rate, SURE_SIGMAS):
+            alike.setdefault(rate, []).append(what)
+    return [_finding(window, seen, rate, " and ".join(what)) for rate, what in alike.items()]
+
+
+def _finding(window: Window, seen: Traffic, rate: float, what: str) -> Finding:
+    budget = window.requests(seen)
     needed = requests_needed(window.tolerance, window.share, rate, SURE_SIGMAS)
     sure = None if needed is None else window.uncounted + needed / window.per_second(seen)
     least = f"only if it bakes for {_minutes(sure)}" if sure else "for no longer bake either"
     coming = seen.requests_per_minute
     shown = f"{coming:,.0f}" if coming >= 100 else f"{coming:.3g}"
     rule = (
-        f"at {shown} requests a minute and {rate:.2%} {what} "
+        f"at {shown} requests a minute and {100 * rate:.2g} % {what} "
         f"({seen.source}), {window.name} may not pass within {_minutes(window.longest)}: "
         f"99 of 100 good versions pass {least}"
     )
-    return [warning(rule, window.where, _remedy(window, sure, budget, rate))]
+    remedy = _remedy(window, sure, budget, rate)
+    if needed is not None and sure is not None and sure > LONGEST_USEFUL:
+        counted = (window.longest - window.uncounted) / MINUTE * window.more
+        if counted > 0:
+            busier = math.ceil(needed / counted)
+            remedy += f"; or release while {busier:,} requests a minute come"
+    return warning(rule, window.where, remedy.removeprefix("; or "))
 
 
 def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> str:
     """What to write into the stack's file instead."""
-    ways = [] if sure is None else [_longer(window, sure)]
+    ways = [] if sure is None or sure > LONGEST_USEFUL else [_longer(window, sure)]
     enough = (
         weight
         for weight in window.weights
@@ -176,7 +191,9 @@ def _remedy(window: Window, sure: float | None, budget: float, rate: float) -> s
     if points is not None and points <= MOST_POINTS:
         ratio = window.tolerance.ratio
         ways.append(f"`tolerance: {{ratio: {ratio:g}, points: {points:g}}}`")
-    return f"write {', or '.join(ways)}" if ways else "release while there is more traffic"
+    if ways:
+        return f"write {', or '.join(ways)}"
+    return "" if sure is not None else "release while there is more traffic"
 
 
 def _longer(window: Window, sure: float) -> str:
