@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scripts.console import JsonOption, StackOption, print_json, stderr
+from scripts.console import (
+    JsonOption,
+    OptionError,
+    StackOption,
+    print_json,
+    progress,
+    stderr,
+    stdout,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from release.evidence.document import ReleaseResult
 
 ModelArgument = Annotated[
@@ -240,28 +250,69 @@ def invoke(
         str | None, typer.Option("--variant", help="Ask this production variant.", metavar="V")
     ] = None,
     content_type: Annotated[
-        str | None, typer.Option("--content-type", help="Default: by name or first character.")
+        str | None,
+        typer.Option("--content-type", help="Default: by name or first character.", metavar="TYPE"),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            help="Send it again and again, so many times a second, until Ctrl-C.",
+            metavar="N",
+            min=0.01,
+            max=1000,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", help="With --rate: end after so many seconds.", metavar="S", min=0),
     ] = None,
     stack: StackOption = None,
     as_json: JsonOption = False,
-) -> None:
-    """Send one request to the endpoint and print its answer."""
+) -> int:
+    """Send one request to the endpoint and print its answer.
+
+    With --rate it is traffic for a release to judge by; ends with 1 if a request failed.
+    """
     from scripts.release_invoke import guess_content_type, read_body, send
     from scripts.release_stack import open_stack
+
+    if seconds is not None and rate is None:
+        raise OptionError("--for is the time of repeated requests: give --rate, too")
 
     body = read_body(data)
     kind = content_type or guess_content_type(data, body)
     place = open_stack(stack)
     name = place.manifest(model).endpoint_name
+    if rate is not None:
+        return _send_on(lambda: send(place, name, body, kind, variant), rate, seconds, as_json)
     answer = send(place, name, body, kind, variant)
     if as_json:
         print_json(answer)
-        return
+        return 0
     stderr.print(f"{name}, variant {answer['variant']}", markup=False)
     typer.echo(answer["body"].rstrip("\n"))
+    return 0
 
 
 # --- what the commands share
+
+
+def _send_on(
+    send: Callable[[], dict[str, Any]], rate: float, seconds: float | None, as_json: bool
+) -> int:
+    from release.driver.run import interruptible
+    from scripts.release_traffic import keep_sending
+
+    send()  # What is wrong with the request is told at once, and by name.
+    end = "Ctrl-C ends it" if seconds is None else f"for {seconds:g} s"
+    with interruptible() as stop, progress(f"sending {rate:g} requests a second ({end})"):
+        sent = keep_sending(send, rate, seconds, stop)
+    if as_json:
+        print_json(sent.to_dict())
+    else:
+        stdout.print(sent.text, markup=False, soft_wrap=True)
+    return 1 if sent.failed else 0
 
 
 def _print_result(result: ReleaseResult, as_json: bool, option: str) -> None:
