@@ -1,4 +1,4 @@
-"""JSON Schema of the stack files, for editors and docs: ``python -m infra.schema`` writes it.
+"""JSON Schema of the stack files, for editors and docs: ``python -m infra.schema`` writes both.
 
 Keys, kinds, bounds and defaults are not written down here: the configuration's own readers are run
 on a map that notes what they ask for. Only the words about each key are.
@@ -27,6 +27,7 @@ from infra.model_config import (
 )
 from infra.reading import MICROSECONDS, SECONDS, Layer, Node, Problems
 from infra.release_config import LEAST_WEIGHT
+from infra.schema_guide import GUIDE_FILE, guide
 from infra.schema_words import LISTS, MAPS, VALUES
 from infra.settings import DEFAULT_STEPS
 
@@ -281,3 +282,4 @@ def _default_steps() -> list[Schema]:
 
 if __name__ == "__main__":
     SCHEMA_FILE.write_text(to_text(stack_schema()))
+    GUIDE_FILE.write_text(guide(stack_schema()))

@@ -66,7 +66,9 @@ MAPS = {
         "enough data."
     ),
     "release.gates[errors]": "Errors of the candidate against live's in the same minutes.",
-    "release.gates[latency]": "p95 latency of the candidate against a limit and against live's.",
+    "release.gates[latency]": (
+        "Share of answers slower than `over`, of the candidate against live's in the same minutes."
+    ),
 }
 LISTS = {
     "release.steps": "The canary's steps, weights rising; the swap to the whole follows the last.",
@@ -155,7 +157,8 @@ VALUES = {
         "Wait until the metrics of a minute count as complete.", "duration: s, m, h or d"
     ),
     "release.warmUp": Words(
-        "Time after a change of weight that no gate looks at.", "duration: s, m, h or d"
+        "Time for which new instances are left to warm up before their minutes count.",
+        "duration: s, m, h or d",
     ),
     "release.postBake": Words(
         "Watch after the swap, in which the release can still go back.", "duration: s, m, h or d"
@@ -275,7 +278,7 @@ VALUES = {
         "The gate's metric.", "metric", "none: it must be written"
     ),
     "release.gates[latency].over": Words(
-        "Latency up to which the gate passes whatever live's is.",
+        "An answer that takes longer is slow; one limit for all gates that have it.",
         "latency: us, ms or s",
         "none: it must be written",
     ),

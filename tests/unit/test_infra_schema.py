@@ -13,6 +13,7 @@ import yaml
 
 from infra.config import ConfigError, parse
 from infra.schema import SCHEMA_FILE, stack_schema, to_text
+from infra.schema_guide import GUIDE_FILE, guide
 from infra.schema_words import LISTS, MAPS, VALUES
 from tests.unit.infra_bad_configs import BAD_MODELS, BAD_ROOTS, BadConfig, with_model
 from tests.unit.infra_samples import ACCEPTED, ROOT, package_of
@@ -174,3 +175,11 @@ def wrapped(path: str, value: dict[str, Any], schema: dict[str, Any]) -> dict[st
 
 def test_it_can_be_read_by_any_tool() -> None:
     assert json.loads(to_text(SCHEMA)) == SCHEMA
+
+
+def test_the_guide_of_the_keys_is_that_of_the_schema() -> None:
+    written = (PROJECT / GUIDE_FILE).read_text()
+    assert written == guide(SCHEMA), "run `python -m infra.schema`"
+    for key in ("package", "instanceType", "rollbackBatch", "maxDisagreement", "dryRun", "driver"):
+        assert f"| `{key}` |" in written
+    assert "&lt;model>-&lt;stack>" in written, "a tag would not be shown"
