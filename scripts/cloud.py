@@ -33,11 +33,14 @@ def start(
     home: HomeOption = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port on 127.0.0.1; 0 takes a free one; default: the last, else 4599."),
+        typer.Option(
+            help="Port on 127.0.0.1; 0 takes a free one; default: the last, else 4599.",
+            metavar="PORT",
+        ),
     ] = None,
     speed: Annotated[
         float | None,
-        typer.Option(help="Simulated seconds per second; default: the last, else 1."),
+        typer.Option(help="Simulated seconds per second; default: the last, else 1.", metavar="N"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +106,9 @@ def reset(home: HomeOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def logs(
     home: HomeOption = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 200,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, help="How many lines.", metavar="N")
+    ] = 200,
     as_json: JsonOption = False,
 ) -> None:
     """The last lines of the daemon's log."""
@@ -113,13 +118,15 @@ def logs(
     if as_json:
         print_json({"lines": found})
         return
+    if not found:
+        stderr.print("there is no log yet: the local cloud was never started here")
     for line in found:
         typer.echo(line)
 
 
 def _print_running(found: connect.CloudStatus) -> None:
     stdout.print(f"running at {found.endpoint_url} (process {found.pid}, speed {found.speed:g})")
-    stdout.print(f"  its time is {found.now}")
+    stdout.print(f"  its time is {(found.now or '')[:19].replace('T', ' ')} UTC")
     provider = "not running: see `slipway cloud logs`"
     if found.provider_port is not None:
         provider = f"listens on port {found.provider_port}"

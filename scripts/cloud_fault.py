@@ -28,7 +28,8 @@ def add(
         str,
         typer.Argument(
             help="capacity, slow_start, quota, silent_rollback, timeout, rollback_fails, "
-            "duplicate_events or api_error."
+            "duplicate_events or api_error.",
+            metavar="KIND",
         ),
     ],
     fields: Annotated[

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.table import Table
 
 from contracts.errors import SlipwayError
 from scripts.console import JsonOption, StackOption, print_json, project_root, stdout
@@ -50,10 +49,10 @@ def doctor(stack: StackOption = None, as_json: JsonOption = False) -> int:
     if as_json:
         print_json([asdict(f) for f in findings])
     else:
-        table = Table(box=None, pad_edge=False, show_header=False)
         for f in findings:
-            table.add_row("[green]✓[/green]" if f.ok else "[red]✗[/red]", f.what, f.seen)
-        stdout.print(table)
+            stdout.print("[green]✓[/green]" if f.ok else "[red]✗[/red]", end="  ")
+            seen = f.seen.replace("\n", "\n   ")
+            stdout.print(f"{f.what:<13}  {seen}", markup=False, soft_wrap=True)
     return 0 if all(f.ok for f in findings) else 1
 
 

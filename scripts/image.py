@@ -33,6 +33,7 @@ BuilderOption = Annotated[
     typer.Option(
         "--builder",
         "--engine",
+        metavar="BUILDER",
         help="docker, podman, buildah, or codebuild: the stack's project in AWS, which pushes, "
         "too; default: the first of the three that works here.",
     ),
@@ -41,6 +42,7 @@ BaseOption = Annotated[
     str | None,
     typer.Option(
         "--base",
+        metavar="IMAGE",
         help="A Debian with Python 3.11 or newer as python3; default: Python's own, slim.",
     ),
 ]
@@ -59,14 +61,22 @@ PackageOption = Annotated[
 ]
 PipOption = Annotated[
     Path | None,
-    typer.Option("--pip-config", help="A pip.conf for the build; it does not stay in the image."),
+    typer.Option(
+        "--pip-config",
+        metavar="FILE",
+        help="A pip.conf for the build; it does not stay in the image.",
+    ),
 ]
 PlatformOption = Annotated[
     str,
-    typer.Option(help="linux/arm64 for SageMaker's Graviton instances; all others are amd64."),
+    typer.Option(
+        help="linux/arm64 for SageMaker's Graviton instances; all others are amd64.",
+        metavar="PLATFORM",
+    ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="Name the image for this model alone.")
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="Name the image for this model alone."),
 ]
 RepositoryArgument = Annotated[
     str | None,

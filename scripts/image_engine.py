@@ -119,10 +119,14 @@ class ContainerEngine:
         if code:
             last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
             raise EngineError(
-                f"{self.name} {arguments[0]} ended with {code}, it said last: {last[-REASON:]}; "
+                f"{self.name} {arguments[0]} ended with {code}, it said last: {_end(last)}; "
                 "what it said before stands above"
             )
         return "".join(lines)
+
+
+def _end(line: str) -> str:
+    return line if len(line) <= REASON else f"…{line[-REASON:]}"
 
 
 def find_engine(wanted: str | None = None) -> ContainerEngine:

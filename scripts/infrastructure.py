@@ -15,6 +15,7 @@ from contracts.errors import SlipwayError
 from scripts.console import (
     JsonOption,
     StackOption,
+    counted,
     print_json,
     stderr,
     stdout,
@@ -155,9 +156,10 @@ def destroy(stack: StackOption = None, yes: YesOption = False, as_json: JsonOpti
         return
     _show(result, False, WORDS)
     stdout.print(
-        f"of them kept by Pulumi and then removed: {len(removed.endpoint_configs)} endpoint "
-        f"configurations, {len(removed.models)} models, {len(removed.buckets)} buckets with "
-        f"{removed.objects} objects",
+        "of them kept by Pulumi and then removed: "
+        f"{counted(len(removed.endpoint_configs), 'endpoint configuration')}, "
+        f"{counted(len(removed.models), 'model')}, {counted(len(removed.buckets), 'bucket')} with "
+        f"{counted(removed.objects, 'object')}",
         soft_wrap=True,
     )
     for what in removed.kept:

@@ -56,16 +56,28 @@ def months(text: str) -> tuple[int, ...]:
 
 
 def train(  # noqa: PLR0913, PLR0917 the options of a command
-    model: Annotated[str, typer.Option(help="The name in the registry.")] = "flight-delay",
-    estimator: Annotated[str, typer.Option(help="logreg, hgb or forest.")] = "logreg",
-    train_months: Annotated[str, typer.Option(help="Months of 2013 to train on.")] = "1-4",
-    evaluate_month: Annotated[int, typer.Option(help="A later month to judge it on.")] = 5,
-    sample: Annotated[int, typer.Option(help="Most rows to train on; 0 for all.")] = 20_000,
-    airports: Annotated[str, typer.Option(help="Flights from these only.")] = "EWR,JFK,LGA",
+    model: Annotated[
+        str, typer.Option(help="The name in the registry.", metavar="NAME")
+    ] = "flight-delay",
+    estimator: Annotated[
+        str, typer.Option(help="logreg, hgb or forest.", metavar="KIND")
+    ] = "logreg",
+    train_months: Annotated[
+        str, typer.Option(help="Months of 2013 to train on.", metavar="MONTHS")
+    ] = "1-4",
+    evaluate_month: Annotated[
+        int, typer.Option(help="A later month to judge it on.", metavar="MONTH")
+    ] = 5,
+    sample: Annotated[
+        int, typer.Option(help="Most rows to train on; 0 for all.", metavar="ROWS")
+    ] = 20_000,
+    airports: Annotated[
+        str, typer.Option(help="Flights from these only.", metavar="CODES")
+    ] = "EWR,JFK,LGA",
     strict_categories: Annotated[
         bool, typer.Option(help="Refuse carriers and airports that training never saw.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", metavar="N")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Fit a model on real flights and register it as challenger.
@@ -102,11 +114,14 @@ def train(  # noqa: PLR0913, PLR0917 the options of a command
 def package(
     reference: Annotated[str, typer.Argument(metavar="MODEL/VERSION|MODEL@ALIAS")],
     output_dir: Annotated[
-        Path | None, typer.Option(help="Where packages go; default: the project's dist/.")
+        Path | None,
+        typer.Option(help="Where packages go; default: the project's dist/.", metavar="DIR"),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(help="predict, predict_proba or both; default: as the model was logged."),
+        typer.Option(
+            help="predict, predict_proba or both; default: as the model was logged.", metavar="KIND"
+        ),
     ] = None,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Load a pickle here, in order to convert it.")
@@ -115,7 +130,8 @@ def package(
         bool, typer.Option("--bento", help="Make a Bento of it too, for `bentoml serve`.")
     ] = False,
     bento_home: Annotated[
-        Path | None, typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.")
+        Path | None,
+        typer.Option(help="BENTOML_HOME of the Bento; default: .slipway/bentoml.", metavar="DIR"),
     ] = None,
     aws_code: Annotated[
         bool,
@@ -176,8 +192,8 @@ def _served(manifest: PackageManifest) -> str:
         return f"served by {manifest.engine}, not converted{reason}"
     share = conversion.worst["share_of_tolerance_at_most"]
     return (
-        f"served by {conversion.engine}: {conversion.rows:,} rows answered as by the model, within "
-        f"{share:g} of the tolerance"
+        f"served by {conversion.engine}: {conversion.rows:,} rows answered as by the model; the "
+        f"worst differs by {100 * share:.2g} % of what is tolerated"
     )
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from scripts.release_stack import ReleaseStack
 
 
+# What the table of stages needs; on a narrower terminal it has fewer columns.
+STAGE_COLUMNS = 80
+
+
 def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
     """The plan of what is staged for ``manifest``'s endpoint.
 
@@ -89,12 +93,15 @@ def show_plan(plan: Plan) -> None:
 
 def _show_stages(plan: Plan) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    counts = ("old", "new", "extra", "exposed")
-    for name in ("stage", *counts, "at least", "expected", "at most", "requests"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    names = ("old", "new", "extra", "exposed", "at least", "expected", "at most", "requests")
+    # On a narrow terminal the fewest columns that say what moves, and when.
+    left_out = {"extra", "requests"} if stdout.width < STAGE_COLUMNS else set[str]()
+    table.add_column("stage", overflow="fold")
+    for name in names:
+        if name not in left_out:
+            table.add_column(name, justify="right", overflow="fold")
     for stage in plan.stages:
-        table.add_row(
-            stage.name,
+        cells = (
             str(stage.live_count),
             str(stage.candidate_count),
             str(stage.extra_instances),
@@ -104,8 +111,15 @@ def _show_stages(plan: Plan) -> None:
             duration(stage.seconds[2]),
             "–" if stage.expected_requests is None else f"{stage.expected_requests:,.0f}",
         )
+        shown = (cell for name, cell in zip(names, cells, strict=True) if name not in left_out)
+        table.add_row(stage.name, *shown)
     stdout.print(table)
-    legend = "old, new: instances of the two versions; extra: more than serve now, while both run"
+    legend = "old, new: instances of the two versions; "
+    if not left_out:
+        legend += "extra: more than serve now, while both run; "
+    legend += "exposed: requests that the new version answers"
+    if not left_out:
+        legend += "; requests: those expected to reach it"
     stdout.print(f"[dim]{legend}[/dim]", soft_wrap=True)
 
 

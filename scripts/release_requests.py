@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from scripts.release_stack import ReleaseStack
 
 ModelArgument = Annotated[
-    str | None, typer.Argument(help="The model; not needed where the stack has only one.")
+    str | None,
+    typer.Argument(help="The model; not needed where the stack has only one.", metavar="MODEL"),
 ]
 SPAN = re.compile(r"(\d+)\s*(m|h|d)")
 SPAN_SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 LOOKS_WAITED = 5
+DONE = {
+    "pause": "is paused: it goes no further until `slipway resume`",
+    "resume": "goes on",
+    "abort": "goes back to what served before",
+    "promote-now": "skips what it still compares",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -65,14 +72,22 @@ def promote_now(
 
 
 def freeze(
-    reason: Annotated[str, typer.Option("--reason", help="Why; whoever is refused reads it.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; whoever is refused reads it.")
+    ],
     until: Annotated[
         str | None,
-        typer.Option("--until", help="12h, 3d, or 2026-12-27T08:00 (UTC); default: until lifted."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="12h, 3d, or 2026-12-27T08:00 (UTC); default: until lifted.",
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", help="Only this model; may be given more than once."),
+        typer.Option(
+            "--model", metavar="MODEL", help="Only this model; may be given more than once."
+        ),
     ] = None,
     stack: StackOption = None,
     as_json: JsonOption = False,
@@ -144,6 +159,8 @@ def _ask(kind: str, model: str | None, stack: str | None, *, as_json: bool) -> N
         text = f"{kind} is noted; nobody drives {running.id}: `slipway release` carries it out"
     elif told is None:
         text = f"{kind} is noted; {where(lock)} carries it out at its next look"
+    elif told[0] == f"{kind} by {request.by}":
+        text = f"release {running.id} {DONE[kind]}"
     else:
         text = told[0]
     row = {

@@ -91,18 +91,19 @@ def _counts(counts: dict[str, int]) -> str:
 
 def _show_target(row: dict[str, Any], option: str) -> None:
     target, pending = row["target"], "serves"
-    if row["is_pending"] and row["is_rejected"]:
+    running = row["release"]
+    if running is not None and running["to_hash"] == target["hash"]:
+        pending = "staged, being released"
+    elif row["is_pending"] and row["is_rejected"]:
         pending = (
             "staged; it was rolled back before: stage another version with "
             f"`slipway up{option}`, or `slipway release --retry{option}`"
         )
     elif row["is_pending"]:
         pending = f"staged, `slipway release{option}` moves traffic to it"
-        if row["release"] is not None and row["release"]["to_hash"] == target["hash"]:
-            pending = "staged, being released"
     _tell(f"target: version {target['version']} ({target['hash'][:12]}), {pending}")
     back = [good["version"] for good in row["ways_back"]]
-    if back and row["release"] is None:
+    if back and running is None:
         _tell(f"`slipway rollback{option}` goes back to version {back[0]}{_others(back[1:])}")
 
 

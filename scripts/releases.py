@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from release.evidence.document import ReleaseResult
 
 ModelArgument = Annotated[
-    str | None, typer.Argument(help="The model; not needed where the stack has only one.")
+    str | None,
+    typer.Argument(help="The model; not needed where the stack has only one.", metavar="MODEL"),
 ]
 
 

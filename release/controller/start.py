@@ -169,10 +169,14 @@ def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> 
             f"{state.endpoint_name} serves version {to} already; it can go back to another good "
             f"version that is kept ({known})"
         )
-    wanted = "a version to go back to" if to is None else f"version {to}"
+    if to is None:
+        raise VersionError(
+            f"{state.endpoint_name} has no good version before this one to go back to; stage "
+            "another with `slipway up` and release it"
+        )
     raise VersionError(
-        f"{state.endpoint_name}: {wanted} is not among the good versions that are kept ({known}); "
-        "stage it with `slipway up` and release it"
+        f"{state.endpoint_name}: version {to} is not among the good versions that are kept "
+        f"({known}); stage it with `slipway up` and release it"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,16 @@ def test_packages_are_looked_for_in_the_project_from_any_folder_of_it(project: P
 
     assert done.returncode == 1
     assert f"no package at {project}/dist/wine/1: manifest.json is missing" in done.stderr
+
+
+def test_the_version_is_told(project: Path) -> None:
+    done = run(project, "--version")
+
+    assert (done.returncode, done.stdout) == (0, f"slipway {version('slipway')}\n")
+
+
+def test_no_log_is_told_and_no_line_of_it(project: Path) -> None:
+    done = run(project, "cloud", "logs")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "there is no log yet: the local cloud was never started here\n"

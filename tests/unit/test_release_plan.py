@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from contracts.release_manifest import (
     AlarmGate,
@@ -34,6 +35,7 @@ from release.planning.lint.capacity import Need
 from release.planning.plan import Plan, make_plan, predicted_seconds, refuse_errors
 from release.planning.survey import Quota, Survey, Traffic
 from release.state import EndpointState
+from scripts import release_plan
 from scripts.release_plan import show_plan
 from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
 
@@ -411,3 +413,13 @@ def test_a_target_that_was_rolled_back_is_a_finding() -> None:
     assert (
         told.remedy == "stage another version with `slipway up`, or write `slipway release --retry`"
     )
+
+
+def test_on_a_narrow_terminal_no_column_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(release_plan, "stdout", Console(width=60, color_system=None))
+    show_plan(planned())
+    shown = capsys.readouterr().out
+    assert "…" not in shown.replace("hash-2…", "")
+    assert "stage         old  new  exposed  at least  expected  at most" in shown

@@ -236,3 +236,8 @@ def test_it_goes_back_all_the_same_where_live_gets_no_more_instances() -> None:
     cloud.before_execute = refuse
     assert rollback(cloud, history).outcome == "rolled_back"
     assert_ended_well(cloud, "wine-test-c1", 4)
+
+
+def test_where_nothing_served_before_a_rollback_says_so() -> None:
+    with pytest.raises(VersionError, match="wine-test has no good version before this one to go"):
+        rollback(cloud_of(), FakeHistory())
