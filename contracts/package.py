@@ -208,6 +208,12 @@ class PackageManifest:
         )
 
 
+def _reference(directory: Path) -> str:
+    """What a folder is packaged from, where it lies as ``slipway package`` puts it."""
+    model, version = directory.parent.name, directory.name
+    return f"{model}/{version}" if model and version.isdecimal() else "MODEL/VERSION"
+
+
 def load_package(directory: Path, *, verify_archive: bool = True) -> PackageManifest:
     """Read ``manifest.json`` and check that the archive beside it is complete and unchanged."""
     manifest_path = directory / MANIFEST_FILE
@@ -216,7 +222,7 @@ def load_package(directory: Path, *, verify_archive: bool = True) -> PackageMani
     except (FileNotFoundError, NotADirectoryError):
         raise PackageError(
             f"no package at {directory}: {MANIFEST_FILE} is missing; "
-            "make one with `slipway package MODEL/VERSION`"
+            f"make one with `slipway package {_reference(directory)}`"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise PackageError(

@@ -373,7 +373,7 @@ def test_a_package_folder_that_is_missing_says_how_to_make_it(tmp_path: Path) ->
     assert package_problem(tmp_path) == (
         "slipway:models.wine.package is 'dist/wine/3'; the package cannot be used; "
         f"no package at {tmp_path}/dist/wine/3: manifest.json is missing; "
-        "make one with `slipway package MODEL/VERSION`"
+        "make one with `slipway package wine/3`"
     )
 
 
