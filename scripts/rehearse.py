@@ -24,7 +24,7 @@ def rehearse(as_json: JsonOption = False) -> int:
     """Show the whole job on this machine, training to rollback.
 
     A better version is promoted, a broken one rolled back, under live traffic. Needs no AWS
-    account, no Docker and no network; takes about two minutes. Everything lies under
+    account, no Docker and no network; takes a minute or two. Everything lies under
     .slipway/rehearsal and rehearsal/; ends with 0 only if all went as it must.
     """
     from scripts import setup_pulumi
