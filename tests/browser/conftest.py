@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -33,6 +32,17 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
 ]
 
+UNTIL = """
+const [script, given, patience, done] = arguments;
+const look = new Function(script), ends = performance.now() + patience;
+(function ask() {
+  const found = look(...given);
+  if (found) done(found);
+  else if (performance.now() > ends) done(null);
+  else requestAnimationFrame(ask);
+})();
+"""
+
 
 def found(names: tuple[str, ...]) -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
@@ -46,6 +56,7 @@ class Browser:
         options = {"binary": binary, "args": [*ARGUMENTS, f"--user-data-dir={profile}"]}
         wanted = {
             "alwaysMatch": {
+                "timeouts": {"script": 60_000},
                 "goog:chromeOptions": options,
                 "goog:loggingPrefs": {"browser": "ALL"},
             }
@@ -73,6 +84,13 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         body = {"script": script, "args": list(arguments)}
         return self._call("POST", f"{self._session}/execute/sync", body)
+
+    def until(self, script: str, *arguments: Any, seconds: float = 20.0) -> Any:
+        """What ``script`` returns as soon as that is true, looked at for each frame of the page."""
+        body = {"script": UNTIL, "args": [script, arguments, seconds * 1000]}
+        told = self._call("POST", f"{self._session}/execute/async", body)
+        assert told is not None, f"never true: {script}"
+        return told
 
     def cdp(self, command: str, **parameters: Any) -> Any:
         body = {"cmd": command, "params": parameters}
@@ -120,17 +138,12 @@ def browser() -> Iterator[Browser]:
         if REQUIRED in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
             pytest.fail(reason)
         pytest.skip(reason)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     profile = tempfile.mkdtemp(prefix="slipway-browser-")
     process = subprocess.Popen(
-        [driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(url, process)
-        session = Browser(url, profile, binary)
+        session = Browser(f"http://127.0.0.1:{_port(process)}", profile, binary)
         try:
             yield session
         finally:
@@ -141,15 +154,10 @@ def browser() -> Iterator[Browser]:
         shutil.rmtree(profile, ignore_errors=True)
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert process.poll() is None, "the driver ended"
-        try:
-            with urllib.request.urlopen(f"{url}/status", timeout=5) as answer:
-                if json.load(answer)["value"]["ready"]:
-                    return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the driver did not get ready within 30 s")
+def _port(driver: subprocess.Popen[str]) -> int:
+    """The port that the driver says it listens on, once it does."""
+    assert driver.stdout is not None
+    for line in driver.stdout:
+        if told := re.search(r"started successfully on port (\d+)", line):
+            return int(told[1])
+    raise AssertionError("the driver ended before it listened")

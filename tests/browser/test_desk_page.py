@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -13,7 +11,6 @@ from tests.browser.test_release_page import CONTRAST, ENTER, STICKING_OUT, TAB
 from tests.functional.inference_server import ModelServer, running, write_package
 from tests.functional.test_inference_server import COLUMNS, fitted, flats
 
-SECONDS = 20.0
 SET = """
 const [name, value] = arguments;
 const label = [...document.querySelectorAll('label')].find(l => l.firstChild.data === name);
@@ -42,15 +39,7 @@ def opened(browser: Browser, server: ModelServer, width: int = 1000, scheme: str
 def predict(browser: Browser) -> str:
     browser.run("document.getElementById('result').replaceChildren()")
     browser.run("document.getElementById('predict').click()")
-    return until(browser, RESULT)
-
-
-def until(browser: Browser, script: str, *arguments: Any) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := browser.run(script, *arguments)):
-        assert time.monotonic() < deadline, f"never true: {script}"
-        time.sleep(0.05)
-    return found
+    return browser.until(RESULT)
 
 
 def test_a_chart_of_nothing_has_no_axis(browser: Browser, desk: ModelServer) -> None:
@@ -84,7 +73,7 @@ def test_enter_predicts_from_a_field(browser: Browser, desk: ModelServer) -> Non
     opened(browser, desk)
     browser.run("document.querySelector('label input').focus()")
     browser.press(ENTER)
-    assert until(browser, RESULT).startswith("[")
+    assert browser.until(RESULT).startswith("[")
 
 
 def test_a_wrong_value_gets_the_servers_own_words(browser: Browser, desk: ModelServer) -> None:
@@ -124,10 +113,9 @@ def test_latency_lives_and_counts_predictions_of_all_clients(
 ) -> None:
     opened(browser, desk)
     row = {"town": "Bonn", "size": 80.5, "rooms": 3, "furnished": False}
-    deadline = time.monotonic() + SECONDS
-    while browser.run("return document.getElementById('median').textContent") == "–":
-        assert time.monotonic() < deadline, "the page never showed a latency"
-        desk.predictions({"instances": [row]})
+    browser.until("return document.getElementById('errors').textContent !== '–'")
+    desk.predictions({"instances": [row]})
+    browser.until("return document.getElementById('median').textContent !== '–'")
 
     assert browser.run("return document.querySelector('path.typical').getAttribute('d')")
     assert browser.run("return document.getElementById('tail').textContent").endswith("s")
@@ -137,8 +125,8 @@ def test_latency_lives_and_counts_predictions_of_all_clients(
 
 def test_it_asks_this_server_alone(browser: Browser, desk: ModelServer) -> None:
     opened(browser, desk)
-    names = "return performance.getEntriesByType('resource').map(e => e.name)"
-    asked = until(browser, names)
+    names = "const found = performance.getEntriesByType('resource').map(e => e.name)"
+    asked = browser.until(f"{names}; return found.length && found")
     assert set(asked) == {f"http://127.0.0.1:{desk.port}/metrics"}
 
 
@@ -190,5 +178,5 @@ def test_the_servers_end_is_told(
     with running(folder, digest, SLIPWAY_DESK="1") as server:
         opened(browser, server)
     caption = "return document.getElementById('caption').textContent"
-    until(browser, f"{caption}.includes('does not answer any more')")
+    browser.until(f"{caption}.includes('does not answer any more')")
     assert predict(browser).startswith("no answer: the server has ended")
