@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
+# Before pulumi_aws: on import it asks every loaded module for some names, which makes pulumi_aws
+# load all of its own, 10 s of CPU and 3,000 modules in each process of the tests.
+import skops.io  # noqa: F401
+
 from localcloud import connect
+from tests.functional import boto3_clients
 
 SPEED = 60.0
 
@@ -25,16 +30,7 @@ class Cloud:
 
     def client(self, service: str, region: str = connect.DEFAULT_REGION, **config: Any) -> Any:
         """A boto3 client of this cloud that never retries."""
-        import boto3
-        from botocore.config import Config
-
-        session = boto3.Session(
-            aws_access_key_id=connect.ACCESS_KEY_ID,
-            aws_secret_access_key=connect.SECRET_ACCESS_KEY,
-            region_name=region,
-        )
-        settings = Config(retries={"total_max_attempts": 1}, **config)
-        return session.client(service, endpoint_url=self.endpoint_url, config=settings)
+        return boto3_clients.client(service, self.endpoint_url, region, **config)
 
     def environment(self) -> dict[str, str]:
         return connect.environment(self.home)

@@ -120,3 +120,4 @@ def wait_for(condition: Callable[[], bool], child: subprocess.Popen[str] | None 
         if child is not None:
             assert child.poll() is None, child.communicate()
         assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.05)

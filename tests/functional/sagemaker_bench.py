@@ -30,6 +30,7 @@ from localcloud.own_state import OwnState
 from localcloud.sagemaker.control import SageMaker, ServerOptions
 from localcloud.sagemaker.neighbours import Neighbours
 from localcloud.service import OwnService, ServiceError
+from tests.functional import boto3_clients
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 SERVER = (sys.executable, str(Path(__file__).with_name("fake_model_server.py")))
@@ -212,15 +213,8 @@ class Bench:
         )
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        import boto3
-        from botocore.config import Config
-
-        session = boto3.Session(
-            aws_access_key_id="slipway", aws_secret_access_key="local", region_name=region
-        )
-        settings = Config(retries={"total_max_attempts": 1}, max_pool_connections=16)
         url = f"http://127.0.0.1:{self.port}"
-        return session.client(service, endpoint_url=url, config=settings)
+        return boto3_clients.client(service, url, region, max_pool_connections=16)
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self.front.stop(), self._loop).result(10)

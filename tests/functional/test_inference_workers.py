@@ -25,6 +25,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.02)
 
 
 @pytest.fixture
