@@ -124,13 +124,13 @@ def _text(document: Any, draw: st.DrawFn) -> bytes:
     return text.encode()
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(bodies())
 def test_json_has_the_values_of_the_careful_decoder(body: tuple[Signature, bytes]) -> None:
     assert_same(body[0], "application/json", body[1])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data(), st.sampled_from([PLAIN, ONE]), st.sampled_from([", ", ","]))
 def test_rows_that_were_touched_are_read_as_carefully(
     data: st.DataObject, signature: Signature, comma: str
@@ -235,7 +235,7 @@ def tables(draw: st.DrawFn) -> tuple[Signature, bytes]:
     return signature, text.encode()
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(tables())
 def test_csv_has_the_values_of_the_careful_decoder(body: tuple[Signature, bytes]) -> None:
     assert_same(body[0], "text/csv", body[1])
