@@ -28,6 +28,11 @@ def follow(tracking_uri: str, result: ReleaseResult, history_bucket: str) -> str
     match = VERSION.fullmatch(result.registry_uri)
     if match is None:
         return f"{result.registry_uri or 'no registry URI'} names no version; no alias was moved"
+    if not registry.stands(tracking_uri):
+        return (
+            f"there is no registry at {tracking_uri}: no alias was moved; is MLFLOW_TRACKING_URI "
+            "the right one?"
+        )
     model, version = match.groups()
     tags = {
         TAG_EVIDENCE: f"s3://{history_bucket}/{evidence_key(result.id)}",

@@ -93,6 +93,14 @@ def test_what_no_registry_knows_is_told_and_moves_nothing(store: str) -> None:
     assert champion(store) == "1"
 
 
+def test_a_release_makes_no_registry_where_none_is(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert follow(uri, result("1"), "history") == (
+        f"there is no registry at {uri}: no alias was moved; is MLFLOW_TRACKING_URI the right one?"
+    )
+    assert not any(tmp_path.iterdir())
+
+
 # --- releases that nobody saw the end of
 
 
