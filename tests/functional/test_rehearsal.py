@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from localcloud import connect
 from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
 from tests.functional.infra_project import SLIPWAY, clean_environment
 
@@ -16,13 +18,16 @@ pytestmark = pytest.mark.timeout(500)
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
     try:
         find_pulumi()
     except PulumiNotFoundError as error:
         pytest.skip(str(error))
     (tmp_path / "Pulumi.yaml").write_text("name: slipway\nruntime: python\n")
-    return tmp_path
+    try:
+        yield tmp_path
+    finally:  # it ends by itself, unless the rehearsal was killed for taking too long
+        connect.stop(tmp_path / ".slipway" / "rehearsal")
 
 
 def test_the_rehearsal_promotes_the_good_and_rolls_back_the_bad(project: Path) -> None:
