@@ -19,7 +19,8 @@ from inference.unpacking import unpack
 from model_code import registry
 from model_code.conversion.child import Task
 from model_code.errors import PackagingError
-from model_code.package import Converting, inputs_of, package
+from model_code.mlmodel import inputs_of
+from model_code.package import Converting, package
 from scripts.models import PROVER
 from scripts.proving.judge import judge
 from tests.functional.model_store import store_uri

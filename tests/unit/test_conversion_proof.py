@@ -20,7 +20,7 @@ from model_code.conversion.child import Task
 from model_code.conversion.estimators import candidate
 from model_code.conversion.exported import exports
 from model_code.conversion.loading import open_model, raw_frame
-from model_code.package import inputs_of
+from model_code.mlmodel import inputs_of
 from scripts.proving.compare import Failed, Scale, is_tie, named, ratio
 from scripts.proving.proof import RejectedError, prove
 from scripts.proving.rows import RowMaker

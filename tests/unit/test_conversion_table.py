@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_code.conversion.child import Task
-from model_code.package import inputs_of
+from model_code.mlmodel import inputs_of
 from scripts.proving.judge import judge
 from tests.unit.conversion_models import TABLE, Made, linear_xgboost, logistic, save
 
