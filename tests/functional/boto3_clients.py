@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from localcloud import connect
+
+_MAKING = Lock()  # clients serve many threads, a session that makes them serves one
 
 
 def client(service: str, endpoint_url: str, region: str, **config: Any) -> Any:
@@ -13,7 +16,8 @@ def client(service: str, endpoint_url: str, region: str, **config: Any) -> Any:
     from botocore.config import Config
 
     settings = Config(retries={"total_max_attempts": 1}, **config)
-    return _session(region).client(service, endpoint_url=endpoint_url, config=settings)
+    with _MAKING:
+        return _session(region).client(service, endpoint_url=endpoint_url, config=settings)
 
 
 @cache  # each session reads the services' models anew: 0.1 s of CPU for a client of SageMaker
