@@ -1,15 +1,11 @@
-"""Endpoints through boto3: born, updated, resized, broken, deleted, restarted."""
+"""Endpoints through boto3: born, updated, resized, deleted."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,12 +16,11 @@ from localcloud.image import local_image
 from tests.functional.sagemaker_bench import (
     ROLE,
     Bench,
-    MemoryS3,
     archive,
-    has_ended,
     running_bench,
     wait_for,
 )
+from tests.functional.sagemaker_calls import answered, arn, capacity, refused, variants, weights
 
 SCALED: dict[str, set[str]] = {"scaled": {"live"}}
 
@@ -34,49 +29,6 @@ SCALED: dict[str, set[str]] = {"scaled": {"live"}}
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with running_bench(tmp_path_factory.mktemp("sagemaker"), scaled=SCALED) as found:
         yield found
-
-
-def refused(call: Any, **params: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
-def arn(kind: str, name: str) -> str:
-    return f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/{name.lower()}"
-
-
-def answered(response: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(response["Body"].read())
-
-
-def weights(bench: Bench, endpoint: str, **desired: float) -> None:
-    bench.sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=endpoint,
-        DesiredWeightsAndCapacities=[
-            {"VariantName": name, "DesiredWeight": weight} for name, weight in desired.items()
-        ],
-    )
-
-
-def capacity(bench: Bench, endpoint: str, variant: str, count: int) -> None:
-    bench.sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=endpoint,
-        DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": count}],
-    )
-
-
-def variants(described: dict[str, Any]) -> dict[str, tuple[float, float, int, int]]:
-    return {
-        v["VariantName"]: (
-            v["CurrentWeight"],
-            v["DesiredWeight"],
-            v["CurrentInstanceCount"],
-            v["DesiredInstanceCount"],
-        )
-        for v in described["ProductionVariants"]
-    }
 
 
 def test_an_endpoint_is_creating_then_in_service_and_answers(bench: Bench) -> None:
@@ -332,99 +284,6 @@ def test_capacity_of_several_variants_in_one_call_is_refused(bench: Bench) -> No
     assert bench.describe(endpoint)["EndpointStatus"] == "InService"
 
 
-def test_a_server_that_never_answers_ping_fails_and_an_update_keeps_the_old(bench: Bench) -> None:
-    good, bad = bench.model("good"), bench.model("bad", PING="never")
-    ping = (
-        "The primary container for production variant live did not pass the ping health check. "
-        "Please check CloudWatch logs for this endpoint."
-    )
-    old = bench.config(bench.variant("live", good))
-    new = bench.config(bench.variant("live", bad, 2))
-    bench.sagemaker.create_endpoint(EndpointName="no-ping", EndpointConfigName=new)
-    described = bench.settled("no-ping")
-    assert described["EndpointStatus"] == "Failed"
-    assert described["FailureReason"].startswith(ping)
-    log = described["FailureReason"].rpartition(" in ")[2].removesuffix(".")
-    assert '"listening"' in Path(log).read_text()
-    _, message = refused(
-        bench.sagemaker.update_endpoint, EndpointName="no-ping", EndpointConfigName=old
-    )
-    assert "can only be deleted" in message
-
-    endpoint = bench.endpoint(old)
-    bench.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
-    assert answered(bench.invoke(endpoint))["version"] == "good"
-    described = bench.settled(endpoint)
-    assert described["EndpointStatus"] == "InService"
-    assert described["EndpointConfigName"] == old
-    assert described["FailureReason"].startswith(ping)
-    assert answered(bench.invoke(endpoint))["version"] == "good"
-
-    bench.sagemaker.delete_endpoint(EndpointName="no-ping")
-    wait_for(lambda: "no-ping" not in str(bench.sagemaker.list_endpoints()), "its deletion")
-
-
-@pytest.mark.parametrize("ping", ["exit", "later:3"])
-def test_a_server_that_ends_or_takes_its_time(bench: Bench, ping: str) -> None:
-    config = bench.config(bench.variant("live", bench.model(PING=ping)))
-    name = f"ping-{ping.partition(':')[0]}"
-    bench.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    wanted = "Failed" if ping == "exit" else "InService"
-    assert bench.settled(name)["EndpointStatus"] == wanted
-
-
-def links() -> bytes:
-    import gzip
-    import io
-    import tarfile
-
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        info = tarfile.TarInfo("link")
-        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(info)
-    return gzip.compress(content.getvalue())
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"no archive", archive()[:-9], archive()[:40], archive({"../out": b"x"}), links()],
-    ids=["nothing", "cut-at-the-end", "cut", "outside", "link"],
-)
-def test_a_corrupt_archive_fails_with_its_reason(bench: Bench, content: bytes) -> None:
-    model = bench.model("1", content)
-    url = f"s3://artifacts/{model}/model.tar.gz"
-    name = f"for-{model}"
-    config = bench.config(bench.variant("live", model))
-    bench.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    described = bench.settled(name)
-    assert described["EndpointStatus"] == "Failed"
-    assert described["FailureReason"] == (
-        f'Failed to extract model data archive for container "container_1" from URL "{url}". '
-        "Please ensure that the object located at the URL is a valid tar.gz archive."
-    )
-
-
-def test_missing_data_and_unknown_images_fail_with_their_reason(bench: Bench) -> None:
-    model = bench.model()
-    del bench.s3.objects[f"s3://artifacts/{model}/model.tar.gz"]
-    bench.sagemaker.create_model(
-        ModelName="alien",
-        ExecutionRoleArn=ROLE,
-        PrimaryContainer={"Image": "slipway-local@sha256:" + "0" * 64},
-    )
-    for name, reason in (
-        (model, 'Failed to download model data for container "container_1" from URL: "s3://'),
-        ("alien", "Please make sure all images included in the model for the production variant"),
-    ):
-        endpoint = f"fails-{name}"
-        config = bench.config(bench.variant("live", name))
-        bench.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
-        described = bench.settled(endpoint)
-        assert described["EndpointStatus"] == "Failed"
-        assert described["FailureReason"].startswith(reason)
-
-
 def test_a_configuration_may_go_while_it_serves_but_not_come_again(bench: Bench) -> None:
     config = bench.config(bench.variant("live", bench.model()))
     endpoint = bench.endpoint(config)
@@ -440,17 +299,6 @@ def test_a_configuration_may_go_while_it_serves_but_not_come_again(bench: Bench)
         bench.sagemaker.update_endpoint, EndpointName=endpoint, EndpointConfigName=other
     )
     assert message == f'Could not find endpoint configuration "{arn("endpoint-config", config)}".'
-
-
-def test_without_its_model_a_variant_cannot_scale_out(bench: Bench) -> None:
-    model = bench.model()
-    endpoint = bench.endpoint(bench.config(bench.variant("live", model)))
-    bench.sagemaker.delete_model(ModelName=model)
-    capacity(bench, endpoint, "live", 2)
-    described = bench.settled(endpoint)
-    assert described["EndpointStatus"] == "InService"
-    assert described["FailureReason"] == f'Could not find model "{arn("model", model)}".'
-    assert variants(described) == {"live": (1.0, 1.0, 1, 1)}
 
 
 def test_a_scaled_variant_can_neither_leave_nor_change_its_type(bench: Bench) -> None:
@@ -473,30 +321,6 @@ def test_a_scaled_variant_can_neither_leave_nor_change_its_type(bench: Bench) ->
     assert variants(bench.settled("scaled")) == {"live": (1.0, 1.0, 2, 2)}
 
 
-def test_an_instance_that_dies_is_replaced_and_one_that_hangs_too(
-    bench: Bench, tmp_path: Path
-) -> None:
-    model = bench.model(CONTROL=str(tmp_path))
-    endpoint = bench.endpoint(bench.config(bench.variant("live", model, 2)))
-    pids = {answered(bench.invoke(endpoint))["pid"] for _ in range(30)}
-    assert len(pids) == 2
-    victim = pids.pop()
-    os.kill(victim, signal.SIGKILL)
-    wait_for(lambda: has_ended(victim), "its end")
-    # Requests that find nobody there go to the other instance: none is lost.
-    for _ in range(30):
-        assert answered(bench.invoke(endpoint))["pid"] != victim
-    wait_for(
-        lambda: variants(bench.describe(endpoint)) == {"live": (1.0, 1.0, 2, 2)}, "a replacement"
-    )
-    hanging = pids.pop()
-    (tmp_path / f"hang-{hanging}").touch()
-    wait_for(lambda: not psutil.pid_exists(hanging), "the end of the hanging one")
-    wait_for(
-        lambda: variants(bench.describe(endpoint)) == {"live": (1.0, 1.0, 2, 2)}, "a replacement"
-    )
-
-
 def test_a_deleted_endpoint_is_deleting_then_gone_with_its_processes(bench: Bench) -> None:
     endpoint = bench.endpoint(bench.config(bench.variant("live", bench.model())))
     pid = answered(bench.invoke(endpoint))["pid"]
@@ -516,94 +340,3 @@ def test_the_models_files_are_there_and_read_only(bench: Bench) -> None:
     unpacked = [p for p in (bench.home / "models").rglob("*") if p.name == "a"]
     assert [oct(p.stat().st_mode & 0o777) for p in unpacked] == ["0o444"]
     assert oct(unpacked[0].parent.stat().st_mode & 0o777) == "0o555"
-
-
-def test_after_a_restart_what_stood_stands_again(tmp_path: Path) -> None:
-    s3 = MemoryS3()
-    with running_bench(tmp_path, s3) as first:
-        config = first.config(first.variant("live", first.model("3"), 2))
-        endpoint = first.endpoint(config, "again", Tags=[{"Key": "slipway:stack", "Value": "x"}])
-        weights(first, endpoint, live=0.25)
-        before = first.settled(endpoint)
-        bad = first.config(first.variant("live", first.model("4", PING="never")))
-        first.sagemaker.create_endpoint(EndpointName="broken", EndpointConfigName=bad)
-        assert first.settled("broken")["EndpointStatus"] == "Failed"
-        pids = {answered(first.invoke(endpoint))["pid"] for _ in range(20)}
-    assert not any(psutil.pid_exists(pid) for pid in pids)
-    with running_bench(tmp_path, s3) as second:
-        assert second.describe("broken")["EndpointStatus"] == "Failed"
-        assert second.describe(endpoint)["EndpointStatus"] in ("SystemUpdating", "InService")
-        after = second.settled(endpoint)
-        assert variants(after) == variants(before) == {"live": (0.25, 0.25, 2, 2)}
-        assert after["CreationTime"] == before["CreationTime"]
-        assert answered(second.invoke(endpoint))["version"] == "3"
-        tags = second.sagemaker.list_tags(ResourceArn=after["EndpointArn"])["Tags"]
-        assert tags == [{"Key": "slipway:stack", "Value": "x"}]
-
-
-def test_an_update_that_a_restart_interrupted_goes_on(tmp_path: Path) -> None:
-    s3 = MemoryS3()
-    with running_bench(tmp_path, s3) as first:
-        endpoint = first.endpoint(first.config(first.variant("live", first.model("1"))), "half")
-        slow = first.config(first.variant("live", first.model("2", PING="later:8")))
-        first.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=slow)
-        assert first.describe(endpoint)["EndpointStatus"] == "Updating"
-    with running_bench(tmp_path, s3) as second:
-        described = second.settled(endpoint)
-        assert described["EndpointConfigName"] == slow
-        assert answered(second.invoke(endpoint))["version"] == "2"
-
-
-def test_a_restart_without_the_artifact_says_so_and_goes_on_when_it_is_back(
-    tmp_path: Path,
-) -> None:
-    s3 = MemoryS3()
-    with running_bench(tmp_path, s3) as first:
-        model = first.model("1")
-        endpoint = first.endpoint(first.config(first.variant("live", model)), "lost")
-    url = f"s3://artifacts/{model}/model.tar.gz"
-    content = s3.objects.pop(url)
-    with running_bench(tmp_path, s3) as second:
-        described = wait_for(
-            lambda: (d := second.describe(endpoint)) and "FailureReason" in d and d, "the reason"
-        )
-        assert described["EndpointStatus"] == "SystemUpdating"
-        assert described["FailureReason"].startswith("Failed to download model data")
-        code, _ = refused(second.runtime.invoke_endpoint, EndpointName=endpoint, Body=b"1")
-        assert code == "ServiceUnavailable"
-        s3.objects[url] = content
-        assert second.settled(endpoint)["EndpointStatus"] == "InService"
-        assert answered(second.invoke(endpoint))["version"] == "1"
-
-
-def servers(home: Path) -> list[psutil.Process]:
-    """Our children that serve models of this home."""
-    found = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in found if any(str(home) in part for part in p.cmdline())]
-
-
-def test_reset_ends_every_process_and_forgets_everything(tmp_path: Path) -> None:
-    with running_bench(tmp_path) as bench:
-        endpoint = bench.endpoint(bench.config(bench.variant("live", bench.model(), 2)))
-        slow = bench.config(bench.variant("live", bench.model(PING="never")))
-        bench.sagemaker.create_endpoint(EndpointName="slow", EndpointConfigName=slow)
-        wait_for(lambda: len(servers(tmp_path)) == 3, "three servers")
-        bench.service.reset()
-        assert servers(tmp_path) == []
-        assert bench.sagemaker.list_endpoints()["Endpoints"] == []
-        assert bench.sagemaker.list_models()["Models"] == []
-        code, _ = refused(bench.runtime.invoke_endpoint, EndpointName=endpoint, Body=b"1")
-        assert code == "ValidationError"
-        bench.endpoint(bench.config(bench.variant("live", bench.model())), endpoint)
-
-
-def test_closing_takes_less_than_five_seconds_whatever_runs(tmp_path: Path) -> None:
-    with running_bench(tmp_path) as bench:
-        bench.endpoint(bench.config(bench.variant("live", bench.model(), 2)))
-        slow = bench.config(bench.variant("live", bench.model(PING="never"), 4))
-        bench.sagemaker.create_endpoint(EndpointName="slow", EndpointConfigName=slow)
-        began = time.monotonic()
-        bench.service.close()
-        assert time.monotonic() - began < 5
-        assert servers(tmp_path) == []
-        assert json.loads(bench.service.snapshot())["endpoints"]
