@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ STACK = "test"
 Program = Callable[[], None]
 
 
+@cache  # it runs the CLI to ask for its version
 def cli() -> auto.PulumiCommand:
     """The CLI on PATH, else the one that set-up built; the test is skipped without any."""
     if shutil.which("pulumi"):
