@@ -198,7 +198,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that one call of ``advance`` is told; ``series`` answers the stage's metric queries."""
+    """All that one call of ``advance`` is told; ``series`` answers the stage's metric queries.
+
+    ``missing``: of the configurations that the release needs, those that do not exist any more.
+    """
 
     endpoint: Endpoint
     series: Series = field(default_factory=dict[str, dict[float, VariantMinute]])
@@ -207,3 +210,4 @@ class Observation:
     pairs: dict[float, Pairs] = field(default_factory=dict[float, Pairs])
     bins: Any = None
     request: Request | None = None
+    missing: frozenset[str] = frozenset()

@@ -143,7 +143,8 @@ class Release:
     applied, ``promote_now`` who asked for that; ``told`` counts the events told to the world.
     ``uncertain``: a driver died while a shift was issued, and the endpoint changed since.
     ``asked_until``: the youngest minute that metrics were asked for. ``unanswered_since``: when AWS
-    first did not answer the pending action, in seconds of the driver's own clock.
+    first did not answer the pending action, in seconds of the driver's own clock. ``stand_in``: a
+    configuration that was deleted while it served, made again to update the endpoint away from it.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Release:
     uncertain: bool = False
     unanswered_since: float | None = None
     is_scaling_removed: bool = False
+    stand_in: str = ""
     paused_at: float | None = None
     paused_by: str = ""
     promote_now: str = ""

@@ -66,6 +66,7 @@ class Cloud(Protocol):
     def caller(self) -> str: ...
     def endpoint(self, name: str) -> Endpoint: ...
     def config(self, name: str) -> Config | None: ...
+    def has_config(self, name: str) -> bool: ...
     def scaling(self, endpoint_name: str) -> ScalingTarget | None: ...
     def alarms(self, names: tuple[str, ...]) -> dict[str, str]: ...
     def series(self, endpoint_name: str, query: MetricQuery) -> Series: ...
@@ -98,14 +99,21 @@ class AwsCloud:
             return Endpoint(date_of(error.response), MISSING, "", 0.0)
         return describe_endpoint(answer, date_of(answer))
 
-    def config(self, name: str) -> Config | None:
-        sagemaker = self["sagemaker"]
+    def has_config(self, name: str) -> bool:
+        return self._described_config(name) is not None
+
+    def _described_config(self, name: str) -> dict[str, Any] | None:
         try:
-            answer = call(sagemaker.describe_endpoint_config, EndpointConfigName=name)
+            return call(self["sagemaker"].describe_endpoint_config, EndpointConfigName=name)
         except RefusedError as error:
             if NOT_FOUND in str(error):
                 return None
             raise
+
+    def config(self, name: str) -> Config | None:
+        answer = self._described_config(name)
+        if answer is None:
+            return None
         arn = answer["EndpointConfigArn"]
         computed = ("EndpointConfigArn", "CreationTime", "ResponseMetadata", "EndpointConfigName")
         body = {k: v for k, v in answer.items() if k not in computed}
@@ -207,7 +215,7 @@ class AwsCloud:
     def _delete_config(self, name: str) -> None:
         delete(
             self["sagemaker"].delete_endpoint_config,
-            lambda: self.config(name) is None,
+            lambda: not self.has_config(name),
             EndpointConfigName=name,
         )
 

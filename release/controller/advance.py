@@ -20,6 +20,7 @@ from release.actions import (
     still_needed,
 )
 from release.controller import baking, forward, mirror, requests, retreat, shift
+from release.controller.deleted import why_back
 from release.controller.judging import is_watched, landed_verdict, ringing, verdict_of
 from release.controller.needs import Needs, needs
 from release.controller.stages import FORWARD, Move, Stage, go, has_weights
@@ -77,6 +78,7 @@ def advance(release: Release, observation: Observation) -> Move:
     actions: tuple[Action, ...] = ()
     while release.outcome is None and not actions:
         before = requests.skipped_ahead(release, endpoint)
+        before = _unless_deleted(before, observation)
         before = _unless_ringing(before, observation)
         release, actions = STAGES[Stage(before.stage)](before, observation)
         is_paused = release.paused_at is not None and not _keeps_up(before, endpoint)
@@ -117,6 +119,14 @@ def _keeps_up(release: Release, endpoint: Endpoint) -> bool:
     stage = Stage(release.stage)
     is_step = stage is Stage.CAPACITY and has_weights(endpoint, release.wanted_weights)
     return is_step or stage is Stage.MIRROR
+
+
+def _unless_deleted(release: Release, observation: Observation) -> Release:
+    """On its way back where a configuration was deleted without which it cannot go on."""
+    reason = why_back(release, observation)
+    if not reason:
+        return release
+    return requests.turned_back(release, INCONCLUSIVE, reason, observation.endpoint.now)
 
 
 def _unless_ringing(release: Release, observation: Observation) -> Release:
@@ -223,7 +233,8 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
         return retreat.refilled(release, now)
     if release.attempts < retreat.MAX_ATTEMPTS or stage is Stage.ZERO:
         return release
-    ended = replace(release, ending=INCONCLUSIVE, reason=f"{release.reason}; {reason}".strip("; "))
+    left = f"{reason}; {retreat.left_behind(release.base)}"
+    ended = replace(release, ending=INCONCLUSIVE, reason=f"{release.reason}; {left}".strip("; "))
     return go(ended, Stage.CLEANUP, now)
 
 

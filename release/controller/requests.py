@@ -90,15 +90,17 @@ def resumed(release: Release, now: float) -> Release:
 
 def aborted(release: Release, reason: str, now: float) -> Release:
     """A person ends the release: everything back, unless it is on its way back already."""
-    stage = Stage(release.stage)
-    if stage not in FORWARD or release.purpose == ROLLBACK:
+    if Stage(release.stage) not in FORWARD or release.purpose == ROLLBACK:
         return release
+    return turned_back(release, ROLLED_BACK, reason, now)
+
+
+def turned_back(release: Release, ending: str, reason: str, now: float) -> Release:
+    """Everything back, paused or not; what SageMaker shifts, SageMaker takes back."""
     release = replace(release, paused_at=None, paused_by="")
-    if stage is Stage.SHIFT and release.issued:
-        if release.ending is not None:
-            return release
-        return turned(release, ROLLED_BACK, reason, now)
-    return retreat(release, ROLLED_BACK, reason, now)
+    if release.stage == Stage.SHIFT and release.issued:
+        return release if release.ending is not None else turned(release, ending, reason, now)
+    return retreat(release, ending, reason, now)
 
 
 def skipped_ahead(release: Release, endpoint: Endpoint) -> Release:

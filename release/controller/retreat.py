@@ -15,6 +15,7 @@ from release.actions import (
     UpdateEndpoint,
 )
 from release.controller.capacity import carried_count
+from release.controller.deleted import served_before, stood_in
 from release.controller.scaling import at_the_end, make_way, suspend
 from release.controller.stages import (
     TAG_RELEASE,
@@ -41,6 +42,7 @@ from release.state import INCONCLUSIVE, ROLLBACK, ROLLED_BACK, Release
 # The kind of the log's entry on a change by someone else.
 FOREIGN = "foreign"
 MAX_ATTEMPTS = 3
+LEAVE_DELETED = "`slipway rollback --to V` moves the endpoint to a good version that still exists"
 # The candidate has no traffic any more; what live lacks is not waited for longer than this.
 REFILL_LIMIT_SECONDS = 900.0
 
@@ -136,7 +138,7 @@ def back(release: Release, observation: Observation) -> Move:
     if source not in known_configs(release):
         return hands_off(release, endpoint, f"configuration {previous.name}"), ()
     if not release.issued:
-        return _begin_back(release, endpoint)
+        return _begin_back(release, observation)
     match update_progress(release, endpoint, source, previous.name):
         case Progress.LANDED:
             text = f"configuration {previous.name} serves again"
@@ -152,8 +154,8 @@ def back(release: Release, observation: Observation) -> Move:
             return release, ()
 
 
-def _begin_back(release: Release, endpoint: Endpoint) -> Move:
-    previous = release.before.config
+def _begin_back(release: Release, observation: Observation) -> Move:
+    endpoint, previous = observation.endpoint, release.before.config
     if endpoint.status in BUSY_STATUSES:
         return release, ()
     if endpoint.status not in (IN_SERVICE, UPDATE_ROLLBACK_FAILED):
@@ -161,8 +163,10 @@ def _begin_back(release: Release, endpoint: Endpoint) -> Move:
     if endpoint.config_name == previous.name and endpoint.status == IN_SERVICE:
         return go(release, Stage.CLEANUP, endpoint.now), ()
     again, way = make_way(_again(release), endpoint, previous.name)
+    again, stand_in = stood_in(again, observation)
     return again, (
         *way,
+        *stand_in,
         CreateConfig(previous.name, previous.body, previous.tags),
         UpdateEndpoint(previous.name, exclude_weights=True),
     )
@@ -182,15 +186,24 @@ def restore(release: Release, observation: Observation) -> Move:
         return again, (*way, create, UpdateEndpoint(target, exclude_weights=True))
     match update_progress(release, endpoint, source, target):
         case Progress.LANDED:
-            text = f"configuration {target} serves"
-            done = replace(release, ending=ROLLED_BACK, zero_weight_at=endpoint.now, base=target)
-            return go(done, Stage.CLEANUP, endpoint.now).noted(endpoint.now, "landed", text), ()
+            return _restored(release, observation), ()
         case Progress.FAILED:
             return _retry_or_leave(release, endpoint, target), ()
         case Progress.FOREIGN:
             return hands_off(release, endpoint, f"an update to {target}"), ()
         case Progress.WAITING:
             return release, ()
+
+
+def _restored(release: Release, observation: Observation) -> Release:
+    """The destination serves; one that was deleted on the way is no good end."""
+    now, target = observation.endpoint.now, release.destination.endpoint_config_name
+    text, ending = f"configuration {target} serves", ROLLED_BACK
+    reason = release.reason
+    if target in observation.missing:
+        ending, reason = INCONCLUSIVE, f"{text}, but was deleted meanwhile; {LEAVE_DELETED}"
+    done = replace(release, ending=ending, reason=reason, zero_weight_at=now, base=target)
+    return go(done, Stage.CLEANUP, now).noted(now, "landed", text)
 
 
 def cleanup(release: Release, observation: Observation) -> Move:
@@ -209,7 +222,9 @@ def cleanup(release: Release, observation: Observation) -> Move:
         names = alarm_names(release)
         if names:
             actions.append(DeleteAlarms(names))
-        actions += [DeleteConfig(n) for n in own_configs(release) if n not in in_use]
+        own = dict.fromkeys((*own_configs(release), *filter(None, (release.stand_in,))))
+        actions += [DeleteConfig(n) for n in own if n not in in_use]
+        actions += served_before(release, observation)
     actions += at_the_end(release)
     if not actions:
         return replace(release, issued=True), ()
@@ -220,6 +235,11 @@ def _again(release: Release) -> Release:
     return replace(release, attempts=release.attempts + 1)
 
 
+def left_behind(serving: str) -> str:
+    """What is told where the way back ends before its goal."""
+    return f"{serving} still serves; `slipway rollback` tries again"
+
+
 def _retry_or_leave(release: Release, endpoint: Endpoint, target: str) -> Release:
     """An update that goes back failed: again, and in the end say what serves."""
     why = endpoint.failure_reason or "AWS gave no reason"
@@ -228,7 +248,7 @@ def _retry_or_leave(release: Release, endpoint: Endpoint, target: str) -> Releas
         return replace(release, issued=False).noted(endpoint.now, "failed", text)
     reason = (
         f"{release.reason}; going back to {target} failed {MAX_ATTEMPTS} times ({why}); "
-        f"{endpoint.config_name} still serves"
+        f"{left_behind(endpoint.config_name)}"
     ).removeprefix("; ")
     changed = replace(release, ending=INCONCLUSIVE, reason=reason)
     return go(changed, Stage.CLEANUP, endpoint.now).noted(endpoint.now, "stuck", reason)

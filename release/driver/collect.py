@@ -156,7 +156,7 @@ def remove(cloud: AwsCloud, collection: Collection) -> None:
     for name in collection.configs:
         delete(
             sagemaker.delete_endpoint_config,
-            lambda name=name: cloud.config(name) is None,
+            lambda name=name: not cloud.has_config(name),
             EndpointConfigName=name,
         )
 

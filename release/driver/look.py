@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from release.aws.cloud import Cloud
+from release.controller.deleted import needed_configs
 from release.controller.needs import Needs, needs
 from release.controller.stages import known_configs
 from release.driver.progress import Collaborators
@@ -49,7 +50,24 @@ def look(
     alarms: dict[str, str] = {}
     if wanted.alarms:
         alarms = _or(lambda: cloud.alarms(wanted.alarms), alarms, trouble)
-    return Observation(endpoint, series, alarms, hooks, captured.pairs, captured.bins, request)
+    return Observation(
+        endpoint,
+        series,
+        alarms,
+        hooks,
+        captured.pairs,
+        captured.bins,
+        request,
+        _missing(release, endpoint, cloud, trouble),
+    )
+
+
+def _missing(
+    release: Release, endpoint: Endpoint, cloud: Cloud, trouble: Trouble
+) -> frozenset[str]:
+    """What was deleted of the configurations that are needed; what cannot be asked for stands."""
+    needed = needed_configs(release, endpoint)
+    return frozenset(n for n in needed if not _or(lambda n=n: cloud.has_config(n), True, trouble))
 
 
 def with_author(observation: Observation, release: Release, cloud: Cloud) -> Observation:

@@ -314,6 +314,9 @@ class FakeCloud:
     def config(self, name: str) -> Config | None:
         return self.configs.get(name)
 
+    def has_config(self, name: str) -> bool:
+        return name in self.configs
+
     def scaling(self, endpoint_name: str) -> ScalingTarget | None:
         return self.targets.get("live")
 

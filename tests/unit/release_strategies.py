@@ -30,6 +30,7 @@ BLUE_GREEN = BlueGreen(CanaryShift(25, 900), 300, LOOSE)
 LINEAR = BlueGreen(LinearShift(25, 600), 300, LOOSE)
 AT_ONCE = BlueGreen(AllAtOnce(), 600, LOOSE)
 ROLLING = Rolling(50, 900, LOOSE)
+STAGED = {"wine-test-c1", "wine-test-c2"}
 SHADOW = Shadow(50, LOOSE, 120, 3600, 0.05)
 STRATEGIES: dict[str, Strategy] = {
     "canary": CANARY,
@@ -60,7 +61,9 @@ def release(
     return run(made, cloud=cloud, history=history or FakeHistory(), pace=FAST, **options)
 
 
-def assert_ended_well(cloud: FakeCloud, serving: str, count: int = 4) -> None:
+def assert_ended_well(
+    cloud: FakeCloud, serving: str, count: int = 4, configs: set[str] = STAGED
+) -> None:
     """One variant on one good configuration, as many instances as before, nothing of ours left."""
     assert cloud.serving == serving
     assert (cloud.status, cloud.pending, cloud.deployment) == ("InService", None, None)
@@ -68,7 +71,7 @@ def assert_ended_well(cloud: FakeCloud, serving: str, count: int = 4) -> None:
     live = cloud.fleets["live"]
     assert (live.count, live.wanted_count) == (count, count)
     assert live.weight > 0
-    assert set(cloud.configs) == {"wine-test-c1", "wine-test-c2"}
+    assert set(cloud.configs) == configs
     assert cloud.alarm_names == {}
     assert cloud.suspension == NOT_SUSPENDED
     assert cloud.targets == {"live": scaling_target()}

@@ -289,7 +289,7 @@ def test_a_target_configuration_that_is_deleted_meanwhile_moves_nothing() -> Non
     cloud.before_look = delete
     result = release(cloud, staged(BLUE_GREEN))
     assert result.outcome == "inconclusive"
-    assert "AWS refused to update the endpoint to wine-test-c2 behind guardrails" in result.reason
+    assert "configuration wine-test-c2 of version 2 was deleted under the release" in result.reason
     assert cloud.serving == "wine-test-c1"
 
 
