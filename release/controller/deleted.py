@@ -1,7 +1,7 @@
 """Configurations that somebody deletes under a release: which it needs, and what stands in for one.
 
 SageMaker lets a configuration be deleted that serves; afterwards it takes no update away from it,
-for it looks for its name (facts 2). So one of this name is made again before the endpoint leaves it.
+for it looks for its name (facts 2). So one of this name is made before the endpoint leaves it.
 """
 
 from __future__ import annotations
