@@ -20,13 +20,14 @@ from contracts.release_manifest import BlueGreen, LimitGate, ReleaseManifest, Ro
 from release.actions import SetCapacity
 from release.driver.loop import turns
 from release.driver.turn import DriverOptions
-from release.errors import NothingToReleaseError, RejectedError
+from release.errors import EndpointError, NothingToReleaseError, RejectedError
 from release.evidence.document import ReleaseResult
 from release.state import Owner
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of
 from tests.unit.release_strategies import (
     BROKEN,
     FAST,
+    STAGED,
     STRATEGIES,
     assert_ended_well,
     cloud_of,
@@ -48,6 +49,7 @@ CASES = (
     "retyped, alarm after the swap",
     "scale-in waits for its chance",
     "surge",
+    "target deleted",
 )
 # Live's instances after the surge, and what half of the traffic needs then.
 SURGED, HALF = 12, 6
@@ -58,14 +60,25 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills the process at some of the moments at which state or cloud change."""
+    """Kills the process at some of the moments at which state or cloud change.
 
-    def __init__(self, moments: list[int]) -> None:
+    ``unlike``: the moments at which the next driver finds the world at another place than at the
+    one before, not only later.
+    """
+
+    def __init__(self, moments: list[int], world: Callable[[], Any] = object) -> None:
         self._moments = set(moments)
+        self._world = world
+        self._last: Any = None
         self.count = 0
+        self.unlike: list[int] = []
 
     def __call__(self, _what: Any) -> None:
         self.count += 1
+        world = self._world()
+        if world != self._last:
+            self.unlike.append(self.count)
+        self._last = world
         if self.count in self._moments:
             raise Killed
 
@@ -95,6 +108,12 @@ def surge(cloud: FakeCloud) -> None:
         cloud.set_live(SURGED)
 
 
+def delete_target(cloud: FakeCloud) -> None:
+    """Somebody deletes the target's configuration while the endpoint is updated to it."""
+    if cloud.pending is not None and cloud.pending[0] == "wine-test-c2":
+        cloud.configs.pop("wine-test-c2", None)
+
+
 def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]:
     cloud = cloud_of(tick=45.0)
     made = staged(strategy)
@@ -117,6 +136,8 @@ def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]
             cloud.eager_scale_in = True
         case "surge":
             cloud.before_look = surge
+        case "target deleted":
+            cloud.before_look = delete_target
         case _:
             pass
     if case.startswith("retyped"):
@@ -127,10 +148,21 @@ def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]
     return cloud, made
 
 
+def world_of(cloud: FakeCloud, history: FakeHistory) -> tuple[Any, ...]:
+    """Where a release and its endpoint stand."""
+    state = history.shared.get("state")
+    running = None if state is None else state.current
+    place = () if running is None else (running.stage, running.issued, running.pending)
+    story = 0 if running is None else len(running.log)
+    part = None if cloud.deployment is None else cloud.deployment.part_at(cloud.now)
+    return (*place, story, cloud.status, cloud.serving, len(cloud.executed), part)
+
+
 def run_until_it_ends(
     cloud: FakeCloud, made: ReleaseManifest, moments: list[int], drivers: list[str]
-) -> tuple[ReleaseResult, FakeHistory, int]:
-    killer, history = Killer(moments), FakeHistory()
+) -> tuple[ReleaseResult, FakeHistory, list[int]]:
+    history = FakeHistory()
+    killer = Killer(moments, lambda: world_of(cloud, history))
     cloud.before_execute = cloud.after_execute = killer
     turn = 0
     while True:
@@ -139,13 +171,13 @@ def run_until_it_ends(
         drive = DRIVERS[drivers[turn % len(drivers)]]
         turn += 1
         try:
-            return drive(cloud, history, made), history, killer.count
+            return drive(cloud, history, made), history, killer.unlike
         except Killed:
             # Whoever held it is gone; on another machine its lease would have to run out first.
             expire(history)
-        except (NothingToReleaseError, RejectedError):
+        except (NothingToReleaseError, RejectedError, EndpointError):
             # Killed after the end was written: the next command finds it ended.
-            return told(history), history, killer.count
+            return told(history), history, killer.unlike
 
 
 def expire(history: FakeHistory) -> None:
@@ -173,6 +205,8 @@ def expected(case: str, name: str) -> set[str]:
             return good
         case "no metrics":
             return {"inconclusive"}
+        case "target deleted":
+            return good if ends_compared else {"inconclusive"}
         case "update fails silently" if ends_compared:
             return good
         case "alarm while shifting" if not is_guarded:
@@ -195,7 +229,9 @@ def assert_it_ended_well(
     serving = "wine-test-c2" if result.outcome == "promoted" else "wine-test-c1"
     bakes_half = case == "surge" and name.endswith("canary") and "blue" not in name
     has_surged = bakes_half and cloud.fleets["live"].count == SURGED
-    assert_ended_well(cloud, serving, SURGED if has_surged else 4)
+    is_gone = case == "target deleted" and result.outcome == "inconclusive"
+    configs = {"wine-test-c1"} if is_gone else STAGED
+    assert_ended_well(cloud, serving, SURGED if has_surged else 4, configs)
     if bakes_half and result.outcome == "promoted":
         assert SetCapacity("candidate", HALF) in cloud.executed
     state = history.other_process().load()
@@ -216,10 +252,10 @@ def test_it_ends_as_it_must_without_a_kill(name: str, case: str) -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_killed_once_at_each_moment_of_a_good_release(name: str) -> None:
     cloud, made = prepared("good", STRATEGIES[name])
-    _, _, count = run_until_it_ends(cloud, made, [], ["terminal"])
-    for moment in range(1, count + 1):
+    _, _, moments = run_until_it_ends(cloud, made, [], ["terminal"])
+    for index, moment in enumerate(moments):
         cloud, made = prepared("good", STRATEGIES[name])
-        drivers = ["terminal", "lambda"] if moment % 2 else ["lambda", "terminal"]
+        drivers = ["terminal", "lambda"] if index % 2 else ["lambda", "terminal"]
         result, history, _ = run_until_it_ends(cloud, made, [moment], drivers)
         assert_it_ended_well(cloud, history, result, "good", name, 1)
 
