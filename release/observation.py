@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.release_manifest import TAG_HASH, TAG_VERSION
@@ -184,6 +184,17 @@ class ScalingTarget:
     scheduled: tuple[dict[str, Any], ...] = ()
     tags: dict[str, str] = field(default_factory=dict[str, str])
 
+    def completed(self, other: ScalingTarget) -> ScalingTarget:
+        """This one, with what only the other has: policies, schedules, tags."""
+        policies = {p["PolicyName"]: p for p in (*other.policies, *self.policies)}
+        scheduled = {s["ScheduledActionName"]: s for s in (*other.scheduled, *self.scheduled)}
+        return replace(
+            self,
+            policies=tuple(policies.values()),
+            scheduled=tuple(scheduled.values()),
+            tags=other.tags | self.tags,
+        )
+
 
 @dataclass(frozen=True)
 class Request:
@@ -201,6 +212,7 @@ class Observation:
     """All that one call of ``advance`` is told; ``series`` answers the stage's metric queries.
 
     ``missing``: of the configurations that the release needs, those that do not exist any more.
+    ``scaling``: live's scalable target as it is now, where it ``is_scaling_read``.
     """
 
     endpoint: Endpoint
@@ -211,3 +223,5 @@ class Observation:
     bins: Any = None
     request: Request | None = None
     missing: frozenset[str] = frozenset()
+    scaling: ScalingTarget | None = None
+    is_scaling_read: bool = False

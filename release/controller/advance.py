@@ -23,6 +23,7 @@ from release.controller import baking, forward, mirror, requests, retreat, shift
 from release.controller.deleted import why_back
 from release.controller.judging import is_watched, landed_verdict, ringing, verdict_of
 from release.controller.needs import Needs, needs
+from release.controller.scaling import depends_on_scaling, remembered
 from release.controller.stages import FORWARD, Move, Stage, go, has_weights
 from release.gates import StepVerdict
 from release.observation import IN_SERVICE, Endpoint, Observation
@@ -77,7 +78,9 @@ def advance(release: Release, observation: Observation) -> Move:
         release = requests.applied(release, request, endpoint)
     actions: tuple[Action, ...] = ()
     while release.outcome is None and not actions:
-        before = requests.skipped_ahead(release, endpoint)
+        if depends_on_scaling(release) and not observation.is_scaling_read:
+            break
+        before = requests.skipped_ahead(remembered(release, observation), endpoint)
         before = _unless_deleted(before, observation)
         before = _unless_ringing(before, observation)
         release, actions = STAGES[Stage(before.stage)](before, observation)

@@ -1,8 +1,9 @@
 """What a release does to autoscaling: scale-in is suspended, and a target never stands in the way.
 
 SageMaker refuses to remove a variant that is a scalable target, or to change its instance type
-(facts 6): the target goes first, and comes back exactly as it was. What it was is in the state from
-the release's beginning.
+(facts 6): the target goes first, and comes back as it was. What it was is read at the release's
+beginning, and again before the target goes and before it comes back, for bounds are operational:
+what `up` makes of them meanwhile counts (architecture, rule 3).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import replace
 
 from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, SHADOW_VARIANT
 from release.actions import Action, RemoveScaling, RestoreScaling, SetScaling
-from release.observation import Endpoint
+from release.controller.stages import Stage
+from release.observation import Endpoint, Observation, ScalingTarget
 from release.state import Release
 
 SCALE_IN = "DynamicScalingInSuspended"
@@ -20,6 +22,36 @@ SCALE_IN = "DynamicScalingInSuspended"
 def suspend(release: Release) -> tuple[Action, ...]:
     target = release.before.scaling
     return () if target is None else (SetScaling(target.suspended | {SCALE_IN: True}),)
+
+
+def depends_on_scaling(release: Release) -> bool:
+    """Whether the stage removes live's target or puts it back: what it is now is read before."""
+    if release.before.scaling is None or release.issued:
+        return False
+    match Stage(release.stage):
+        case Stage.SWAP | Stage.SHIFT | Stage.BACK | Stage.RESTORE:
+            return _is_retyped(release)
+        case Stage.POST_BAKE | Stage.CLEANUP:
+            return release.is_scaling_removed
+        case _:
+            return False
+
+
+def remembered(release: Release, observation: Observation) -> Release:
+    """What the target is to be at the end, as far as is seen now; its suspension was our own."""
+    kept, seen = release.before.scaling, observation.scaling
+    if kept is None or not observation.is_scaling_read:
+        return release
+    if release.is_scaling_removed:
+        # Someone has registered it since, with the bounds of now; the rest is still missing.
+        kept = kept if seen is None else _as_before(seen.completed(kept), kept)
+    else:
+        kept = None if seen is None else _as_before(seen, kept)
+    return replace(release, before=replace(release.before, scaling=kept))
+
+
+def _as_before(target: ScalingTarget, before: ScalingTarget) -> ScalingTarget:
+    return replace(target, suspended=before.suspended)
 
 
 def make_way(
@@ -59,9 +91,13 @@ def at_the_end(release: Release) -> tuple[Action, ...]:
     return (SetScaling(target.suspended),)
 
 
-def _changes_type(release: Release, endpoint: Endpoint, config: str) -> bool:
+def _is_retyped(release: Release) -> bool:
     old, new = _types(release)
-    if not old or not new or old == new:
+    return bool(old and new) and old != new
+
+
+def _changes_type(release: Release, endpoint: Endpoint, config: str) -> bool:
+    if not _is_retyped(release):
         return False
     target = release.destination.endpoint_config_name
     return (endpoint.config_name == target) != (config == target)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from release.aws.cloud import Cloud
 from release.controller.deleted import needed_configs
 from release.controller.needs import Needs, needs
+from release.controller.scaling import depends_on_scaling
 from release.controller.stages import known_configs
 from release.driver.progress import Collaborators
 from release.errors import AwsError
@@ -50,16 +51,15 @@ def look(
     alarms: dict[str, str] = {}
     if wanted.alarms:
         alarms = _or(lambda: cloud.alarms(wanted.alarms), alarms, trouble)
-    return Observation(
-        endpoint,
-        series,
-        alarms,
-        hooks,
-        captured.pairs,
-        captured.bins,
-        request,
-        _missing(release, endpoint, cloud, trouble),
+    missing = _missing(release, endpoint, cloud, trouble)
+    seen = Observation(
+        endpoint, series, alarms, hooks, captured.pairs, captured.bins, request, missing
     )
+    if not depends_on_scaling(release):
+        return seen
+    # What cannot be read is taken to be as it was.
+    scaling = _or(lambda: cloud.scaling(name), release.before.scaling, trouble)
+    return replace(seen, scaling=scaling, is_scaling_read=True)
 
 
 def _missing(
