@@ -18,6 +18,7 @@ from contracts.release_manifest import ReleaseManifest
 from release.actions import Action
 from release.gates import CountedMinute
 from release.observation import Config, HookAnswer, Pairs, ScalingTarget
+from release.owed import OwedScaling
 from release.records import decode, encode
 
 SCHEMA_VERSION = 1
@@ -145,6 +146,8 @@ class Release:
     ``asked_until``: the youngest minute that metrics were asked for. ``unanswered_since``: when AWS
     first did not answer the pending action, in seconds of the driver's own clock. ``stand_in``: a
     configuration that was deleted while it served, made again to update the endpoint away from it.
+    ``is_scaling_owed``: a release before left ``live`` without its whole scalable target;
+    ``owes_scaling``: why this one could not put it back.
     """
 
     id: str
@@ -189,6 +192,8 @@ class Release:
     uncertain: bool = False
     unanswered_since: float | None = None
     is_scaling_removed: bool = False
+    is_scaling_owed: bool = False
+    owes_scaling: str = ""
     stand_in: str = ""
     paused_at: float | None = None
     paused_by: str = ""
@@ -206,7 +211,10 @@ class Release:
 
 @dataclass(frozen=True)
 class EndpointState:
-    """``good``: newest first, the one that serves at its head. ``closed``: the stack's end."""
+    """``good``: newest first, the one that serves at its head. ``closed``: the stack's end.
+
+    ``owed_scaling``: what the last release could not put back.
+    """
 
     endpoint_name: str
     lock: Lock | None = None
@@ -216,6 +224,7 @@ class EndpointState:
     closed: Entry | None = None
     releases: tuple[str, ...] = ()
     turnover_seconds: float | None = None
+    owed_scaling: OwedScaling | None = None
 
     def to_json(self) -> str:
         return pretty_json({"schema_version": SCHEMA_VERSION, **encode(self)})
@@ -235,63 +244,3 @@ class EndpointState:
     def has_history(self) -> bool:
         """Whether releases of this endpoint are remembered that a new endpoint would forget."""
         return self.closed is None and bool(self.releases or self.good or self.current)
-
-
-# --- the ends of a release
-
-
-def remember_good(
-    good: tuple[GoodVersion, ...], version: GoodVersion, keep: int
-) -> tuple[GoodVersion, ...]:
-    """``version`` at the head, each content once, the last ``keep`` of them."""
-    if not version.content_hash:
-        return good
-    others = (g for g in good if g.content_hash != version.content_hash)
-    return (version, *others)[: max(1, keep)]
-
-
-def finished(state: EndpointState, keep: int) -> EndpointState:
-    """The running release has ended: remember what is good, what is rejected; free the lock."""
-    release = state.current
-    if release is None or release.outcome is None:
-        raise AssertionError("only a release with an outcome can be finished")
-    good = remember_good(state.good, release.before.good, keep)
-    destination = replace(release.destination, since=release.stage_since)
-    rejected = [h for h in state.rejected if h != release.destination.content_hash]
-    if release.purpose == ROLLBACK:
-        if release.outcome == ROLLED_BACK:
-            good = remember_good(good, destination, keep)
-            rejected += [h for h in (release.before.good.content_hash,) if h]
-            good = tuple(g for g in good if g.content_hash != release.before.good.content_hash)
-    elif release.outcome == PROMOTED:
-        good = remember_good(good, destination, keep)
-    elif release.outcome == ROLLED_BACK or release.destination.content_hash in state.rejected:
-        rejected.append(release.destination.content_hash)
-    return replace(
-        state,
-        lock=None,
-        current=None,
-        good=good,
-        rejected=tuple(dict.fromkeys(rejected)),
-        closed=None,
-        turnover_seconds=release.turnover_seconds or state.turnover_seconds,
-    )
-
-
-def started(state: EndpointState, release: Release) -> EndpointState:
-    """``release`` runs from now on. A closed history belonged to an endpoint that is gone."""
-    was_closed = state.closed is not None
-    return replace(
-        state,
-        current=release,
-        closed=None,
-        good=() if was_closed else state.good,
-        rejected=() if was_closed else state.rejected,
-        releases=(*state.releases, release.id)[-REMEMBERED_RELEASES:],
-    )
-
-
-def closed(state: EndpointState, at: float, by: str) -> EndpointState:
-    """The stack was destroyed; the history stays."""
-    entry = Entry(at, "closed", f"stack destroyed by {by}", {"by": by})
-    return replace(state, lock=None, current=None, closed=entry)

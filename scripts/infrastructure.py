@@ -86,6 +86,7 @@ def up(
     """
     from scripts import model_environments, orphans, teardown
     from scripts.registry_follow import catch_up
+    from scripts.release_owed import settled_state
     from scripts.release_stack import LOCAL_STACK, open_stack
 
     place = open_stack(stack)
@@ -106,6 +107,7 @@ def up(
     if not as_json:
         show_next(place)
     for manifest in place.manifests():
+        settled_state(place, manifest.endpoint_name)
         catch_up(place, manifest.endpoint_name)
 
 

@@ -29,8 +29,9 @@ def planned(place: ReleaseStack, manifest: ReleaseManifest) -> Plan:
     """
     from release.aws.survey import survey
     from release.planning.plan import make_plan, predicted_seconds
+    from scripts.release_owed import settled_state
 
-    state = place.state(manifest.endpoint_name)
+    state = settled_state(place, manifest.endpoint_name)
     snapshot = snapshot_of(place, manifest)
     seconds = predicted_seconds(manifest, state, snapshot, None)[2]
     seen = survey(place.cloud, manifest, snapshot, seconds)

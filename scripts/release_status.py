@@ -13,6 +13,7 @@ from release.aws.store import read_evidence, read_freeze
 from release.controller.start import good_of_config
 from release.driver.lock import holder, this_process, where
 from release.state import HELD, EndpointState, Release
+from scripts.release_owed import settled_state
 from scripts.release_stack import ReleaseStack
 
 TOLD = (
@@ -31,7 +32,7 @@ TOLD = (
 def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]:
     cloud, name = place.cloud, manifest.endpoint_name
     endpoint = cloud.endpoint(name)
-    state = place.state(name)
+    state = settled_state(place, name)
     live = cloud.config(endpoint.config_name) if endpoint.config_name else None
     total = sum(v.current_weight for v in endpoint.variants)
     target = manifest.target
@@ -72,6 +73,9 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
         "release": None
         if state.current is None
         else _release_row(state, state.current, endpoint.now),
+        "owed_scaling": None
+        if state.owed_scaling is None
+        else {**asdict(state.owed_scaling), "text": state.owed_scaling.text},
         "freeze": _freeze_row(place, manifest, endpoint.now),
         "target": {"version": target.version, "hash": target.content_hash},
         "is_pending": live_hash != target.content_hash,

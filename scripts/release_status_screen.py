@@ -12,6 +12,9 @@ def show_status(rows: list[dict[str, Any]], option: str = "") -> None:
     """``option`` is what commands have to end with to mean the stack of ``rows``."""
     for row in rows:
         _show_serving(row, option)
+        if row["owed_scaling"] is not None:
+            again = f"`slipway status{option}`, `plan`, `up` and every release try it again"
+            _tell(f"{row['owed_scaling']['text']}; correct that: {again}")
         if row["freeze"] is not None:
             _tell(row["freeze"]["text"])
         if row["release"] is not None:

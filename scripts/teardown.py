@@ -13,7 +13,7 @@ from contracts.release_manifest import TAG_STACK
 from release.aws.cloud import NOT_FOUND, RefusedError, call
 from release.aws.store import GONE, S3History, list_endpoints
 from release.driver.lock import holder, this_process
-from release.state import closed
+from release.memory import closed
 from scripts.release_stack import ReleaseStack
 
 DELETE_BATCH = 1000

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from release.actions import (
     Action,
+    RestoreScaling,
     SetCapacity,
+    SetScaling,
     SetWeights,
     UpdateEndpoint,
     describe,
@@ -231,7 +233,7 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
     if stage in FORWARD:
         return retreat.retreat(release, INCONCLUSIVE, reason, now)
     if stage is Stage.CLEANUP:
-        return _refused_at_the_end(release, rest)
+        return _refused_at_the_end(release, action, rest, message)
     if stage is Stage.REFILL:
         return retreat.refilled(release, now)
     if release.attempts < retreat.MAX_ATTEMPTS or stage is Stage.ZERO:
@@ -241,10 +243,21 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
     return go(ended, Stage.CLEANUP, now)
 
 
-def _refused_at_the_end(release: Release, rest: tuple[Action, ...]) -> Release:
-    """All is tried a few times; then what is refused stays, and the rest is still done."""
+def _refused_at_the_end(
+    release: Release, action: Action, rest: tuple[Action, ...], message: str
+) -> Release:
+    """All is tried a few times; then what is refused stays, and the rest is still done.
+
+    What is not put back of scaling is owed: the next driver, or command, tries it again.
+    """
     if release.attempts < retreat.MAX_ATTEMPTS:
         return replace(release, attempts=release.attempts + 1)
+    if isinstance(action, SetScaling | RestoreScaling):
+        told = (
+            f"the scaling of live is not as it was before: {message}; `slipway status` tries again"
+        )
+        reason = f"{release.reason}; {told}".removeprefix("; ")
+        release = replace(release, owes_scaling=message, reason=reason)
     return replace(release, pending=rest) if rest else replace(release, issued=True)
 
 

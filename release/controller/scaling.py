@@ -14,9 +14,8 @@ from contracts.release_manifest import CANDIDATE_VARIANT, LIVE_VARIANT, SHADOW_V
 from release.actions import Action, RemoveScaling, RestoreScaling, SetScaling
 from release.controller.stages import Stage
 from release.observation import Endpoint, Observation, ScalingTarget
+from release.owed import SCALE_IN
 from release.state import Release
-
-SCALE_IN = "DynamicScalingInSuspended"
 
 
 def suspend(release: Release) -> tuple[Action, ...]:
@@ -31,8 +30,10 @@ def depends_on_scaling(release: Release) -> bool:
     match Stage(release.stage):
         case Stage.SWAP | Stage.SHIFT | Stage.BACK | Stage.RESTORE:
             return _is_retyped(release)
-        case Stage.POST_BAKE | Stage.CLEANUP:
+        case Stage.POST_BAKE:
             return release.is_scaling_removed
+        case Stage.CLEANUP:
+            return release.is_scaling_removed or release.is_scaling_owed
         case _:
             return False
 
@@ -42,7 +43,7 @@ def remembered(release: Release, observation: Observation) -> Release:
     kept, seen = release.before.scaling, observation.scaling
     if kept is None or not observation.is_scaling_read:
         return release
-    if release.is_scaling_removed:
+    if release.is_scaling_removed or release.is_scaling_owed:
         # Someone has registered it since, with the bounds of now; the rest is still missing.
         kept = kept if seen is None else _as_before(seen.completed(kept), kept)
     else:
@@ -86,7 +87,7 @@ def at_the_end(release: Release) -> tuple[Action, ...]:
     target = release.before.scaling
     if target is None:
         return ()
-    if release.is_scaling_removed:
+    if release.is_scaling_removed or release.is_scaling_owed:
         return (RestoreScaling(target),)
     return (SetScaling(target.suspended),)
 

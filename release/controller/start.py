@@ -24,6 +24,7 @@ from release.observation import (
     Endpoint,
     ScalingTarget,
 )
+from release.owed import due
 from release.state import (
     RELEASE,
     ROLLBACK,
@@ -230,12 +231,14 @@ def _release(
     live = endpoint.variant(LIVE_VARIANT)
     target = snapshot.target
     config = snapshot.live or _stand_in(state, manifest, snapshot, new_id)
+    debt = state.owed_scaling
+    owed = None if debt is None else due(debt, snapshot.scaling)
     before = Before(
         config=config,
         good=good_of_live(state, manifest.model, config, endpoint.now),
         weight=live.current_weight if live is not None and live.current_weight > 0 else 1.0,
         count=live.desired_count if live is not None else 1,
-        scaling=snapshot.scaling,
+        scaling=snapshot.scaling if owed is None else owed,
     )
     stage, wanted_count = Stage.PREPARE, 0
     if purpose == ROLLBACK:
@@ -257,6 +260,7 @@ def _release(
         step_since=endpoint.now,
         wanted_count=wanted_count,
         base=config.name,
+        is_scaling_owed=debt is not None and debt.is_removed and owed is not None,
         usual_turnover_seconds=state.turnover_seconds or USUAL_TURNOVER_SECONDS,
     )
     text = f"{before.good.version or 'unknown'} → {destination.version}"

@@ -16,9 +16,11 @@ from release.controller import advance as controller
 from release.controller.stages import Stage
 from release.driver.beginning import new_release
 from release.driver.lock import acquire, holder, lease_of, this_process
+from release.driver.owed import settle
 from release.driver.turn import DriverOptions, Running
 from release.errors import ConflictError, ReleaseError
-from release.state import EndpointState, Owner, Release, started
+from release.memory import started
+from release.state import EndpointState, Owner, Release
 
 BEGIN_ATTEMPTS = 3
 _DRIVERS: set[str] = set()
@@ -84,6 +86,7 @@ class Claim:
         here = self._here()
         if holder(state, time.time(), here) is not None:
             acquire(state, here, "", time.time(), self._lease_seconds)
+        state = self._settled(state, here)
         release = make(state, secrets.token_hex(2))
         state = started(state, release)
         self._running.teller.begin(None)
@@ -100,6 +103,15 @@ class Claim:
         if release.pending or (is_new and release.stage != Stage.HELD):
             release = controller.resumed(release, self._cloud.endpoint(state.endpoint_name))
         self._take(replace(state, current=release), "another driver continued it")
+
+    def _settled(self, state: EndpointState, here: Owner) -> EndpointState:
+        """What the release before owes is put back first, where AWS lets it now."""
+        try:
+            return settle(
+                state.endpoint_name, self._cloud, self._history, state, here, self._lease_seconds
+            )
+        except ConflictError:
+            raise _LostRaceError(f"{state.endpoint_name}: another process was faster") from None
 
     def _here(self) -> Owner:
         return self._owner or this_process(self.who, self._token, frozenset(_DRIVERS))

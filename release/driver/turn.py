@@ -27,8 +27,9 @@ from release.driver.progress import NOBODY, Collaborators, Observer, Pace
 from release.driver.telling import Teller
 from release.errors import AwsError, ConflictError, LockedError
 from release.evidence.document import ReleaseResult, evidence, summarize, together
+from release.memory import finished
 from release.observation import Endpoint, Request, Series
-from release.state import HELD, EndpointState, Owner, Release, finished
+from release.state import HELD, EndpointState, Owner, Release
 
 # How long a release that has ended waits for its end to be told, looking again at the usual pace.
 TELL_SECONDS = 120.0

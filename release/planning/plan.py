@@ -17,7 +17,7 @@ from release.controller.guardrails import exposure_of
 from release.controller.start import Snapshot, good_of_live
 from release.errors import PlanError
 from release.planning.gate_plans import Circumstances
-from release.planning.lint import ERROR, WARNING, Finding, find
+from release.planning.lint import ERROR, WARNING, Finding, find, scaling
 from release.planning.lint.capacity import Need, live_count, needs, peak
 from release.planning.stage_plans import Span, StagePlan, stages, total
 from release.planning.survey import Survey, Traffic
@@ -108,7 +108,11 @@ def make_plan(
         extra_instances=peak(settings.phases, count),
         instances=needs(manifest, snapshot, survey),
         untold=survey.tells,
-        findings=(*find(manifest, snapshot, survey, turnover), *_rejected(manifest, state)),
+        findings=(
+            *find(manifest, snapshot, survey, turnover),
+            *scaling.lint(state, snapshot),
+            *_rejected(manifest, state),
+        ),
         is_held=settings.on_inconclusive == "hold",
     )
 

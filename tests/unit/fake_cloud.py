@@ -120,6 +120,8 @@ class FakeCloud:
     failing_updates: set[str] = field(default_factory=set[str])
     rollback_fails: bool = False
     eager_scale_in: bool = False
+    # Scaling can be suspended and removed, and not be put back.
+    is_scaling_stuck: bool = False
     ringing: Callable[[str, FakeCloud], bool] = lambda _name, _cloud: False
     alarm_names: dict[str, PutAlarm | PutGateAlarm] = field(
         default_factory=dict[str, PutAlarm | PutGateAlarm]
@@ -412,6 +414,10 @@ class FakeCloud:
             case DeleteAlarms(names):
                 for name in names:
                     self.alarm_names.pop(name, None)
+            case SetScaling(suspended) | RestoreScaling(ScalingTarget(suspended=suspended)) if (
+                self.is_scaling_stuck and suspended == NOT_SUSPENDED
+            ):
+                raise RefusedError("ValidationException: a policy is not allowed")
             case SetScaling(suspended):
                 if "live" in self.targets:
                     self.targets["live"] = replace(self.targets["live"], suspended=dict(suspended))

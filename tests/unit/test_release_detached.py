@@ -14,7 +14,8 @@ from contracts.release_manifest import Controller, HookGate, ReleaseManifest
 from release.driver.progress import Event
 from release.errors import InterruptedReleaseError
 from release.handler import read_event
-from release.state import EndpointState, Release, started
+from release.memory import started
+from release.state import EndpointState, Release
 from scripts.console import OptionError
 from scripts.release_detached import (
     DetachError,

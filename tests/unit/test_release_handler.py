@@ -22,7 +22,8 @@ from release.handler import (
     release_of,
     run_slice,
 )
-from release.state import EndpointState, Lock, Owner, Release, started
+from release.memory import started
+from release.state import EndpointState, Lock, Owner, Release
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest
 
 INPUT = {

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 
 from contracts.release_manifest import BlueGreen, LimitGate, ReleaseManifest, Rolling, Strategy
 from release.actions import SetCapacity
+from release.driver.lock import this_process
 from release.driver.loop import turns
+from release.driver.owed import settle
 from release.driver.turn import DriverOptions
 from release.errors import EndpointError, NothingToReleaseError, RejectedError
 from release.evidence.document import ReleaseResult
-from release.state import Owner
-from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of
+from release.state import EndpointState, Owner
+from tests.unit.fake_cloud import ENDPOINT, Behaviour, FakeCloud, FakeHistory, config_of
 from tests.unit.release_strategies import (
     BROKEN,
     FAST,
@@ -50,6 +52,8 @@ CASES = (
     "scale-in waits for its chance",
     "surge",
     "target deleted",
+    "scaling is not put back",
+    "retyped, scaling is not put back",
 )
 # Live's instances after the surge, and what half of the traffic needs then.
 SURGED, HALF = 12, 6
@@ -138,6 +142,8 @@ def prepared(case: str, strategy: Strategy) -> tuple[FakeCloud, ReleaseManifest]
             cloud.before_look = surge
         case "target deleted":
             cloud.before_look = delete_target
+        case "scaling is not put back" | "retyped, scaling is not put back":
+            cloud.is_scaling_stuck = True
         case _:
             pass
     if case.startswith("retyped"):
@@ -180,6 +186,11 @@ def run_until_it_ends(
             return told(history), history, killer.unlike
 
 
+def settled(cloud: FakeCloud, history: FakeHistory) -> EndpointState:
+    here = this_process("tester", "t", frozenset())
+    return settle(ENDPOINT, cloud, history, history.load(), here, 60.0)
+
+
 def expire(history: FakeHistory) -> None:
     state = history.shared.get("state")
     if state is not None and state.lock is not None:
@@ -202,6 +213,8 @@ def expected(case: str, name: str) -> set[str]:
     good = {"compared"} if ends_compared else {"promoted"}
     match case:
         case "good" | "retyped" | "scale-in waits for its chance" | "surge":
+            return good
+        case "scaling is not put back" | "retyped, scaling is not put back":
             return good
         case "no metrics":
             return {"inconclusive"}
@@ -229,6 +242,10 @@ def assert_it_ended_well(
     serving = "wine-test-c2" if result.outcome == "promoted" else "wine-test-c1"
     bakes_half = case == "surge" and name.endswith("canary") and "blue" not in name
     has_surged = bakes_half and cloud.fleets["live"].count == SURGED
+    if cloud.is_scaling_stuck:
+        assert history.other_process().load().owed_scaling is not None
+        cloud.is_scaling_stuck = False
+        assert settled(cloud, history.other_process()).owed_scaling is None
     is_gone = case == "target deleted" and result.outcome == "inconclusive"
     configs = {"wine-test-c1"} if is_gone else STAGED
     assert_ended_well(cloud, serving, SURGED if has_surged else 4, configs)
@@ -249,15 +266,18 @@ def test_it_ends_as_it_must_without_a_kill(name: str, case: str) -> None:
     assert_it_ended_well(cloud, history, result, case, name, 0)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_killed_once_at_each_moment_of_a_good_release(name: str) -> None:
-    cloud, made = prepared("good", STRATEGIES[name])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [*((name, "good") for name in STRATEGIES), ("all at once", "retyped"), ("canary", "retyped")],
+)
+def test_killed_once_at_each_moment_of_a_good_release(name: str, case: str) -> None:
+    cloud, made = prepared(case, STRATEGIES[name])
     _, _, moments = run_until_it_ends(cloud, made, [], ["terminal"])
     for index, moment in enumerate(moments):
-        cloud, made = prepared("good", STRATEGIES[name])
+        cloud, made = prepared(case, STRATEGIES[name])
         drivers = ["terminal", "lambda"] if index % 2 else ["lambda", "terminal"]
         result, history, _ = run_until_it_ends(cloud, made, [moment], drivers)
-        assert_it_ended_well(cloud, history, result, "good", name, 1)
+        assert_it_ended_well(cloud, history, result, case, name, 1)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

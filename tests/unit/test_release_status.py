@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from release.state import EndpointState, Release
-from scripts import release_status
+from scripts import release_owed, release_status
 from scripts.release_screen import duration
 from scripts.release_status_screen import show_status
-from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest
+from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest, scaling_target
 from tests.unit.release_strategies import CANARY, cloud_of, release
 from tests.unit.test_release_rollback import rollback, with_versions
+from tests.unit.test_release_scaling import owing
 
 
 def status(
@@ -50,6 +51,28 @@ def test_a_configuration_that_was_deleted_serves_all_the_same(
     assert "serves version 3 (hash-3)" in shown
     assert "its configuration wine-test-c3 was deleted: AWS takes no update" in shown
     assert "`slipway rollback` leads away from it" in shown
+
+
+def test_scaling_that_is_owed_is_tried_again_and_told_until_it_is_put_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud, history = owing("good")
+
+    def history_of(_s3: Any, _bucket: str, _name: str) -> FakeHistory:
+        return history
+
+    monkeypatch.setattr(release_owed, "S3History", history_of)
+    row = status(cloud, history, monkeypatch)
+    assert row["owed_scaling"]["release_id"] == history.load().releases[0]
+    show_status([row], " --stack prod")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"is not as it was before release {history.load().releases[0]}" in shown
+    assert "(scale-in is suspended); AWS refused to put it back: Validation" in shown
+    again = "correct that: `slipway status --stack prod`, `plan`, `up` and every release try it"
+    assert again in shown
+    cloud.is_scaling_stuck = False
+    assert status(cloud, history, monkeypatch)["owed_scaling"] is None
+    assert cloud.targets == {"live": scaling_target()}
 
 
 def test_an_endpoint_that_does_not_exist_serves_nothing(
