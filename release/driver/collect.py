@@ -16,6 +16,7 @@ from release.observation import Config
 from release.state import EndpointState
 
 MIN_AGE_SECONDS = 3600.0
+MOST_ALARMS = 100  # of one DeleteAlarms
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def collector(cloud: AwsCloud) -> Callable[[EndpointState, ReleaseManifest], lis
         staged = read_manifest(cloud["s3"], manifest.history_bucket, manifest.endpoint_name)
         chosen = select(find(cloud, manifest), state, staged or manifest, serving, endpoint.now)
         remove(cloud, chosen)
-        return [*chosen.configs, *chosen.models, *chosen.artifacts]
+        alarms = remove_alarms(cloud, state, manifest)
+        return [*chosen.configs, *chosen.models, *chosen.artifacts, *alarms]
 
     return run
 
@@ -97,7 +99,8 @@ def find(cloud: AwsCloud, manifest: ReleaseManifest) -> tuple[Leftover, ...]:
     sagemaker = cloud["sagemaker"]
     created: dict[str, float] = {}
     # A release names its own after the endpoint, which may be called otherwise than the model.
-    for part in (manifest.model[:50], own_prefix(manifest.endpoint_name)):
+    model, own = manifest.model[:50], own_prefix(manifest.endpoint_name)
+    for part in (model,) if model in own else (model, own):
         for item in call(_named, sagemaker=sagemaker, part=part):
             created[item["EndpointConfigName"]] = item["CreationTime"].timestamp()
     configs = ((cloud.config(name), at) for name, at in created.items())
@@ -159,6 +162,32 @@ def remove(cloud: AwsCloud, collection: Collection) -> None:
             lambda name=name: not cloud.has_config(name),
             EndpointConfigName=name,
         )
+
+
+def remove_alarms(
+    cloud: AwsCloud, state: EndpointState, manifest: ReleaseManifest
+) -> tuple[str, ...]:
+    """Delete the alarms that releases of this endpoint made and AWS did not let them remove.
+
+    Theirs begin with the release's id, which no other stack's release has; nothing goes while one
+    runs, and one that begins meanwhile is not among those that ``state`` remembers.
+    """
+    if state.current is not None:
+        return ()
+    cloudwatch = cloud["cloudwatch"]
+    listed = call(_alarms, cloudwatch=cloudwatch, prefix=f"{manifest.model}-")
+    ours = tuple(f"{release_id}-" for release_id in state.releases)
+    left = tuple(name for name in listed if name.startswith(ours))
+    for start in range(0, len(left), MOST_ALARMS):
+        call(cloudwatch.delete_alarms, AlarmNames=list(left[start : start + MOST_ALARMS]))
+    return left
+
+
+def _alarms(cloudwatch: Any, prefix: str) -> list[str]:
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"]
+    )
+    return [str(alarm["AlarmName"]) for page in pages for alarm in page.get("MetricAlarms", [])]
 
 
 def _delete_object(s3: Any, bucket: str, key: str) -> None:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
-from release.driver.collect import MIN_AGE_SECONDS, Collection, Leftover, select
+import pytest
+
+from release.driver.collect import (
+    MIN_AGE_SECONDS,
+    Collection,
+    Leftover,
+    find,
+    remove_alarms,
+    select,
+)
 from release.driver.loop import Driver
 from release.driver.turn import DriverOptions
 from release.state import EndpointState, GoodVersion, Release
@@ -85,6 +96,76 @@ def test_nothing_goes_while_a_release_runs() -> None:
     running = object.__new__(Release)
     state = EndpointState(ENDPOINT, current=running)
     assert collected(leftover("1"), state=state) == NOTHING
+
+
+# --- what is found, by AWS's answers
+
+
+class Answers:
+    """A boto3 client whose paginators answer from ``pages``; remembers what was asked and done."""
+
+    def __init__(self, **pages: Any) -> None:
+        self._pages = pages
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def get_paginator(self, operation: str) -> Any:
+        def paginate(**arguments: Any) -> list[Any]:
+            self.asked.append((operation, arguments))
+            return list(self._pages[operation])
+
+        return SimpleNamespace(paginate=paginate)
+
+    def delete_alarms(self, **arguments: Any) -> None:
+        self.asked.append(("delete_alarms", arguments))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "parts"),
+    [("wine-test", ["wine"]), ("cellar", ["wine", "cellar"])],
+)
+def test_configurations_are_listed_once_where_one_part_of_their_names_covers_both(
+    endpoint: str, parts: list[str]
+) -> None:
+    sagemaker = Answers(list_endpoint_configs=[{"EndpointConfigs": []}])
+    made = replace(manifest("8"), endpoint_name=endpoint)
+    cloud: Any = {"sagemaker": sagemaker}
+    assert find(cloud, made) == ()
+    assert [asked["NameContains"] for _, asked in sagemaker.asked] == parts
+
+
+IDS = ("wine-20260102T030405-ab12", "wine-20260103T030405-cd34")
+LEFT = (f"{IDS[0]}-errors-landed", f"{IDS[1]}-errors-candidate", f"{IDS[0]}-gate")
+OTHERS = (
+    "wine-errors",
+    "wine-20260102T030405-ff99-errors-landed",
+    f"{IDS[0]}x-errors-landed",
+    "wine-red-20260102T030405-ab12-gate",
+)
+
+
+def alarmed() -> Answers:
+    pages = [{"MetricAlarms": [{"AlarmName": n}]} for n in (*LEFT, *OTHERS)]
+    return Answers(describe_alarms=[*pages, {"CompositeAlarms": []}])
+
+
+def test_alarms_that_an_ended_release_left_go_and_nobody_elses() -> None:
+    cloudwatch = alarmed()
+    cloud: Any = {"cloudwatch": cloudwatch}
+    state = EndpointState(ENDPOINT, releases=IDS)
+    assert remove_alarms(cloud, state, manifest("8")) == LEFT
+    assert cloudwatch.asked == [
+        ("describe_alarms", {"AlarmNamePrefix": "wine-", "AlarmTypes": ["MetricAlarm"]}),
+        ("delete_alarms", {"AlarmNames": list(LEFT)}),
+    ]
+
+
+def test_no_alarm_goes_while_a_release_runs() -> None:
+    cloudwatch = alarmed()
+    cloud: Any = {"cloudwatch": cloudwatch}
+    running = object.__new__(Release)
+    state = EndpointState(ENDPOINT, current=running, releases=IDS)
+    assert remove_alarms(cloud, state, manifest("8")) == ()
+    assert cloudwatch.asked == []
 
 
 def test_nothing_is_collected_once_the_next_release_has_begun() -> None:
