@@ -87,24 +87,31 @@ def error(status: int, message: str) -> Response:
 
 def render(response: Response, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
     """The response as it goes over the wire, with ``headers`` after its own."""
-    lines = [
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
-        f"Content-Type: {response.content_type}",
-        f"Content-Length: {len(response.body)}",
-        *(f"{name}: {value}" for name, value in (*response.headers, *headers)),
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace") + response.body
+    named = (
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        *response.headers,
+        *headers,
+    )
+    return _head(response.status, named) + response.body
 
 
 def begun(content_type: str, headers: tuple[tuple[str, str], ...], *, is_last: bool) -> bytes:
     """The head of a 200 whose body follows in chunks; ``is_last``: the connection's last."""
-    named = [
+    named = (
         ("Content-Type", content_type),
         ("Transfer-Encoding", "chunked"),
         *headers,
         *((("Connection", "close"),) if is_last else ()),
+    )
+    return _head(HTTPStatus.OK, named)
+
+
+def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status:d} {HTTPStatus(status).phrase}",
+        *(f"{name}: {value}" for name, value in headers),
     ]
-    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in named)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
