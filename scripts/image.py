@@ -171,14 +171,14 @@ def _push(
     stack: str | None,
     model: str | None,
 ) -> Pushed:
-    from scripts.image_config import image_of, refuse_unknown, stack_file, write_image
+    from scripts.image_config import image_before, stack_file, write_image
     from scripts.release_stack import stack_name
 
     file = stack_file(project_root(), stack_name(stack))
-    refuse_unknown(file, model)
+    before = image_before(file, model)
     project = _project(stack, repository, pip_config, recipe) if builder == CODEBUILD else None
     named = repository if project is None else project.record.repository
-    target = _repository(named, image_of(file, model) or image_of(file), file.name)
+    target = _repository(named, before, file.name)
     with staged(recipe) as (context, tag):
         remote = tag.partition(":")[2]
         digest = target.digest_of(remote)

@@ -34,7 +34,22 @@ def stack_file(root: Path, stack: str) -> Path:
 
 def image_of(file: Path, model: str | None = None) -> str | None:
     """The image that the file names now, for ``model`` or for all."""
-    place: Any = _config(_parsed(file.read_text(), file))
+    return _image_of(_parsed(file.read_text(), file), model)
+
+
+def image_before(file: Path, model: str | None) -> str | None:
+    """The image that ``model`` has now: its own, or the one for all.
+
+    Raises:
+        StackFileError: the file has no such model.
+    """
+    document = _parsed(file.read_text(), file)
+    _refuse_unknown(document, file, model)
+    return _image_of(document, model) or _image_of(document, None)
+
+
+def _image_of(document: dict[str, Any], model: str | None) -> str | None:
+    place: Any = _config(document)
     for key in _keys(model)[:-1]:
         place = place.get(key) or {} if isinstance(place, dict) else {}
     found = place.get("image") if isinstance(place, dict) else None
@@ -52,7 +67,7 @@ def write_image(file: Path, image: str, model: str | None = None) -> bool:
     keys = ("config", *_keys(model))
     wanted = copy.deepcopy(document)
     place = wanted
-    refuse_unknown(file, model)
+    _refuse_unknown(document, file, model)
     for key in keys[:-1]:
         if place.get(key) is None:
             place[key] = {}
@@ -74,11 +89,11 @@ def write_image(file: Path, image: str, model: str | None = None) -> bool:
     return after != before
 
 
-def refuse_unknown(file: Path, model: str | None) -> None:
+def _refuse_unknown(document: dict[str, Any], file: Path, model: str | None) -> None:
     """Raises StackFileError where the file has no such model."""
     if model is None:
         return
-    config: Any = _config(_parsed(file.read_text(), file))
+    config: Any = _config(document)
     found: Any = config.get(MODELS) if isinstance(config, dict) else None
     models = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     if model not in models:
