@@ -10,8 +10,9 @@ from typing import Any
 from contracts.history import page_key
 from contracts.release_manifest import ReleaseManifest
 from release.aws.store import read_evidence, read_freeze
-from release.controller.start import good_of_config
+from release.controller.versions import good_of_config
 from release.driver.lock import holder, this_process, where
+from release.observation import Config, Endpoint
 from release.state import HELD, EndpointState, Release
 from scripts.release_owed import settled_state
 from scripts.release_stack import ReleaseStack
@@ -33,38 +34,15 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
     cloud, name = place.cloud, manifest.endpoint_name
     endpoint = cloud.endpoint(name)
     state = settled_state(place, name)
-    live = cloud.config(endpoint.config_name) if endpoint.config_name else None
-    total = sum(v.current_weight for v in endpoint.variants)
-    target = manifest.target
-    version, live_hash = (None, None) if live is None else (live.version, live.content_hash)
-    if live_hash is None and state.current is not None:
-        known = state.current.before.good
-    else:  # also while it serves by a configuration that was deleted
-        known = good_of_config(state, endpoint.config_name) if live is None else None
-    if known is not None:
-        version, live_hash = known.version, known.content_hash
+    config = cloud.config(endpoint.config_name) if endpoint.config_name else None
+    live = _live_row(state, endpoint, config)
+    live_hash, target, owed = live["hash"] or None, manifest.target, state.owed_scaling
     return {
         "model": manifest.model,
         "endpoint": name,
         "status": endpoint.status,
-        "live": {
-            "version": version or "unknown",
-            "hash": live_hash or "",
-            "config": endpoint.config_name,
-            "is_deleted": live is None,
-        }
-        if endpoint.config_name
-        else None,
-        "variants": [
-            {
-                "name": v.name,
-                "weight": v.current_weight,
-                "share": 100 * v.current_weight / total if total else 0.0,
-                "instances": v.current_count,
-                "wanted_instances": v.desired_count,
-            }
-            for v in endpoint.variants
-        ],
+        "live": live if endpoint.config_name else None,
+        "variants": _variant_rows(endpoint),
         "shadows": [
             {"name": v.name, "sampled": 100 * v.current_weight, "instances": v.current_count}
             for v in endpoint.shadows
@@ -73,9 +51,7 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
         "release": None
         if state.current is None
         else _release_row(state, state.current, endpoint.now),
-        "owed_scaling": None
-        if state.owed_scaling is None
-        else {**asdict(state.owed_scaling), "text": state.owed_scaling.text},
+        "owed_scaling": None if owed is None else {**asdict(owed), "text": owed.text},
         "freeze": _freeze_row(place, manifest, endpoint.now),
         "target": {"version": target.version, "hash": target.content_hash},
         "is_pending": live_hash != target.content_hash,
@@ -90,6 +66,36 @@ def status_row(place: ReleaseStack, manifest: ReleaseManifest) -> dict[str, Any]
         "topic": manifest.controller.topic_arn,
         "alarms": cloud.alarms(manifest.standing_alarms) if manifest.standing_alarms else {},
     }
+
+
+def _live_row(state: EndpointState, endpoint: Endpoint, config: Config | None) -> dict[str, Any]:
+    version, live_hash = (None, None) if config is None else (config.version, config.content_hash)
+    if live_hash is None and state.current is not None:
+        known = state.current.before.good
+    else:  # also while it serves by a configuration that was deleted
+        known = good_of_config(state, endpoint.config_name) if config is None else None
+    if known is not None:
+        version, live_hash = known.version, known.content_hash
+    return {
+        "version": version or "unknown",
+        "hash": live_hash or "",
+        "config": endpoint.config_name,
+        "is_deleted": config is None,
+    }
+
+
+def _variant_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
+    total = sum(v.current_weight for v in endpoint.variants)
+    return [
+        {
+            "name": v.name,
+            "weight": v.current_weight,
+            "share": 100 * v.current_weight / total if total else 0.0,
+            "instances": v.current_count,
+            "wanted_instances": v.desired_count,
+        }
+        for v in endpoint.variants
+    ]
 
 
 def _release_row(state: EndpointState, running: Release, now: float) -> dict[str, Any]:

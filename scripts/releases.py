@@ -20,7 +20,10 @@ from scripts.console import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from contracts.release_manifest import ReleaseManifest
+    from release.driver.progress import Observer
     from release.evidence.document import ReleaseResult
+    from scripts.release_stack import ReleaseStack
 
 ModelArgument = Annotated[
     str | None,
@@ -80,9 +83,6 @@ def release(
     release that was interrupted is continued by running this again. One that AWS drives goes on
     without the terminal.
     """
-    from release.driver.collaborators import collaborators
-    from release.driver.run import interruptible, run
-    from release.hooks.questions import TERMINAL
     from scripts.registry_follow import catch_up, catching_up, follow_result
     from scripts.release_remote import chosen_driver, drive_in_aws
     from scripts.release_stack import open_stack
@@ -90,25 +90,30 @@ def release(
 
     place = open_stack(stack)
     manifest = place.manifest(model)
-    if chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda":
-        with catching_up(place, manifest.endpoint_name), story() as observer:
-            ended = drive_in_aws(
-                place,
-                manifest,
-                observer,
-                retry=retry,
-                detach=detach,
-                follow=follow,
-                as_json=as_json,
-            )
-        if ended is None:
-            catch_up(place, manifest.endpoint_name)
-            return 0
-        follow_result(place, ended)
-        _print_result(ended, as_json, place.option)
-        return ended.exit_code
-    with catching_up(place, manifest.endpoint_name), interruptible() as stop, story() as observer:
-        result = run(
+    in_aws = chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda"
+    words = {"detach": detach, "follow": follow, "as_json": as_json}
+    with catching_up(place, manifest.endpoint_name), story() as observer:
+        if in_aws:
+            result = drive_in_aws(place, manifest, observer, retry=retry, **words)
+        else:
+            result = _drive_here(place, manifest, observer, retry=retry)
+    if result is None:
+        catch_up(place, manifest.endpoint_name)
+        return 0
+    follow_result(place, result)
+    _print_result(result, as_json, place.option)
+    return result.exit_code
+
+
+def _drive_here(
+    place: ReleaseStack, manifest: ReleaseManifest, observer: Observer, *, retry: bool
+) -> ReleaseResult:
+    from release.driver.collaborators import collaborators
+    from release.driver.run import interruptible, run
+    from release.hooks.questions import TERMINAL
+
+    with interruptible() as stop:
+        return run(
             manifest,
             cloud=place.cloud,
             observer=observer,
@@ -117,9 +122,6 @@ def release(
             retry=retry,
             beside=collaborators(manifest, place.cloud, TERMINAL),
         )
-    follow_result(place, result)
-    _print_result(result, as_json, place.option)
-    return result.exit_code
 
 
 def rollback(

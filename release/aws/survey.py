@@ -92,7 +92,20 @@ def _traffic(
         }
         for key, name, statistic in asked
     ]
-    values: dict[str, list[float]] = {key: [] for key, _, _ in asked}
+    values = _values(cloud, queries, since, until)
+    requests = sum(values["requests"])
+    if not requests:
+        return None
+    minutes = (until - since) / 60  # a period without requests has no value at all
+    slow = None if not values.get("slow") else min(1.0, sum(values["slow"]) / requests)
+    return Traffic(requests / minutes, min(1.0, sum(values["errors"]) / requests), slow, source)
+
+
+def _values(
+    cloud: AwsCloud, queries: list[dict[str, Any]], since: float, until: float
+) -> dict[str, list[float]]:
+    """All values of each query, by its id."""
+    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
     token: dict[str, str] = {}
     while True:
         answer = call(
@@ -105,14 +118,8 @@ def _traffic(
         for result in answer["MetricDataResults"]:
             values[result["Id"]] += result["Values"]
         if not answer.get("NextToken"):
-            break
+            return values
         token = {"NextToken": answer["NextToken"]}
-    requests = sum(values["requests"])
-    if not requests:
-        return None
-    minutes = (until - since) / 60  # a period without requests has no value at all
-    slow = None if not values.get("slow") else min(1.0, sum(values["slow"]) / requests)
-    return Traffic(requests / minutes, min(1.0, sum(values["errors"]) / requests), slow, source)
 
 
 # --- alarms

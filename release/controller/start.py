@@ -10,11 +10,11 @@ from contracts.release_manifest import (
     TAG_HASH,
     TAG_VERSION,
     ReleaseManifest,
-    Target,
 )
 from release.controller.capacity import alone_count
 from release.controller.identity import refuse_other_content
 from release.controller.stages import TAG_RELEASE, Stage
+from release.controller.versions import good_of, good_of_config, good_of_live
 from release.errors import EndpointError, NothingToReleaseError, RejectedError, VersionError
 from release.observation import (
     IN_SERVICE,
@@ -34,8 +34,6 @@ from release.state import (
     GoodVersion,
     Release,
 )
-
-SHORTEST_HASH = 6
 
 
 @dataclass(frozen=True)
@@ -149,75 +147,6 @@ def begin_rollback(
     return _release(ROLLBACK, state, manifest, snapshot, new_id, who, destination)
 
 
-def choose_good(state: EndpointState, live_hash: str | None, to: str | None) -> GoodVersion:
-    """The good version to go back to: ``to`` if named, else the newest that does not serve.
-
-    ``to`` is a version, or the beginning of a content hash where a version was released twice.
-
-    Raises:
-        VersionError: there is none, or ``to`` serves or is not among them; names those that are.
-    """
-    others = [g for g in state.good if g.content_hash != live_hash]
-    known = ", ".join(g.version for g in others) or "none"
-    if to is None and others:
-        return others[0]
-    for good in others:
-        if to is not None and is_named(good, to):
-            return good
-    serving = (g for g in state.good if g.content_hash == live_hash)
-    if to is not None and any(is_named(g, to) for g in serving):
-        raise VersionError(
-            f"{state.endpoint_name} serves version {to} already; it can go back to another good "
-            f"version that is kept ({known})"
-        )
-    if to is None:
-        raise VersionError(
-            f"{state.endpoint_name} has no good version before this one to go back to; stage "
-            "another with `slipway up` and release it"
-        )
-    raise VersionError(
-        f"{state.endpoint_name}: version {to} is not among the good versions that are kept "
-        f"({known}); stage it with `slipway up` and release it"
-    )
-
-
-def is_named(good: GoodVersion, to: str) -> bool:
-    """Whether ``to`` is its version, or the beginning of its content hash."""
-    by_hash = len(to) >= SHORTEST_HASH and good.content_hash.startswith(to)
-    return good.version == to or by_hash
-
-
-def good_of(target: Target, since: float) -> GoodVersion:
-    return GoodVersion(
-        target.version,
-        target.content_hash,
-        target.endpoint_config_name,
-        target.model_name,
-        target.package_sha256,
-        target.registry_uri,
-        since,
-        target.metrics,
-    )
-
-
-def good_of_live(state: EndpointState, model: str, config: Config, since: float) -> GoodVersion:
-    """What the live configuration's tags and our own memory say of the version that serves."""
-    content_hash = config.tags.get(TAG_HASH, "")
-    for good in state.good:
-        if content_hash and good.content_hash == content_hash:
-            return good
-    version = config.tags.get(TAG_VERSION, "")
-    return GoodVersion(
-        version=version,
-        content_hash=content_hash,
-        endpoint_config_name=config.name,
-        model_name=str(config.production()[0].get("ModelName", "")) if config.production() else "",
-        package_sha256="",
-        registry_uri=f"models:/{model}/{version}" if version else "",
-        since=since,
-    )
-
-
 def _release(
     purpose: str,
     state: EndpointState,
@@ -227,25 +156,18 @@ def _release(
     who: str,
     destination: GoodVersion,
 ) -> Release:
-    endpoint = snapshot.endpoint
+    endpoint, target = snapshot.endpoint, snapshot.target
     live = endpoint.variant(LIVE_VARIANT)
-    target = snapshot.target
     config = snapshot.live or _stand_in(state, manifest, snapshot, new_id)
-    debt = state.owed_scaling
-    owed = None if debt is None else due(debt, snapshot.scaling)
+    scaling, is_owed = _scaling(state, snapshot)
     before = Before(
         config=config,
         good=good_of_live(state, manifest.model, config, endpoint.now),
         weight=live.current_weight if live is not None and live.current_weight > 0 else 1.0,
         count=live.desired_count if live is not None else 1,
-        scaling=snapshot.scaling if owed is None else owed,
+        scaling=scaling,
     )
-    stage, wanted_count = Stage.PREPARE, 0
-    if purpose == ROLLBACK:
-        # A release that was left to someone else leaves a variant beside live.
-        wanted_count = alone_count(endpoint)
-        is_shared = live is not None and live.desired_count < wanted_count
-        stage = Stage.REFILL if is_shared else Stage.RESTORE
+    stage, wanted_count = _first_stage(purpose, endpoint)
     release = Release(
         id=new_id,
         purpose=purpose,
@@ -260,11 +182,30 @@ def _release(
         step_since=endpoint.now,
         wanted_count=wanted_count,
         base=config.name,
-        is_scaling_owed=debt is not None and debt.is_removed and owed is not None,
+        is_scaling_owed=is_owed,
         usual_turnover_seconds=state.turnover_seconds or USUAL_TURNOVER_SECONDS,
     )
-    text = f"{before.good.version or 'unknown'} → {destination.version}"
-    return release.noted(endpoint.now, "started", text, by=who, purpose=purpose)
+    what = f"{before.good.version or 'unknown'} → {destination.version}"
+    return release.noted(endpoint.now, "started", what, by=who, purpose=purpose)
+
+
+def _scaling(state: EndpointState, snapshot: Snapshot) -> tuple[ScalingTarget | None, bool]:
+    """What live's scaling is to be at the end, and whether a release before owes its target."""
+    debt = state.owed_scaling
+    owed = None if debt is None else due(debt, snapshot.scaling)
+    if debt is None or owed is None:
+        return snapshot.scaling, False
+    return owed, debt.is_removed
+
+
+def _first_stage(purpose: str, endpoint: Endpoint) -> tuple[Stage, int]:
+    """The stage, and the instances of live that it wants."""
+    if purpose != ROLLBACK:
+        return Stage.PREPARE, 0
+    # A release that was left to someone else leaves a variant beside live.
+    live, wanted = endpoint.variant(LIVE_VARIANT), alone_count(endpoint)
+    is_shared = live is not None and live.desired_count < wanted
+    return (Stage.REFILL if is_shared else Stage.RESTORE), wanted
 
 
 def _stand_in(
@@ -284,21 +225,3 @@ def _stand_in(
         variant["ModelName"] = known.model_name
         tags |= {TAG_HASH: known.content_hash, TAG_VERSION: known.version}
     return Config(endpoint.config_name, {"ProductionVariants": [variant]}, tags)
-
-
-def good_of_config(state: EndpointState, name: str) -> GoodVersion | None:
-    """The remembered version that was served by this configuration."""
-    return next((g for g in state.good if g.endpoint_config_name == name), None)
-
-
-def serving_hash(state: EndpointState, endpoint: Endpoint, live: Config | None) -> str | None:
-    """The content that serves, also where its configuration was deleted."""
-    if live is not None:
-        return live.content_hash
-    known = good_of_config(state, endpoint.config_name)
-    return None if known is None else known.content_hash
-
-
-def is_orphan(config: Config) -> bool:
-    """Whether the configuration is one that a release made for its own time."""
-    return TAG_RELEASE in config.tags

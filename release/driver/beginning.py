@@ -7,7 +7,7 @@ from dataclasses import replace
 from contracts.release_manifest import ReleaseManifest
 from release.aws import survey as survey_aws
 from release.aws.cloud import AwsCloud, Cloud
-from release.controller import start
+from release.controller import start, versions
 from release.freeze import Freeze, refuse_frozen
 from release.hooks.questions import TERMINAL
 from release.observation import MISSING
@@ -72,7 +72,7 @@ def new_rollback(
     """Back to the good version ``to``, or the one before; a freeze does not keep it."""
     endpoint = cloud.endpoint(manifest.endpoint_name)
     live = None if endpoint.status == MISSING else cloud.config(endpoint.config_name)
-    chosen = start.choose_good(state, start.serving_hash(state, endpoint, live), to)
+    chosen = versions.choose_good(state, versions.serving_hash(state, endpoint, live), to)
     seen = snapshot(manifest, cloud, chosen.endpoint_config_name)
     new_id = start.release_id(manifest.model, endpoint.now, token)
     return start.begin_rollback(state, manifest, seen, chosen, new_id, who)

@@ -14,7 +14,7 @@ from release.aws.cloud import Cloud, UnavailableError
 from release.aws.store import History
 from release.controller import advance as controller
 from release.controller.stages import FORWARD, Stage
-from release.controller.start import is_named
+from release.controller.versions import is_named
 from release.driver.beginning import new_rollback
 from release.driver.claim import Claim
 from release.driver.turn import DriverOptions, Running

@@ -12,9 +12,11 @@ from contracts.release_manifest import (
     Rolling,
     Shadow,
     Strategy,
+    Target,
 )
 from release.controller.guardrails import exposure_of
-from release.controller.start import Snapshot, good_of_live
+from release.controller.start import Snapshot
+from release.controller.versions import good_of_live
 from release.errors import PlanError
 from release.planning.gate_plans import Circumstances
 from release.planning.lint import ERROR, WARNING, Finding, find, scaling
@@ -90,12 +92,7 @@ def make_plan(
         strategy=settings.strategy.kind,
         phases=tuple(phase.kind for phase in settings.phases),
         live=_live_side(manifest, state, snapshot, live_metrics),
-        target=Side(
-            manifest.target.version,
-            manifest.target.content_hash,
-            manifest.target.endpoint_config_name,
-            manifest.target.metrics,
-        ),
+        target=_target_side(manifest.target),
         is_new=snapshot.live is None or snapshot.live.content_hash != manifest.target.content_hash,
         stages=planned,
         seconds=total([s.seconds for s in planned]),
@@ -149,6 +146,11 @@ def refuse_errors(
         told = "\n".join(f"  {f.where}: {f.rule}; {f.remedy}" for f in errors)
         count = f"{len(errors)} problem{'' if len(errors) == 1 else 's'}"
         raise PlanError(f"the release of {manifest.endpoint_name} has {count}:\n{told}")
+
+
+def _target_side(target: Target) -> Side:
+    name = target.endpoint_config_name
+    return Side(target.version, target.content_hash, name, target.metrics)
 
 
 def _live_side(
