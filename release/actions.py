@@ -30,7 +30,7 @@ class DeleteConfig:
 class UpdateEndpoint:
     """Move the endpoint to ``config``; counts of variants that stay are kept, weights never are.
 
-    ``exclude_weights`` is False only where the weights are to stay (into the transition).
+    ``exclude_weights``: they are the configuration's own, and not those of what served.
     ``deployment`` is the API's DeploymentConfig: guardrails.
     """
 

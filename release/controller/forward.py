@@ -92,14 +92,15 @@ def _weight_of(current: float) -> float:
 
 def enter(release: Release, observation: Observation) -> Move:
     """Live as it was, with a candidate without traffic or a shadow at its sample."""
-    endpoint, phase = observation.endpoint, phase_of(release)
+    endpoint = observation.endpoint
     source, target = release.base, transition_config(release)
     if not release.issued:
         waiting = unless_steady(release, endpoint, source)
         if waiting is not None:
             return waiting
         entering, way = make_way(release, endpoint, target)
-        return entering, (*way, UpdateEndpoint(target, isinstance(phase, Shadow)))
+        # Live as it is stands in the configuration, but never at weight 0.
+        return entering, (*way, UpdateEndpoint(target, exclude_weights=True))
     match update_progress(release, endpoint, source, target):
         case Progress.LANDED:
             return _entered(release, endpoint), ()

@@ -200,6 +200,13 @@ def test_the_transition_holds_live_as_it_is_and_the_candidate_at_weight_zero() -
     assert "slipway:hash" not in made.tags
 
 
+def test_live_that_somebody_left_at_weight_zero_is_given_one() -> None:
+    cloud = FakeCloud()
+    cloud.fleets["live"].weight = cloud.fleets["live"].wanted_weight = 0.0
+    assert release(cloud).outcome == "promoted"
+    assert cloud.fleets["live"].weight == 1.0
+
+
 def test_scale_in_is_suspended_before_the_first_step_and_resumed_at_the_end() -> None:
     cloud = FakeCloud()
     release(cloud)
