@@ -38,7 +38,7 @@ from release.planning.lint import ERROR, WARNING, Finding, find
 from release.planning.lint.finding import setting
 from release.planning.power import requests_needed
 from release.planning.survey import AlarmSeen, Quota, Survey, Traffic
-from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
+from tests.unit.fake_cloud import ENDPOINT, config_of, manifest, scaling_target
 
 TURNOVER = 400.0
 TOLERANCE = Tolerance(2, 1)
@@ -50,7 +50,7 @@ def snapshot(count: int = 10, live: Config | None = None, target: Config | None 
         1_000_000.0, "InService", "wine-test-c1", 0.0, (Variant("live", 1, 1, count, count),)
     )
     live, target = live or config_of("1", count), target or config_of("2", count)
-    return Snapshot(endpoint, live, target, dict(NOT_SUSPENDED))
+    return Snapshot(endpoint, live, target, scaling_target())
 
 
 def staged(strategy: Strategy | None = None, **changes: Any) -> ReleaseManifest:
@@ -804,3 +804,15 @@ def test_errors_come_before_warnings() -> None:
         gates=(ErrorGate(), LatencyGate(50_000)),
     )
     assert [f.severity for f in found] == [ERROR, ERROR, WARNING]
+
+
+def test_step_scaling_loses_its_alarms_where_the_type_changes() -> None:
+    stepped = {"PolicyName": "burst", "PolicyType": "StepScaling"}
+    target = scaling_target(policies=(*scaling_target().policies, stepped))
+    seen = snapshot(live=config_with(InstanceType="ml.m5.large"))
+    assert lint(seen=replace(snapshot(), scaling=target)) == ()
+    assert lint(seen=seen) == ()
+    (found,) = lint(seen=replace(seen, scaling=target))
+    assert (found.severity, found.where) == (WARNING, "scaling")
+    assert "from ml.m5.large to ml.c7i.large: step scaling by burst gets another ARN" in found.rule
+    assert found.remedy.startswith("after the release let the alarms' actions name the new ARN")

@@ -37,7 +37,7 @@ from release.planning.survey import Quota, Survey, Traffic
 from release.state import EndpointState
 from scripts import release_plan
 from scripts.release_plan import show_plan
-from tests.unit.fake_cloud import ENDPOINT, NOT_SUSPENDED, config_of, manifest
+from tests.unit.fake_cloud import ENDPOINT, config_of, manifest, scaling_target
 
 BUSY = Traffic(3000.0, 0.01, 0.02, "the same hours last week")
 TOLERANCE = Tolerance(2, 1)
@@ -48,7 +48,7 @@ def snapshot(count: int = 4) -> Snapshot:
     endpoint = Endpoint(
         1_000_000.0, "InService", "wine-test-c1", 0.0, (Variant("live", 1, 1, count, count),)
     )
-    return Snapshot(endpoint, config_of("1", count), config_of("2", count), dict(NOT_SUSPENDED))
+    return Snapshot(endpoint, config_of("1", count), config_of("2", count), scaling_target())
 
 
 def planned(

@@ -1,4 +1,4 @@
-"""Instances: enough quota for both fleets."""
+"""Instances: enough quota for both fleets, and what scales them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contracts.release_manifest import (
 )
 from release.controller.forward import candidate_count
 from release.controller.start import Snapshot
-from release.planning.lint.finding import Finding, error
+from release.planning.lint.finding import Finding, error, warning
 from release.planning.survey import Quota, Survey
 
 
@@ -115,9 +115,26 @@ def _of_each_type(strategy: Strategy, count: int, leaving: int) -> tuple[int, in
             return count, mirror_count(strategy, count)
 
 
+def _stepped(manifest: ReleaseManifest, snapshot: Snapshot) -> list[Finding]:
+    """Policies that come back with the target, but under an ARN that their alarms do not know."""
+    kinds, target = instance_types(manifest, snapshot), snapshot.scaling
+    if target is None or len(kinds) < 2:
+        return []
+    stepped = [p for p in target.policies if p.get("PolicyType") == "StepScaling"]
+    names = ", ".join(str(policy["PolicyName"]) for policy in stepped)
+    if not names:
+        return []
+    rule = (
+        f"the scaling of live is registered anew, for its type changes from {' to '.join(kinds)}: "
+        f"step scaling by {names} gets another ARN, and the alarms that call it name the old one"
+    )
+    remedy = "after the release let the alarms' actions name the new ARN, or track a target instead"
+    return [warning(rule, "scaling", remedy)]
+
+
 def lint(manifest: ReleaseManifest, snapshot: Snapshot, survey: Survey) -> list[Finding]:
     """Quota; a scaling target that stands in the way is the release's own work (facts 6)."""
-    found: list[Finding] = []
+    found = _stepped(manifest, snapshot)
     for need in needs(manifest, snapshot, survey):
         quota = need.quota
         if quota is None or need.extra <= quota.allowed - quota.in_use:
