@@ -8,6 +8,8 @@ from typing import Any
 from contracts.release_manifest import TAG_HASH, TAG_VERSION
 
 IN_SERVICE = "InService"
+# Only its deletion is taken any more (facts 3.3).
+FAILED = "Failed"
 # An update that failed and could not be undone serves a mix; only another update repairs it.
 UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 # AWS or we are at work and it ends by itself (facts 3.3).

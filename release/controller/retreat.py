@@ -32,6 +32,7 @@ from release.controller.stages import (
 )
 from release.observation import (
     BUSY_STATUSES,
+    FAILED,
     IN_SERVICE,
     UPDATE_ROLLBACK_FAILED,
     Endpoint,
@@ -54,18 +55,22 @@ def retreat(release: Release, ending: str, reason: str, now: float) -> Release:
 
 
 def hands_off(release: Release, endpoint: Endpoint, expected: str) -> Release:
-    """Someone else changed the endpoint: touch it no more, say what was seen."""
+    """Someone else changed the endpoint, or it failed: touch it no more, say what was seen."""
+    what, kind = "the endpoint was changed by someone else", FOREIGN
+    if endpoint.status == FAILED:
+        why = endpoint.failure_reason or "AWS gave no reason"
+        what, kind = f"the endpoint failed ({why})", "failed"
     pending = f", updating to {endpoint.pending_config}" if endpoint.pending_config else ""
     weights = ", ".join(f"{v.name} {v.desired_weight:g}" for v in endpoint.variants)
     remarks = f"; {endpoint.remarks}" if endpoint.remarks else ""
     reason = (
-        f"the endpoint was changed by someone else: expected {expected}, found status "
-        f"{endpoint.status} with configuration {endpoint.config_name or 'none'}{pending} "
+        f"{what}: expected {expected}, found status {endpoint.status} with "
+        f"configuration {endpoint.config_name or 'none'}{pending} "
         f"(weights: {weights or 'none'}{remarks}); nothing more was changed"
     )
     changed = replace(release, ending=INCONCLUSIVE, reason=reason, clean_since=None)
     return go(changed, Stage.CLEANUP, endpoint.now).noted(
-        endpoint.now, FOREIGN, reason, config=endpoint.config_name, status=endpoint.status
+        endpoint.now, kind, reason, config=endpoint.config_name, status=endpoint.status
     )
 
 

@@ -331,6 +331,20 @@ def test_an_endpoint_deleted_under_the_release_ends_it() -> None:
 # --- what cannot begin
 
 
+def test_an_endpoint_that_failed_is_not_said_to_be_changed_by_someone_else() -> None:
+    cloud = FakeCloud()
+
+    def fail(seen: FakeCloud) -> None:
+        if seen.pending is not None:
+            seen.pending, seen.status, seen.failure_reason = None, "Failed", "the role is gone"
+
+    cloud.before_look = fail
+    result = release(cloud)
+    assert result.outcome == "inconclusive"
+    assert result.reason.startswith("the endpoint failed (the role is gone): expected an update")
+    assert "by whom" not in result.reason
+
+
 def test_an_endpoint_that_does_not_exist() -> None:
     with pytest.raises(EndpointError, match=r"wine-test does not exist; `slipway up` makes it"):
         release(FakeCloud(status=MISSING))
