@@ -40,6 +40,7 @@ from release.observation import (
 )
 from release.state import INCONCLUSIVE, ROLLBACK, ROLLED_BACK, Release
 
+UPDATABLE = frozenset({IN_SERVICE, UPDATE_ROLLBACK_FAILED})
 # The kind of the log's entry on a change by someone else.
 FOREIGN = "foreign"
 MAX_ATTEMPTS = 3
@@ -182,8 +183,11 @@ def restore(release: Release, observation: Observation) -> Move:
     endpoint = observation.endpoint
     source, target = release.before.config.name, release.destination.endpoint_config_name
     if not release.issued:
-        if endpoint.config_name != source or endpoint.status in BUSY_STATUSES:
+        is_ours = endpoint.config_name == source and endpoint.pending_config in (None, source)
+        if not is_ours or endpoint.status not in UPDATABLE | BUSY_STATUSES:
             return hands_off(release, endpoint, f"configuration {source} in service"), ()
+        if endpoint.status in BUSY_STATUSES:
+            return release, ()  # scaling, or AWS itself, is at work
         again, way = make_way(_again(release), endpoint, target)
         served = release.before.config
         # AWS takes no update of an endpoint whose own configuration was deleted (facts 2).

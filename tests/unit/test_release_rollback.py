@@ -202,6 +202,24 @@ def test_it_leaves_a_configuration_that_was_deleted_though_it_serves(
     assert cloud.targets == {"live": scaling_target()}
 
 
+@pytest.mark.parametrize("status", ["Updating", "SystemUpdating"])
+def test_it_waits_for_what_scaling_or_aws_began_meanwhile(status: str) -> None:
+    cloud, history = with_versions(2)
+    looks = list[float]()
+
+    def busy(seen: FakeCloud) -> None:
+        looks.append(seen.now)
+        if len(looks) == 3:
+            seen.status = status
+        if len(looks) == 6:
+            seen.status = "InService"
+
+    cloud.before_look = busy
+    cloud.busy_until = cloud.now + 3600
+    assert rollback(cloud, history).outcome == "rolled_back"
+    assert_ended_well(cloud, "wine-test-c1")
+
+
 def left_to_someone_else(count: int) -> tuple[FakeCloud, FakeHistory]:
     """A release ended because of other weights: its candidate serves on, and live was scaled in."""
     cloud, history = cloud_of(count), FakeHistory()
