@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from contracts.release_manifest import ReleaseManifest
 from release.actions import describe, is_in_the_way
-from release.aws.cloud import Cloud, RefusedError
+from release.aws.cloud import Cloud, RefusedError, UnavailableError
 from release.aws.store import History
 from release.controller import advance as controller
 from release.controller.needs import whole_story
@@ -31,7 +31,8 @@ from release.memory import finished
 from release.observation import Endpoint, Request, Series
 from release.state import HELD, EndpointState, Owner, Release
 
-# How long a release that has ended waits for its end to be told, looking again at the usual pace.
+# How long a release that has ended waits for its end to be told, and for the minutes of its
+# evidence, looking again at the usual pace.
 TELL_SECONDS = 120.0
 # Removes what nothing needs any more, and names it.
 Collector = Callable[[EndpointState, ReleaseManifest], list[str]]
@@ -162,15 +163,24 @@ class Running:
         release = self.release
         series: Series = {}
         if with_series:
-            series = self._whole_series(release, self._cloud.endpoint(self._name))
+            endpoint = self._cloud.endpoint(self._name)
+            series = self._whole_series(release, endpoint, is_patient=False)
         self.unlock()
         return summarize(replace(release, outcome=HELD), series)
 
-    def _finish(self) -> ReleaseResult:
-        """Evidence first, then the end: a kill in between only writes the evidence again."""
+    def _finish(self) -> ReleaseResult | None:
+        """Evidence first, then the end: a kill in between only writes the evidence again.
+
+        None where the evidence waits for minutes that could not be read now.
+        """
         release = self.release
         endpoint = self._cloud.endpoint(self._name)
-        series = self._whole_series(release, endpoint)
+        is_patient = endpoint.now - release.stage_since < TELL_SECONDS
+        try:
+            series = self._whole_series(release, endpoint, is_patient=is_patient)
+        except UnavailableError as error:
+            self._trouble(f"the evidence waits for its minutes: {error}")
+            return None
         self._history.write_evidence(release.id, self._evidence(release, series, endpoint))
         ended = finished(self.state, release.manifest.release.keep_versions)
         self._history.save(ended)
@@ -195,12 +205,19 @@ class Running:
         for name in removed:
             self.teller.say("collected", f"removed {name}, which is no longer needed")
 
-    def _whole_series(self, release: Release, endpoint: Endpoint) -> Series:
+    def _whole_series(self, release: Release, endpoint: Endpoint, *, is_patient: bool) -> Series:
+        """Every minute; those that cannot be read are told as missing.
+
+        Raises:
+            UnavailableError: ``is_patient``, and they may be read a little later.
+        """
         series: Series = {}
         for query in whole_story(release, endpoint.now):
             try:
                 found = self._cloud.series(self._name, query)
             except AwsError as error:
+                if is_patient and isinstance(error, UnavailableError):
+                    raise
                 self._trouble(f"minutes are missing in the evidence: {error}")
                 continue
             series = together(series, found)

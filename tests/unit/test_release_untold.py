@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from release.aws.cloud import UnavailableError
 from release.driver.progress import Collaborators, Told
 from release.driver.turn import TELL_SECONDS
 from release.errors import LockedError
+from release.observation import MetricQuery, Series
 from release.state import EndpointState, Release
 from tests.unit.fake_cloud import FakeHistory
 from tests.unit.release_strategies import CANARY, cloud_of, release, staged
@@ -68,3 +70,23 @@ def test_what_another_driver_may_have_decided_otherwise_is_not_told() -> None:
         release(cloud_of(), staged(CANARY), history, beside=Collaborators(announce=announce))
     assert "weight" in told
     assert "step" not in told
+
+
+@pytest.mark.parametrize(("failures", "is_told"), [(4, True), (1000, False)])
+def test_the_minutes_of_the_evidence_are_waited_for_like_the_telling(
+    failures: int, is_told: bool
+) -> None:
+    cloud, history, left = cloud_of(), FakeHistory(), [failures]
+    read = cloud.series
+
+    def series(name: str, query: MetricQuery) -> Series:
+        running = history.shared["state"].current
+        if running is not None and running.outcome is not None and left[0]:
+            left[0] -= 1
+            raise UnavailableError("aws did not answer GetMetricData: Throttling")
+        return read(name, query)
+
+    cloud.series = series
+    result = release(cloud, staged(CANARY), history)
+    assert result.outcome == "promoted"
+    assert (result.candidate_requests > 0) == is_told
