@@ -42,6 +42,7 @@ from tests.unit.fake_cloud import ENDPOINT, config_of, manifest, scaling_target
 
 TURNOVER = 400.0
 TOLERANCE = Tolerance(2, 1)
+SHADOW_THEN_CANARY = Shadow(100, TOLERANCE, 180, 7200, 0.05, manifest().release.strategy)
 FINE = BlueGreen(CanaryShift(10, 600), 300, TOLERANCE)
 
 
@@ -335,6 +336,13 @@ def test_what_guardrails_do_not_apply_to_is_an_error(
 ) -> None:
     found = lint(FINE, seen=snapshot(target=config_with(**variant)))
     assert [f for f in found if f.severity == ERROR and rule in f.rule and f.where == where]
+
+
+@pytest.mark.parametrize("strategy", [None, SHADOW_THEN_CANARY])
+def test_a_serverless_endpoint_takes_no_second_variant(strategy: Strategy | None) -> None:
+    serverless = config_with(ServerlessConfig={"MemorySizeInMB": 2048})
+    found = lint(strategy, seen=snapshot(target=serverless))
+    assert_found(found, ERROR, "one variant only", "release.strategy", "run it on instances")
 
 
 def test_rolling_takes_one_variant_only() -> None:

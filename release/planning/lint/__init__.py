@@ -28,7 +28,7 @@ def find(
     found = [
         *gates.lint(manifest, survey),
         *capture.lint(manifest, snapshot),
-        *canary.lint(manifest, count),
+        *canary.lint(manifest, snapshot, count),
         *guardrails.lint(manifest, snapshot, count, turnover_seconds),
         *shadow.lint(manifest, snapshot),
         *alarms.lint(manifest, survey, count),

@@ -5,12 +5,18 @@ from __future__ import annotations
 from contracts.release_manifest import Canary, ReleaseManifest, Step
 from release.controller.capacity import adds_instances
 from release.controller.counting import MINUTE
+from release.controller.start import Snapshot
 from release.planning.lint.finding import Finding, error, setting
 
 
-def lint(manifest: ReleaseManifest, count: int) -> list[Finding]:
+def lint(manifest: ReleaseManifest, snapshot: Snapshot, count: int) -> list[Finding]:
     phases = [p for p in manifest.release.phases if isinstance(p, Canary)]
-    return [finding for phase in phases for finding in _steps(manifest, phase, count)]
+    found = [finding for phase in phases for finding in _steps(manifest, phase, count)]
+    variants = [v for c in (snapshot.live, snapshot.target) if c for v in c.production()]
+    if phases and any("ServerlessConfig" in variant for variant in variants):
+        rule = "a serverless endpoint takes one variant only, and a canary has two"
+        found.append(error(rule, "release.strategy", "run it on instances"))
+    return found
 
 
 def _steps(manifest: ReleaseManifest, canary: Canary, count: int) -> list[Finding]:
