@@ -236,7 +236,8 @@ def refused(release: Release, action: Action, message: str, now: float) -> Relea
         return _refused_at_the_end(release, action, rest, message)
     if stage is Stage.REFILL:
         return retreat.refilled(release, now)
-    if release.attempts < retreat.MAX_ATTEMPTS or stage is Stage.ZERO:
+    is_tried = release.attempts >= retreat.MAX_ATTEMPTS and not retreat.is_patient(release, now)
+    if not is_tried or stage is Stage.ZERO:
         return release
     left = f"{reason}; {retreat.left_behind(release.base)}"
     ended = replace(release, ending=INCONCLUSIVE, reason=f"{release.reason}; {left}".strip("; "))

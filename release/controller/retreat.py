@@ -45,6 +45,10 @@ UPDATABLE = frozenset({IN_SERVICE, UPDATE_ROLLBACK_FAILED})
 FOREIGN = "foreign"
 MAX_ATTEMPTS = 3
 LEAVE_DELETED = "`slipway rollback --to V` moves the endpoint to a good version that still exists"
+# An update back that is refused (a quota, say) is asked for again each minute: what failed may be
+# what serves everything.
+BACK_PATIENCE_SECONDS = 1800.0
+ASK_AGAIN_SECONDS = 60.0
 # The candidate has no traffic any more; what live lacks is not waited for longer than this.
 REFILL_LIMIT_SECONDS = 900.0
 
@@ -168,6 +172,8 @@ def _begin_back(release: Release, observation: Observation) -> Move:
         return hands_off(release, endpoint, f"configuration {previous.name}"), ()
     if endpoint.config_name == previous.name and endpoint.status == IN_SERVICE:
         return go(release, Stage.CLEANUP, endpoint.now), ()
+    if _was_just_refused(release, endpoint):
+        return release, ()
     again, way = make_way(_again(release), endpoint, previous.name)
     again, stand_in = stood_in(again, observation)
     return again, (
@@ -188,6 +194,8 @@ def restore(release: Release, observation: Observation) -> Move:
             return hands_off(release, endpoint, f"configuration {source} in service"), ()
         if endpoint.status in BUSY_STATUSES:
             return release, ()  # scaling, or AWS itself, is at work
+        if _was_just_refused(release, endpoint):
+            return release, ()
         again, way = make_way(_again(release), endpoint, target)
         served = release.before.config
         # AWS takes no update of an endpoint whose own configuration was deleted (facts 2).
@@ -238,6 +246,17 @@ def cleanup(release: Release, observation: Observation) -> Move:
     if not actions:
         return replace(release, issued=True), ()
     return release, tuple(actions)
+
+
+def is_patient(release: Release, now: float) -> bool:
+    """Whether an update that leads back is worth another attempt, often as it was refused."""
+    leads_back = Stage(release.stage) in (Stage.BACK, Stage.RESTORE)
+    return leads_back and now - release.stage_since < BACK_PATIENCE_SECONDS
+
+
+def _was_just_refused(release: Release, endpoint: Endpoint) -> bool:
+    tried = release.attempts >= MAX_ATTEMPTS
+    return tried and endpoint.now - release.issued_at < ASK_AGAIN_SECONDS
 
 
 def _again(release: Release) -> Release:

@@ -388,6 +388,27 @@ def test_an_update_that_does_not_show_yet_is_waited_for_before_all_is_put_back(n
     assert_ended_well(cloud, "wine-test-c1")
 
 
+@pytest.mark.parametrize(("seconds", "serves"), [(1200, "wine-test-c1"), (7200, "wine-test-c2")])
+def test_a_way_back_that_is_refused_is_asked_for_again_for_half_an_hour(
+    seconds: float, serves: str
+) -> None:
+    cloud, asked = cloud_of(), list[float]()
+    cloud.ringing = lambda n, c: n.endswith("-landed") and c.serving == "wine-test-c2"
+
+    def refuse(action: Action) -> None:
+        if isinstance(action, UpdateEndpoint) and action.config == "wine-test-c1":
+            asked.append(cloud.now)
+            if cloud.now - asked[0] < seconds:
+                raise RefusedError("ResourceLimitExceeded: the account-level service limit")
+
+    cloud.before_execute = refuse
+    result = release(cloud, staged(CANARY))
+    assert cloud.serving == serves
+    assert result.outcome == ("rolled_back" if serves == "wine-test-c1" else "inconclusive")
+    assert 10 < len(asked) < 40, "once a minute, but for the first times"
+    assert asked[-1] - asked[0] < 2000
+
+
 def test_what_is_refused_at_the_end_does_not_keep_the_rest_from_being_done() -> None:
     cloud, refused = cloud_of(), list[Action]()
 
