@@ -130,8 +130,9 @@ def unfreeze(stack: StackOption = None, as_json: JsonOption = False) -> None:
 
 
 def _ask(kind: str, model: str | None, stack: str | None, *, as_json: bool) -> None:
-    from release.aws.store import write_request
-    from release.controller.requests import refusal
+    from contracts.errors import ContractError
+    from release.aws.store import read_request, write_request
+    from release.controller.requests import outranked, refusal
     from release.driver.lock import holder, this_process, where
     from release.errors import NotFoundError, RequestError
     from release.observation import Request
@@ -147,7 +148,11 @@ def _ask(kind: str, model: str | None, stack: str | None, *, as_json: bool) -> N
             "those that have ended"
         )
     request = Request(_new_id(kind), kind, running.id, place.cloud.caller(), time.time())
-    why_not = refusal(running, request)
+    try:
+        waiting = read_request(place.s3, place.bucket, name)
+    except ContractError:
+        waiting = None  # nobody's word: it is written over
+    why_not = refusal(running, request) or outranked(waiting, request)
     if why_not:
         raise RequestError(f"release {running.id} cannot {kind}: {why_not}")
     write_request(place.s3, place.bucket, name, request)

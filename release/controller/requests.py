@@ -28,6 +28,13 @@ def is_open(release: Release, request: Request) -> bool:
     return request.release_id == release.id and request.id not in release.requests
 
 
+def outranked(waiting: Request | None, request: Request) -> str:
+    """Why ``request`` may not take the place of one that no driver has read: an abort stands."""
+    if waiting is None or waiting.kind != ABORT or waiting.release_id != request.release_id:
+        return ""
+    return "" if request.kind == ABORT else f"abort by {waiting.by} waits for its driver"
+
+
 def applied(release: Release, request: Request, endpoint: Endpoint) -> Release:
     """What the request makes of the release, noted in its story with who asked for it."""
     known = (*release.requests, request.id)[-REMEMBERED:]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from contracts.errors import ContractError
 from contracts.release_manifest import ReleaseManifest
 from release.actions import describe, is_in_the_way
 from release.aws.cloud import Cloud, RefusedError, UnavailableError
@@ -228,7 +229,7 @@ class Running:
     def _request(self) -> Request | None:
         try:
             return self._history.request()
-        except AwsError as error:
+        except (AwsError, ContractError) as error:
             self._trouble(str(error))
             return None
 

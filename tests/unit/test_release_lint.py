@@ -42,7 +42,8 @@ from tests.unit.fake_cloud import ENDPOINT, config_of, manifest, scaling_target
 
 TURNOVER = 400.0
 TOLERANCE = Tolerance(2, 1)
-SHADOW_THEN_CANARY = Shadow(100, TOLERANCE, 180, 7200, 0.05, manifest().release.strategy)
+STEPS = Canary((Step(10, TOLERANCE, 180, 7200),))
+SHADOW_THEN_CANARY = Shadow(100, TOLERANCE, 180, 7200, 0.05, STEPS)
 FINE = BlueGreen(CanaryShift(10, 600), 300, TOLERANCE)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from contracts.errors import ContractError
 from contracts.release_manifest import Step, Tolerance
 from release.actions import SetWeights, UpdateEndpoint
+from release.controller import requests
 from release.driver.run import Event, run_rollback
 from release.errors import FrozenError
 from release.evidence.document import ReleaseResult
 from release.freeze import Freeze
+from release.observation import Request
 from tests.unit.fake_cloud import ENDPOINT, FakeCloud, FakeHistory, manifest
 from tests.unit.release_strategies import (
     BLUE_GREEN,
@@ -235,6 +239,31 @@ def held(**options: Any) -> tuple[FakeCloud, FakeHistory, ReleaseResult]:
     cloud, history = cloud_of(**options), FakeHistory()
     result = release(cloud, manifest(steps=UNSURE, on_inconclusive="hold"), history)
     return cloud, history, result
+
+
+def test_an_abort_that_nobody_has_read_yet_is_replaced_by_no_other_word() -> None:
+    waiting = Request("a-1", "abort", "r-1", "ann", 0.0)
+    later = {kind: Request(f"{kind}-2", kind, "r-1", "bob", 1.0) for kind in requests.KINDS}
+    told = {kind: requests.outranked(waiting, word) for kind, word in later.items()}
+    assert told.pop("abort") == ""
+    assert set(told.values()) == {"abort by ann waits for its driver"}
+    assert requests.outranked(later["pause"], waiting) == ""
+    assert requests.outranked(replace(waiting, release_id="r-0"), later["pause"]) == ""
+    assert requests.outranked(None, later["pause"]) == ""
+
+
+def test_what_is_no_word_at_all_stops_no_release() -> None:
+    history, events = FakeHistory(), list[Event]()
+
+    def garbage() -> Request | None:
+        raise ContractError("s3://history/requests/wine-test.json is not JSON; delete the object")
+
+    history.request = garbage
+    assert (
+        release(cloud_of(), staged(CANARY), history, observer=events.append).outcome == "promoted"
+    )
+    troubles = {e.text for e in events if e.kind == "trouble"}
+    assert troubles == {"s3://history/requests/wine-test.json is not JSON; delete the object"}
 
 
 def test_what_cannot_be_decided_is_held_with_what_it_serves() -> None:

@@ -452,7 +452,7 @@ def test_a_target_goes_before_a_retyped_variant_and_comes_back_exactly(
 @pytest.mark.parametrize("is_taken", [True, False])
 def test_a_target_comes_back_though_aws_does_not_answer_at_first(case: str, is_taken: bool) -> None:
     cloud, made = prepared(case, CANARY)
-    silent = [RestoreScaling, RemoveScaling]
+    silent: list[type[Action]] = [RestoreScaling, RemoveScaling]
 
     def lost(action: Action) -> None:
         if type(action) in silent:

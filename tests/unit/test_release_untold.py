@@ -79,12 +79,12 @@ def test_the_minutes_of_the_evidence_are_waited_for_like_the_telling(
     cloud, history, left = cloud_of(), FakeHistory(), [failures]
     read = cloud.series
 
-    def series(name: str, query: MetricQuery) -> Series:
+    def series(endpoint_name: str, query: MetricQuery) -> Series:
         running = history.shared["state"].current
         if running is not None and running.outcome is not None and left[0]:
             left[0] -= 1
             raise UnavailableError("aws did not answer GetMetricData: Throttling")
-        return read(name, query)
+        return read(endpoint_name, query)
 
     cloud.series = series
     result = release(cloud, staged(CANARY), history)
