@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from contracts.release_manifest import LIVE_VARIANT
+from contracts.release_manifest import LIVE_VARIANT, Shadow
+from release.gates import CountedMinute
 from release.observation import Endpoint
 from release.state import Release
+
+# The rate of requests is taken from so many minutes at the most.
+RATE_MINUTES = 5
 
 
 def candidate_count(weight: float, live_count: int) -> int:
@@ -36,17 +40,14 @@ def carried_count(release: Release, endpoint: Endpoint) -> int:
     """Instances of live that carry 100 %: those of the start, times the traffic's shown growth.
 
     Growth is shown where it exceeds three standard errors of the ratio of the first to the last
-    step's requests a minute; scaling has not seen it, for the candidate took its share.
+    counted minutes' requests; scaling has not seen it, for the candidate took its share.
     """
     count = max(release.before.count, live_count(endpoint, release))
-    if not release.minutes:
-        return count
-    first_step = release.minutes[0].step
-    first = [m for m in release.minutes if m.step == first_step]
-    last = [m for m in release.minutes if m.step == release.step]
-    began = sum(m.live.requests + m.candidate.requests for m in first)
-    ended = sum(m.live.requests + m.candidate.requests for m in last)
-    if release.step == first_step or not began or not ended:
+    some = min(RATE_MINUTES, len(release.minutes) // 2)
+    first, last = release.minutes[:some], release.minutes[len(release.minutes) - some :]
+    began = sum(_from_callers(release, minute) for minute in first)
+    ended = sum(_from_callers(release, minute) for minute in last)
+    if not began or not ended:
         return count
     ratio = (ended / len(last)) / (began / len(first))
     shown = ratio * (1 - 3 * math.sqrt(1 / began + 1 / ended))
@@ -54,3 +55,9 @@ def carried_count(release: Release, endpoint: Endpoint) -> int:
     scaling = release.manifest.scaling
     limit = scaling.max_instances if scaling is not None else needed
     return max(count, min(needed, limit))
+
+
+def _from_callers(release: Release, minute: CountedMinute) -> int:
+    """A shadow gets copies; only it comes before another phase, and it is one step."""
+    is_copied = minute.step == 0 and isinstance(release.manifest.release.phases[0], Shadow)
+    return minute.live.requests + (0 if is_copied else minute.candidate.requests)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.release_manifest import ReleaseManifest, Step, Tolerance
+from contracts.release_manifest import Canary, ReleaseManifest, Shadow, Step, Tolerance
 from release.actions import (
     Action,
     CreateConfig,
@@ -237,6 +237,29 @@ def test_live_gets_the_instances_that_carry_grown_traffic_before_the_swap() -> N
 
     cloud.before_look = grow
     release(cloud)
+    assert cloud.fleets["live"].count == 6
+
+
+ONE_STEP = (Step(50, Tolerance(2, 2), 2700, 3600),)
+
+
+@pytest.mark.parametrize(
+    "strategy", [Canary(ONE_STEP), Shadow(100, Tolerance(5, 5), 120, 3600, 0.05, Canary(ONE_STEP))]
+)
+def test_growth_shows_within_one_step_and_beside_the_copies_of_a_shadow(
+    strategy: Canary | Shadow,
+) -> None:
+    cloud = FakeCloud()
+    shared = list[float]()
+
+    def grow(seen: FakeCloud) -> None:
+        share = seen.fleets.get("candidate")
+        if share is not None and share.weight == 1.0:
+            shared.append(seen.now)
+            seen.rate = 50.0 if seen.now - shared[0] < 1800 else 150.0
+
+    cloud.before_look = grow
+    assert release(cloud, staged=manifest(strategy=strategy)).outcome == "promoted"
     assert cloud.fleets["live"].count == 6
 
 
