@@ -35,6 +35,7 @@ from release.gates import (
     CountedMinute,
     GateVerdict,
     StepVerdict,
+    count_by_chance,
     judge_latency,
     judge_step,
 )
@@ -71,14 +72,23 @@ def verdict_of(release: Release, observation: Observation) -> StepVerdict:
     seconds = max(0.0, observation.endpoint.now - release.stage_since)
     hooks = fresh_hooks(release)
     step = step_of(release)
-    found = judge_step(release.step, step, settings.gates, release.minutes, alarms, seconds, hooks)
+    gates, beside = settings.gates, tests_of_pairs(release)
+    found = judge_step(
+        release.step, step, gates, release.minutes, alarms, seconds, hooks, beside=beside
+    )
     if has_config(phase):
         # A shift may be too fast for a minute to count: there the post-bake asks for one.
         has_any = any(m.step == release.step for m in release.minutes)
         found = _with_traffic(found, has_any=has_any)
     if isinstance(phase, Shadow) and compares_pairs(release):
-        return _with(found, judge_pairs(release.pairs, phase.max_disagreement))
+        tests = count_by_chance(gates) + beside
+        return _with(found, judge_pairs(release.pairs, phase.max_disagreement, tests))
     return found
+
+
+def tests_of_pairs(release: Release) -> int:
+    """One where the release compares pairs in its first phase: it shares the false alarms."""
+    return int(compares_pairs(replace(release, phase=0)))
 
 
 def alarms_compared(release: Release) -> tuple[str, ...]:
@@ -176,8 +186,11 @@ def _latency_after(release: Release, landed: dict[float, VariantMinute]) -> Gate
 # --- pairs of a shadow
 
 
-def judge_pairs(pairs: tuple[PairMinute, ...], at_most: float) -> GateVerdict:
-    """Whether the share of differing pairs is shown to be above, or below, ``at_most``."""
+def judge_pairs(pairs: tuple[PairMinute, ...], at_most: float, tests: int = 1) -> GateVerdict:
+    """Whether the share of differing pairs is shown to be above, or below, ``at_most``.
+
+    ``tests``: how many of the release can fail a good version by chance, this one among them.
+    """
     differ = sum(p.pairs.differ for p in pairs)
     total = differ + sum(p.pairs.agree for p in pairs)
     name = "agreement"
@@ -187,7 +200,7 @@ def judge_pairs(pairs: tuple[PairMinute, ...], at_most: float) -> GateVerdict:
     if not 0 < at_most < 1:
         answer = Answer.PASS if at_most >= 1 or not differ else Answer.FAIL
         return GateVerdict(name, answer, f"{shown}, at most {at_most:g} may")
-    if _log_e(differ, total, at_most, FAIL_ODDS) >= math.log(FAIL_AT):
+    if _log_e(differ, total, at_most, FAIL_ODDS) >= math.log(FAIL_AT * tests):
         return GateVerdict(name, Answer.FAIL, f"{shown}, at most {at_most:g} may")
     if _log_e(differ, total, at_most, PASS_ODDS) >= math.log(PASS_AT):
         return GateVerdict(name, Answer.PASS, shown)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from contracts.release_manifest import ErrorGate
+from release.controller.judging import tests_of_pairs
 from release.controller.phases import step_of
 from release.gates import FAIL_AT, PASS_AT, CountedMinute, count_by_chance, judge_step
 from release.state import Release
@@ -40,7 +41,7 @@ class EValues:
 def e_values(release: Release) -> EValues:
     """The error gate's, at minutes spread over the release and at the end of each step."""
     settings = release.manifest.release
-    fail_at = FAIL_AT * max(1, count_by_chance(settings.gates))
+    fail_at = FAIL_AT * max(1, count_by_chance(settings.gates) + tests_of_pairs(release))
     thresholds = EValues(math.log10(fail_at), math.log10(PASS_AT), ())
     if not any(isinstance(gate, ErrorGate) for gate in settings.gates):
         return thresholds

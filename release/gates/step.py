@@ -48,15 +48,18 @@ def judge_step(
     alarms: Mapping[str, str],
     seconds: float,
     hooks: Mapping[str, HookAnswer] = NO_HOOKS,
+    beside: int = 0,
 ) -> StepVerdict:
     """The verdict after ``seconds`` of baking at this step's weight.
+
+    ``beside``: how many other tests of the release can fail a good version by chance.
 
     ``alarms`` are the states of all alarms that matter: those that a gate names are that gate's,
     the others may not ring.
     """
     gates = tuple(gates)
     tally = tallied(gates, index, step, tuple(minutes), judge_of)
-    needed = bars(count_by_chance(gates), step, seconds)
+    needed = bars(count_by_chance(gates) + beside, step, seconds)
     verdicts: list[GateVerdict] = []
     for gate, judge in zip(gates, tally.judges, strict=True):
         if judge is not None:

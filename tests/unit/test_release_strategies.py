@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -29,10 +31,12 @@ from release.actions import (
     UpdateEndpoint,
 )
 from release.controller.baking import GATE_PATIENCE_SECONDS
+from release.controller.judging import judge_pairs
 from release.driver.collaborators import destination
 from release.driver.progress import Collaborators, Told
+from release.gates import Answer
 from release.observation import Captured, CaptureQuery, HookAnswer, Pairs
-from release.state import Release
+from release.state import PairMinute, Release
 from tests.unit.fake_cloud import Behaviour, FakeCloud, FakeHistory, config_of, target
 from tests.unit.release_strategies import (
     AT_ONCE,
@@ -369,6 +373,21 @@ def test_pairs_of_answers_decide_on_a_shadow_wherever_any_are_captured(
     transition = next(a for a in cloud.executed if isinstance(a, CreateConfig))
     assert transition.body["DataCaptureConfig"] == CAPTURE
     assert_configs(cloud)
+
+
+def test_pairs_share_the_false_alarms_with_the_gates() -> None:
+    pairs = (PairMinute(0.0, Pairs(85, 15)),)
+    assert judge_pairs(pairs, 0.05, 1).answer is Answer.FAIL, "e = 243"
+    assert judge_pairs(pairs, 0.05, 3).answer is Answer.HOLD
+    cloud, made = captured_pair(CAPTURE, CAPTURE)
+    history = FakeHistory()
+
+    def read(_release: Release, query: CaptureQuery) -> Captured:
+        return Captured({}, ["edges"], {query.since: Pairs(1000, 0)})
+
+    result = release(cloud, made, history, beside=Collaborators(read_captures=read))
+    told = json.loads(history.evidence[result.id])["e_values"]
+    assert told["fail_at"] == pytest.approx(math.log10(300)), "errors, latency and pairs"
 
 
 def test_a_shadow_of_which_nothing_is_captured_compares_no_pairs() -> None:
