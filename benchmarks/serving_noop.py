@@ -16,17 +16,18 @@ from typing import Any
 import uvloop
 
 from contracts.package import ArchiveIndex
-from inference import http, memory
-from inference.answering import Answering
+from inference.answering.plans import Plan, is_prediction
+from inference.answering.turn import Answering
 from inference.application import Application
-from inference.board import READY, Board
-from inference.codecs import Decoded
-from inference.limits import MAX_BODY_BYTES, Limits
-from inference.messages import Request
-from inference.plans import Plan, is_prediction
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Column, Signature
+from inference.http import connection as http
+from inference.http.limits import MAX_BODY_BYTES, Limits
+from inference.http.messages import Request
 from inference.predictor import Predictor
+from inference.processes import memory
+from inference.processes.board import READY, Board
 from inference.server import listen
-from inference.signature import Column, Signature
 
 ANSWER = b'{"predictions":[0.123456789012345]}'
 

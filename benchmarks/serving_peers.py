@@ -19,7 +19,7 @@ from benchmarks.serving_models import Served
 from contracts.package import ARCHIVE_FILE, load_package
 from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
 from inference.unpacking import unpack
-from scripts import model_environments
+from scripts.models import environments as model_environments
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -21,7 +21,7 @@ from model_code import flights, locking, registry
 from model_code.package import Converting, package
 from model_code.train import TrainingOptions
 from model_code.train import train as train_flights
-from scripts.models import PROVER
+from scripts.models.commands import PROVER
 
 
 class RowsRefusedError(SlipwayError):

@@ -43,15 +43,15 @@ def measure(package: Path, up: Up) -> tuple[float, float, float]:
 
 
 def slipway_up(home: Path) -> None:
-    from scripts.engine import Engine
-    from scripts.pulumi_cli import LOCAL_STACK
+    from scripts.infrastructure.engine import Engine
+    from scripts.infrastructure.pulumi_cli import LOCAL_STACK
 
     Engine(home, LOCAL_STACK).up()
 
 
 def pulumi_up(home: Path) -> None:
-    from scripts.engine import Engine
-    from scripts.pulumi_cli import LOCAL_STACK, shell_environment
+    from scripts.infrastructure.engine import Engine
+    from scripts.infrastructure.pulumi_cli import LOCAL_STACK, shell_environment
 
     Engine(home, LOCAL_STACK).create()
     subprocess.run(

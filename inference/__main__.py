@@ -24,7 +24,7 @@ def main() -> None:
     serve.add_argument("--model-dir", type=Path, default=Path("/opt/ml/model"))
     args = parser.parse_args()
 
-    from inference.log import flush
+    from inference.processes.log import flush
 
     for name in THREAD_SETTINGS:
         os.environ.setdefault(name, "1")
@@ -38,10 +38,10 @@ def main() -> None:
 
 
 def _serve(host: str, port_text: str | None, model_dir: Path) -> int:
-    from inference.init import run_under_init
-    from inference.limits import memory_limit, too_small
+    from inference.http.limits import memory_limit, too_small
+    from inference.processes.init import run_under_init
+    from inference.processes.workers import Parent, worker_count
     from inference.server import body_limit, port_to_bind
-    from inference.workers import Parent, worker_count
 
     watch_stdin = os.environ.get("SLIPWAY_WATCH_STDIN") == "1"
     port, workers = port_to_bind(port_text), worker_count()
@@ -60,7 +60,7 @@ def _serve(host: str, port_text: str | None, model_dir: Path) -> int:
 def _serve_alone(
     host: str, port: int, model_dir: Path, tight: str | None, lifeline: int | None
 ) -> int:
-    from inference.board import Board
+    from inference.processes.board import Board
     from inference.server import Place, listen
 
     listener, board = listen(host, port), Board(1)
@@ -70,7 +70,7 @@ def _serve_alone(
 
 
 def _log_start(port: int, tight: str | None, **fields: int) -> None:
-    from inference.log import log
+    from inference.processes.log import log
 
     log("listening", port=port, **fields)
     if tight is not None:
@@ -81,7 +81,7 @@ def _run(place: Any, model_dir: Path) -> int:
     """One process that serves, to its end; the exit code."""
     import uvloop
 
-    from inference import memory
+    from inference.processes import memory
     from inference.server import serve
 
     memory.prepare()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from inference import openapi, telemetry, v2
-from inference.board import Board, Slot
+from inference.answering.plans import PREDICT_ROUTES, is_model
 from inference.errors import shown
-from inference.messages import Head, Response, error
-from inference.plans import PREDICT_ROUTES, is_model
+from inference.formats import v2
+from inference.http.messages import Head, Response, error
+from inference.openapi import document as openapi
 from inference.predictor import Predictor
+from inference.processes import telemetry
+from inference.processes.board import Board, Slot
 
 if TYPE_CHECKING:
     from inference.desk import Desk

@@ -53,8 +53,8 @@ def input_fn(request_body: bytes | str, content_type: str | None) -> tuple[str, 
 
 def predict_fn(data: tuple[str, bytes], model: Any) -> list[Any]:
     """One prediction a row."""
-    from inference import codecs
     from inference.errors import ModelFailedError, RequestError
+    from inference.formats import codecs
 
     try:
         return model.predict(codecs.decode(model.signature, *data))
@@ -66,8 +66,8 @@ def predict_fn(data: tuple[str, bytes], model: Any) -> list[Any]:
 
 def output_fn(prediction: list[Any], accept: str | None) -> tuple[bytes, str]:
     """The response's body and its type."""
-    from inference import codecs
     from inference.errors import RequestError
+    from inference.formats import codecs
 
     try:
         kind = codecs.accepted(accept or "")

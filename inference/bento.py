@@ -9,12 +9,12 @@ from pathlib import Path
 import bentoml
 
 from contracts.variables import MANIFEST_SHA256
-from inference.answering import Answering
+from inference.answering.turn import Answering
 from inference.application import Application
 from inference.bento_asgi import AsgiApplication
-from inference.board import Board
-from inference.limits import Limits
-from inference.messages import Head, Response
+from inference.http.limits import Limits
+from inference.http.messages import Head, Response
+from inference.processes.board import Board
 from inference.server import body_limit, load_model
 
 # What the Bento holds beside the code: the unpacked package, and the hash that it must have.

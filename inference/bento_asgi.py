@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from inference.board import Slot
-from inference.limits import Budget, Limits, default_budget
-from inference.messages import Response, error
+from inference.http.limits import Budget, Limits, default_budget
+from inference.http.messages import Response, error
+from inference.processes.board import Slot
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

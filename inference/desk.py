@@ -13,8 +13,8 @@ from typing import Any
 
 from contracts.package import ArchiveIndex
 from inference.errors import shown
-from inference.messages import Response, error
-from inference.signature import Column, Signature
+from inference.formats.signature import Column, Signature
+from inference.http.messages import Response, error
 
 PAGE = "desk.html"
 LOOPBACK = frozenset({"127.0.0.1", "::1"})

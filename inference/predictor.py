@@ -13,15 +13,15 @@ from contracts.engine import ENGINE_FOLDER, LOGGED_OUTPUTS, OUTPUTS
 from contracts.package import INDEX_FILE, ArchiveIndex, Conversion
 from contracts.pins import other_release
 from contracts.variables import ALLOW_CODE, NATIVE_ENVIRONMENT, TRUSTED_TYPES
-from inference.codecs import Decoded
-from inference.encoding import listed
+from inference.answering.scoring import Scorer
 from inference.engines import Engine
 from inference.engines.sklearn import SKOPS_FILE, load_skops
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
+from inference.formats.codecs import Decoded
+from inference.formats.encoding import listed
+from inference.formats.params import Params
+from inference.formats.signature import Signature
 from inference.integrity import expected_digest, read_index
-from inference.params import Params
-from inference.scoring import Scorer
-from inference.signature import Signature
 
 ENGINES = ("sklearn", "pyfunc")
 
@@ -108,7 +108,7 @@ def load_native(
             f"{folder} runs code or pickles of its own when it is loaded ({why}), which nobody "
             f"allowed; if you trust this very package, set {ALLOW_CODE}={digest}"
         )
-    from inference import native
+    from inference.pyfunc import model as native
 
     return native.start(index, folder.parent, env, allows_code=is_allowed)
 

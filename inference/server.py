@@ -17,19 +17,20 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from inference import http, memory, telemetry
-from inference.answering import Answering
+from inference.answering.turn import Answering
 from inference.application import Application
-from inference.board import GONE, LOADING, READY, Board, Slot
 from inference.errors import ServerError
+from inference.http import connection as http
+from inference.http.limits import MAX_BODY_BYTES, Limits, budget_of, connection_cap, memory_limit
+from inference.http.site import DRAIN_TICK_SECONDS
+from inference.http.streaming import StreamingConnection
 from inference.integrity import is_sagemakers
-from inference.limits import MAX_BODY_BYTES, Limits, budget_of, connection_cap, memory_limit
-from inference.log import log, write
-from inference.native import Health, NativeEngine
 from inference.predictor import load
+from inference.processes import memory, telemetry
+from inference.processes.board import GONE, LOADING, READY, Board, Slot
+from inference.processes.log import log, write
+from inference.pyfunc.model import Health, NativeEngine
 from inference.settings import whole_number
-from inference.site import DRAIN_TICK_SECONDS
-from inference.streaming_http import StreamingConnection
 
 if TYPE_CHECKING:
     from inference.desk import Desk

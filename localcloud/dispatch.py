@@ -13,7 +13,7 @@ from localcloud.faults import Faults
 from localcloud.moto_app import MotoApp
 from localcloud.moto_state import MotoState
 from localcloud.own_state import OwnState
-from localcloud.protocol import Adapter, adapter_of, is_read_only
+from localcloud.protocol.adapter import Adapter, adapter_of, is_read_only
 from localcloud.service import ACCOUNT_ID, OwnService, RequestContext, ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from localcloud.clock import Clock
-from localcloud.protocol import is_read_only
+from localcloud.protocol.adapter import is_read_only
 from localcloud.service import ACCOUNT_ID, OwnService, RequestContext
 
 Params = dict[str, Any]

@@ -17,14 +17,14 @@ from contracts.errors import SlipwayError
 from scripts.console import stderr
 
 COMMAND_FILES = (
-    "rehearse",
-    "models",
-    "image",
-    "infrastructure",
+    "rehearsal.command",
+    "models.commands",
+    "image.commands",
+    "infrastructure.commands",
     "doctor",
-    "releases",
-    "release_requests",
-    "cloud",
+    "release.commands",
+    "release.requests",
+    "cloud.commands",
 )
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130

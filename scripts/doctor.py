@@ -34,7 +34,7 @@ def doctor(stack: StackOption = None, as_json: JsonOption = False) -> int:
 
     Python, Pulumi, the stack's file and configuration, packages, registry, cloud.
     """
-    from scripts.release_stack import stack_name
+    from scripts.release.stack import stack_name
 
     root, name = project_root(), stack_name(stack)
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -72,7 +72,7 @@ def _python() -> str:
 
 def _pulumi() -> str:
     from scripts import setup_pulumi
-    from scripts.pulumi_cli import find_pulumi
+    from scripts.infrastructure.pulumi_cli import find_pulumi
 
     found = find_pulumi()
     version = ".".join(map(str, setup_pulumi.version_of(found) or ()))
@@ -80,7 +80,7 @@ def _pulumi() -> str:
 
 
 def _settings(root: Path, name: str) -> str:
-    from scripts.release_stack import settings_file
+    from scripts.release.stack import settings_file
 
     return str(settings_file(root, name))
 
@@ -88,8 +88,8 @@ def _settings(root: Path, name: str) -> str:
 def _configuration(root: Path, name: str) -> str:
     """The whole configuration as `up` would read it, packages and their hashes included."""
     from infra import config
-    from scripts.pulumi_cli import LOCAL_STACK
-    from scripts.release_stack import settings_file, stack_values
+    from scripts.infrastructure.pulumi_cli import LOCAL_STACK
+    from scripts.release.stack import settings_file, stack_values
 
     raw = stack_values(settings_file(root, name))
     values = {
@@ -118,7 +118,7 @@ def _registry(root: Path) -> str:
 
 
 def _cloud(root: Path, name: str) -> str:
-    from scripts.release_stack import open_stack
+    from scripts.release.stack import open_stack
 
     place = open_stack(name, root)
     return f"{place.cloud.caller()} in {place.region}"

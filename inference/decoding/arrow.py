@@ -16,7 +16,7 @@ from inference.decoding.arrow_schema import Field, fields_of
 from inference.decoding.decoded import Decoded, from_columns, refuse_bomb, refuse_repeated
 from inference.decoding.flatbuffers import MalformedError, Table
 from inference.errors import RequestError
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 FILE_MAGIC = b"ARROW1\0\0"
 CONTINUATION = 0xFFFFFFFF

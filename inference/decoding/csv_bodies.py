@@ -10,8 +10,8 @@ from typing import Any
 from inference.decoding.decoded import Decoded, absent, from_columns, refuse_repeated, refuse_width
 from inference.decoding.streaming import CHUNK_ROWS, MAX_RECORD_BYTES, RowStream, whole
 from inference.errors import RequestError, shown
-from inference.signature import Signature, from_texts
-from inference.strict_json import BYTE_ORDER_MARK
+from inference.formats.signature import Signature, from_texts
+from inference.formats.strict_json import BYTE_ORDER_MARK
 
 HEADERS = ("present", "absent")
 # Python's own limit is 128 KiB a cell; ours is one a row, and one a body.

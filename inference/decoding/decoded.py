@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.errors import RequestError, shown
-from inference.signature import Signature, checked
+from inference.formats.signature import Signature, checked
 
 # Values that any body may ask for, and beyond that as many as its bytes could spell: packed bits
 # and columns that are absent cost no bytes, but each of their values costs memory.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from inference import strict_json
 from inference.decoding import tensors
 from inference.decoding.decoded import (
     Decoded,
@@ -18,7 +17,8 @@ from inference.decoding.decoded import (
     refuse_width,
 )
 from inference.errors import RequestError, shown
-from inference.signature import Signature, checked
+from inference.formats import strict_json
+from inference.formats.signature import Signature, checked
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 FORMS_TEXT = "dataframe_split, dataframe_records, instances or inputs"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from inference import strict_json
 from inference.decoding.decoded import (
     Decoded,
     absent,
@@ -14,7 +13,8 @@ from inference.decoding.decoded import (
 )
 from inference.decoding.streaming import RowStream, whole
 from inference.errors import RequestError
-from inference.signature import Signature
+from inference.formats import strict_json
+from inference.formats.signature import Signature
 
 
 class JsonLinesStream(RowStream):

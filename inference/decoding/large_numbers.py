@@ -12,7 +12,7 @@ from inference.decoding.large_json import may_have_endless_lists
 from inference.decoding.numbers import NumberReader
 from inference.decoding.simd import PROBLEMS, Part
 from inference.decoding.tensors import DATATYPES
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 NUMBERS = DATATYPES - {"BOOL", "BYTES"}
 V2_KEYS = frozenset({"id", "inputs", "outputs"})

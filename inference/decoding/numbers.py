@@ -20,7 +20,7 @@ import simdjson
 from inference.decoding.csv_numbers import CsvNumbers
 from inference.decoding.large_json import may_have_endless_lists
 from inference.decoding.simd import PROBLEMS, Documents, Part
-from inference.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
+from inference.formats.signature import FLOAT_LIMITS, INT_RANGES, Column, Signature
 
 EXACT = 2.0**53
 ROW_FORMS = ("instances", "dataframe_records", "inputs")

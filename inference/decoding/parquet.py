@@ -16,7 +16,7 @@ from inference.decoding import arrow
 from inference.decoding.decoded import Decoded, refuse_repeated
 from inference.decoding.parquet_child import HEAD
 from inference.errors import RequestError
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 ALLOWED = "SLIPWAY_PARQUET"
 READ_SECONDS = 30.0

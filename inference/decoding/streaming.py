@@ -8,8 +8,8 @@ from typing import Any
 
 from inference.decoding.decoded import Decoded
 from inference.errors import RequestError
-from inference.limits import MAX_BODY_BYTES
-from inference.signature import Signature
+from inference.formats.signature import Signature
+from inference.http.limits import MAX_BODY_BYTES
 
 # A row as large as a whole real-time request is no row.
 MAX_RECORD_BYTES = MAX_BODY_BYTES

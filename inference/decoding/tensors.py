@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from inference.decoding.decoded import Decoded, V2Request, from_columns, refuse_repeated
 from inference.errors import RequestError, shown
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 INTEGERS = {f"INT{bits}" for bits in (8, 16, 32, 64)} | {f"UINT{b}" for b in (8, 16, 32, 64)}
 DATATYPES = INTEGERS | {"BOOL", "FP16", "FP32", "FP64", "BYTES"}

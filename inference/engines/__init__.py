@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from inference.codecs import Decoded, Predictions
+from inference.formats.codecs import Decoded, Predictions
 
 
 class Engine(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import BINARY_LINKS, CLASS_LINKS, NUMBER_LINKS, OUTPUTS, Answer
-from inference.encoding import Predictions, listed
-from inference.frames import both
+from inference.formats.encoding import Predictions, listed
+from inference.formats.frames import both
 
 # From so many rows on, an array is quicker made and encoded than a list.
 MANY_ROWS = 128

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import Block, EngineFile, Lookup
-from inference.codecs import Decoded
 from inference.errors import shown
-from inference.signature import Signature, is_null
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Signature, is_null
 
 Array = Any
 Arrays = dict[str, Any]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded, Predictions
 from inference.engines.answers import answering
 from inference.engines.features import Arrays
 from inference.engines.graphs import OnGraph
-from inference.signature import Signature
+from inference.formats.codecs import Decoded, Predictions
+from inference.formats.signature import Signature
 
 
 class Forest(OnGraph):

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from inference.codecs import Decoded
-from inference.frames import model_input, to_json_values
-from inference.signature import Signature
+from inference.formats.codecs import Decoded
+from inference.formats.frames import model_input, to_json_values
+from inference.formats.signature import Signature
 
 
 class FrameEngine:

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.engine import EngineFile
 from inference.engines.features import Arrays, Features
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 
 class OnGraph:

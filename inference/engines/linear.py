@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded, Predictions
 from inference.engines.answers import answering
 from inference.engines.features import Arrays, Features
-from inference.signature import Signature
+from inference.formats.codecs import Decoded, Predictions
+from inference.formats.signature import Signature
 
 
 class Linear:

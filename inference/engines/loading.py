@@ -17,7 +17,7 @@ from contracts.engine import (
 from contracts.errors import ContractError
 from inference.engines import Engine
 from inference.errors import PackageRefusedError
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 
 def load_engine(folder: Path, signature: Signature, *, merges: bool) -> Engine:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from contracts.engine import EngineFile
-from inference.codecs import Decoded, Predictions
 from inference.engines.answers import array_of_many
 from inference.engines.features import Arrays
 from inference.engines.graphs import OnGraph
-from inference.frames import both
-from inference.signature import Signature
+from inference.formats.codecs import Decoded, Predictions
+from inference.formats.frames import both
+from inference.formats.signature import Signature
 
 
 class Onnx(OnGraph):

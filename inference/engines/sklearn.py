@@ -9,8 +9,8 @@ from typing import Any
 from contracts.variables import TRUSTED_TYPES
 from inference.engines.frames import FrameEngine
 from inference.errors import PackageRefusedError
-from inference.frames import method, null_of
-from inference.signature import Signature
+from inference.formats.frames import method, null_of
+from inference.formats.signature import Signature
 
 SKOPS_FILE = "model.skops"
 # Libraries that the server itself carries: their types are trusted, never by the artifact's word.

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from inference.codecs import Decoded, Predictions
-from inference.encoding import listed
 from inference.engines.frames import FrameEngine
 from inference.errors import RequestError
-from inference.signature import Signature, checked
+from inference.formats.codecs import Decoded, Predictions
+from inference.formats.encoding import listed
+from inference.formats.signature import Signature, checked
 from scripts.proving.compare import Failed
 
 Ask = Callable[[Decoded], Predictions]

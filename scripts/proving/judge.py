@@ -6,8 +6,8 @@ from pathlib import Path
 
 from contracts.engine import OUTPUTS
 from contracts.package import Conversion
-from inference.frames import null_of
-from inference.signature import Signature
+from inference.formats.frames import null_of
+from inference.formats.signature import Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.child import Task
 from model_code.conversion.loading import Opened, open_model, raw_frame

@@ -13,8 +13,8 @@ from contracts.package import Conversion
 from inference.engines import Engine
 from inference.engines.loading import load_engine
 from inference.errors import PackageRefusedError
-from inference.frames import LABEL, PROBABILITIES
-from inference.signature import Signature
+from inference.formats.frames import LABEL, PROBABILITIES
+from inference.formats.signature import Signature
 from model_code.conversion.candidate import Candidate
 from scripts.proving.answers import Group, Native, ask, merges, part
 from scripts.proving.compare import (

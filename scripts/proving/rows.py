@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from inference.codecs import JSON, Decoded, decode
 from inference.errors import RequestError
-from inference.signature import Signature
+from inference.formats.codecs import JSON, Decoded, decode
+from inference.formats.signature import Signature
 from model_code.conversion.child import Task
 from model_code.conversion.hints import hints_of
 from model_code.conversion.loading import raw_frame

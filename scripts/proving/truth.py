@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference.frames import method, null_of
-from inference.signature import Signature
+from inference.formats.frames import method, null_of
+from inference.formats.signature import Signature
 from model_code.conversion.child import LackingOutputError, Task
 from model_code.conversion.loading import Opened
 from scripts.proving.answers import Native

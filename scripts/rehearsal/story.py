@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from model_code.train import TrainingOptions
     from release.driver.progress import Event
     from release.evidence.document import ReleaseResult
-    from scripts.engine import Engine, Result
-    from scripts.release_stack import ReleaseStack
+    from scripts.infrastructure.engine import Engine, Result
+    from scripts.release.stack import ReleaseStack
 
 SPEED = 60.0
 RATE = 60.0
@@ -107,7 +107,7 @@ class Story:
 
     def _package(self, version: str) -> None:
         from model_code.package import Converting, package
-        from scripts.models import PROVER
+        from scripts.models.commands import PROVER
 
         with self._stage(f"package v{version}") as line:
             reference = f"{place.MODEL}/{version}"
@@ -128,7 +128,7 @@ class Story:
             self._check(f"{name} did what it must", sorted(found), sorted(wanted - SAME))
 
     def _invoke(self) -> None:
-        from scripts.release_invoke import send
+        from scripts.release.invoke import send
 
         with self._stage("invoke") as line:
             manifest = self._stack.manifest(None)
@@ -148,7 +148,7 @@ class Story:
 
     def _release(self, live: str, candidate: str, outcome: str) -> None:
         from release.driver.run import LOCAL_PACE, run
-        from scripts.registry_alias import follow
+        from scripts.registry.alias import follow
 
         steps = " → ".join(str(step["weight"]) for step in place.STEPS)
         with self._stage(f"release v{live}→v{candidate}") as line:
@@ -233,7 +233,7 @@ class Story:
 
     @cached_property
     def _stack(self) -> ReleaseStack:
-        from scripts.release_stack import open_stack
+        from scripts.release.stack import open_stack
 
         return open_stack(place.STACK, self.home)
 
@@ -249,7 +249,7 @@ class Story:
         return TrainingOptions(model=place.MODEL, **options)
 
     def _engine(self, line: Line) -> Engine:
-        from scripts.engine import Engine
+        from scripts.infrastructure.engine import Engine
 
         done: Counter[str] = Counter()
 
@@ -277,7 +277,7 @@ class _Watch:
         self.zero_at: float | None = None
 
     def __call__(self, event: Event) -> None:
-        from scripts.release_screen import line
+        from scripts.release.screen import line
 
         if event.kind == "progress":
             self._line.update(_standing(event))

@@ -25,7 +25,7 @@ from contracts.package import (
 )
 from localcloud import connect
 from model_code.signature import row_schema
-from scripts.engine import Engine
+from scripts.infrastructure.engine import Engine
 from tests.functional.conftest import Cloud
 from tests.functional.sagemaker_bench import archive
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
+from scripts.infrastructure.pulumi_cli import PulumiNotFoundError, find_pulumi
 from scripts.rehearsal.live import Traffic
 from tests.functional.conftest import running_cloud
 from tests.functional.infra_project import (

@@ -17,7 +17,7 @@ from contracts.package import ARCHIVE_FILE, load_package
 from inference.integrity import read_index
 from inference.unpacking import unpack
 from model_code.package import package
-from scripts.aws_code import code_for_aws, write_code
+from scripts.models.aws_code import code_for_aws, write_code
 from tests.functional.inference_server import running
 from tests.functional.model_store import register, store_uri
 from tests.functional.test_model_code_any_model import iris_with_text_labels

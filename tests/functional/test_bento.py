@@ -25,7 +25,7 @@ from contracts.canonical import sha256_file
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE, PackageManifest, Runtime
 from model_code.archive import write_archive
 from model_code.registry import tracking_uri
-from scripts.bento import Bento, BentoError, make_bento
+from scripts.models.bento import Bento, BentoError, make_bento
 from tests.functional.inference_server import START_SECONDS, running, write_package
 from tests.functional.model_store import register
 from tests.functional.test_inference_server import COLUMNS, fitted, flats, split

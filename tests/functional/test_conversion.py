@@ -16,14 +16,14 @@ import pytest
 
 from contracts.canonical import sha256_file
 from contracts.package import ARCHIVE_FILE, MANIFEST_FILE, load_package
-from inference.codecs import JSON, decode
 from inference.engines.linear import Linear
 from inference.errors import ModelFailedError, PackageRefusedError, RequestError
+from inference.formats.codecs import JSON, decode
 from inference.predictor import Predictor, load
 from inference.unpacking import unpack
 from model_code.conversion.child import Task, convert
 from model_code.package import Converting, package
-from scripts.models import PROVER, _served  # pyright: ignore[reportPrivateUsage]
+from scripts.models.commands import PROVER, _served  # pyright: ignore[reportPrivateUsage]
 from tests.functional.model_store import register, store_uri
 
 CONVERTING = Converting(PROVER)

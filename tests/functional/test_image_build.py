@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.image_context import PLATFORM, Recipe, staged
-from scripts.image_engine import ContainerEngine
+from scripts.image.context import PLATFORM, Recipe, staged
+from scripts.image.engine import ContainerEngine
 from tests.functional.inference_server import START_SECONDS, write_package
 from tests.functional.test_bento import free_port
 from tests.functional.test_inference_server import COLUMNS, fitted, flats, split

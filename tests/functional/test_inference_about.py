@@ -135,8 +135,8 @@ def test_errors_are_logged_with_what_the_client_sent_escaped_and_cut(tmp_path: P
 
 
 def test_on_sagemaker_a_line_of_embedded_metrics_tells_what_was_added() -> None:
-    from inference.board import Board
-    from inference.telemetry import embedded
+    from inference.processes.board import Board
+    from inference.processes.telemetry import embedded
 
     board = Board(2)
     board.slots[0].count("invocations", 200, 0.002)

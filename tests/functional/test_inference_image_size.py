@@ -25,7 +25,13 @@ assert labels.tolist() == [1, 0], labels
 assert simdjson.Parser().parse(b"[1, 2]").as_buffer(of_type="d") is not None
 async def nothing(): return orjson.dumps([1])
 assert uvloop.run(nothing()) == b"[1]"
-from inference import http, limits, codecs, openapi, telemetry, board, v2
+from inference.http import connection as http
+from inference.http import limits
+from inference.formats import codecs
+from inference.openapi import document as openapi
+from inference.processes import telemetry
+from inference.processes import board
+from inference.formats import v2
 print("answered")
 """
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from inference.errors import ServerError
-from inference.workers import worker_count
+from inference.processes.workers import worker_count
 from tests.functional.inference_server import ModelServer, listening, start, write_package
 
 COLUMNS = [("x", "number", "double", False)]

@@ -13,8 +13,8 @@ import pytest
 
 from contracts.history import manifest_key, state_key
 from release.state import EndpointState, GoodVersion
-from scripts.engine import EngineError, Result
-from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi, shell_environment
+from scripts.infrastructure.engine import EngineError, Result
+from scripts.infrastructure.pulumi_cli import PulumiNotFoundError, find_pulumi, shell_environment
 from tests.functional.conftest import running_cloud
 from tests.functional.infra_project import MODEL, Project, clean_environment, make_project
 

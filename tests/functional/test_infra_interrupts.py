@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from localcloud import connect
-from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
+from scripts.infrastructure.pulumi_cli import PulumiNotFoundError, find_pulumi
 from tests.functional.conftest import running_cloud
 from tests.functional.infra_project import (
     MODEL,

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from contracts.package import ARCHIVE_FILE, load_package
-from inference.codecs import JSON, decode, encode
 from inference.errors import PackageRefusedError
+from inference.formats.codecs import JSON, decode, encode
 from inference.predictor import ALLOW_CODE, load
 from inference.unpacking import unpack
 from model_code import registry
 from model_code.errors import PackagingError
 from model_code.package import Converting, package
-from scripts.aws_code import code_for_aws
-from scripts.models import PROVER
+from scripts.models.aws_code import code_for_aws
+from scripts.models.commands import PROVER
 from tests.functional.inference_server import running
 from tests.functional.model_store import register, store_uri
 

@@ -12,10 +12,10 @@ import pytest
 
 from contracts.canonical import sha256_text
 from contracts.package import ARCHIVE_FILE, LOCK_FILE, PackageManifest
-from inference.codecs import Decoded
 from inference.errors import PackageRefusedError, ServerError
-from inference.native import NativeEngine
+from inference.formats.codecs import Decoded
 from inference.predictor import ALLOW_CODE, Predictor, load
+from inference.pyfunc.model import NativeEngine
 from inference.unpacking import unpack
 from model_code import registry
 from model_code.package import package

@@ -15,9 +15,9 @@ from model_code import registry
 from release.errors import InterruptedReleaseError, NotFoundError
 from release.evidence.document import ReleaseResult
 from release.state import EndpointState, Entry
-from scripts.registry_alias import follow
-from scripts.registry_follow import SEEN, catch_up, catching_up, follow_result
-from scripts.release_stack import ReleaseStack
+from scripts.registry.alias import follow
+from scripts.registry.follow import SEEN, catch_up, catching_up, follow_result
+from scripts.release.stack import ReleaseStack
 from tests.functional.model_store import register, store_uri
 
 MODEL = "followed"

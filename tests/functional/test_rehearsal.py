@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from localcloud import connect
-from scripts.pulumi_cli import PulumiNotFoundError, find_pulumi
+from scripts.infrastructure.pulumi_cli import PulumiNotFoundError, find_pulumi
 from tests.functional.infra_project import SLIPWAY, clean_environment
 
 pytestmark = pytest.mark.timeout(500)

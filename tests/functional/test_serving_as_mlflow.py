@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from inference import codecs
 from inference.errors import RequestError
-from inference.frames import model_input
-from inference.params import Params
-from inference.signature import Signature
+from inference.formats import codecs
+from inference.formats.frames import model_input
+from inference.formats.params import Params
+from inference.formats.signature import Signature
 from model_code.signature import params_schema, row_schema
 from tests.functional.mlflow_server import MlflowColumn, echo, model_of, scorer
 

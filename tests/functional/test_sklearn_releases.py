@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 
 from contracts.package import ARCHIVE_FILE
-from inference.codecs import Decoded
 from inference.errors import PackageRefusedError
-from inference.native import NativeEngine
-from inference.native_child import RefusedError, sklearn_model
+from inference.formats.codecs import Decoded
 from inference.predictor import load
+from inference.pyfunc.child import RefusedError, sklearn_model
+from inference.pyfunc.model import NativeEngine
 from inference.unpacking import unpack
 from model_code import registry
 from model_code.conversion.child import Task
 from model_code.errors import PackagingError
 from model_code.mlmodel import inputs_of
 from model_code.package import Converting, package
-from scripts.models import PROVER
+from scripts.models.commands import PROVER
 from scripts.proving.judge import judge
 from tests.functional.model_store import store_uri
 from tests.functional.native_models import Offset

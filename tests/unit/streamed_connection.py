@@ -12,14 +12,14 @@ from typing import Any, ParamSpec
 import pytest
 
 from contracts.package import ArchiveIndex
-from inference.answering import Answering
+from inference.answering.turn import Answering
 from inference.application import Application
-from inference.board import Board
-from inference.http import Connection, Site
-from inference.limits import Budget, Limits
+from inference.formats.signature import Signature
+from inference.http.connection import Connection, Site
+from inference.http.limits import Budget, Limits
+from inference.http.streaming import StreamingConnection
 from inference.predictor import Predictor
-from inference.signature import Signature
-from inference.streaming_http import StreamingConnection
+from inference.processes.board import Board
 from tests.unit.test_inference_answering import COLUMNS, Sums, run
 from tests.unit.test_inference_limits import Client
 

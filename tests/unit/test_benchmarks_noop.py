@@ -7,8 +7,8 @@ import re
 
 from benchmarks.serving_noop import ANSWER, ConstantAnswering, predictor
 from inference.application import Application
-from inference.board import Board
-from inference.http import Connection, Site
+from inference.http.connection import Connection, Site
+from inference.processes.board import Board
 from tests.unit.test_inference_answering import Served, Sums, post
 from tests.unit.test_inference_limits import Client
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from inference import http
 from inference.bento_asgi import AsgiApplication
-from inference.board import Board
-from inference.limits import DECODED_FACTOR, Budget, Limits
+from inference.http import connection as http
+from inference.http.limits import DECODED_FACTOR, Budget, Limits
+from inference.processes.board import Board
 
 LIMITS = Limits(body_bytes=100, line_bytes=30, fields=3, head_bytes=60, linger_seconds=0.05)
 

@@ -57,8 +57,8 @@ def test_a_python_of_another_minor_version_is_another_one() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "inference/native_child.py",
-        "inference/frames.py",
+        "inference/pyfunc/child.py",
+        "inference/formats/frames.py",
         "contracts/pins.py",
         "contracts/model_code.py",
     ],
@@ -73,7 +73,7 @@ def test_what_a_model_s_own_interpreter_reads_is_python_3_9(path: str) -> None:
             assert name != "zip" or not node.keywords, ast.unparse(node)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [a.name for a in node.names] + [getattr(node, "module", None) or ""]
-            in_types_only = path == "inference/frames.py"
+            in_types_only = path == "inference/formats/frames.py"
             ours = [n for n in names if n.startswith(("inference", "contracts"))]
             assert not ours or in_types_only
 

@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from inference.frames import null_of
-from inference.signature import Signature
+from inference.formats.frames import null_of
+from inference.formats.signature import Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.child import Task
 from model_code.conversion.estimators import candidate

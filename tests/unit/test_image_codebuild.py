@@ -20,11 +20,12 @@ from botocore.stub import ANY, Stubber
 from contracts.errors import SlipwayError
 from contracts.image_build import ImageBuild
 from release.aws.cloud import AwsCloud
-from scripts import image, infrastructure
-from scripts.image_codebuild import SILENT_LOOKS, CodeBuild, CodeBuildError
-from scripts.image_context import Recipe, zipped
-from scripts.image_registry import Repository
-from scripts.release_stack import ReleaseStack
+from scripts.image import commands as image
+from scripts.image.codebuild import SILENT_LOOKS, CodeBuild, CodeBuildError
+from scripts.image.context import Recipe, zipped
+from scripts.image.registry import Repository
+from scripts.infrastructure import commands as infrastructure
+from scripts.release.stack import ReleaseStack
 
 REGION = "eu-west-1"
 REGISTRY = f"123456789012.dkr.ecr.{REGION}.amazonaws.com"
@@ -474,8 +475,8 @@ def command(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def opened(_stack: str | None) -> ReleaseStack:
         return aws.stack
 
-    monkeypatch.setattr("scripts.release_stack.open_stack", opened)
-    monkeypatch.setattr("scripts.image_codebuild.POLL_SECONDS", 0.0)
+    monkeypatch.setattr("scripts.release.stack.open_stack", opened)
+    monkeypatch.setattr("scripts.image.codebuild.POLL_SECONDS", 0.0)
     return file
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.image_config import StackFileError, image_of, stack_file, write_image
-from scripts.release_stack import StackError
+from scripts.image.config import StackFileError, image_of, stack_file, write_image
+from scripts.release.stack import StackError
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway@sha256:" + "a" * 64

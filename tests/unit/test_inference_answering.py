@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from contracts.package import ArchiveIndex
-from inference.answering import Answering
+from inference.answering.blame import reason
+from inference.answering.turn import Answering
 from inference.application import Application
-from inference.blame import reason
-from inference.board import READY, Board
-from inference.codecs import Decoded
-from inference.http import Connection, Site
-from inference.limits import Budget, Limits
-from inference.messages import Head
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Column, Signature
+from inference.http.connection import Connection, Site
+from inference.http.limits import Budget, Limits
+from inference.http.messages import Head
 from inference.predictor import Predictor
-from inference.signature import Column, Signature
+from inference.processes.board import READY, Board
 from tests.unit.test_inference_limits import Client
 
 COLUMNS = (
@@ -453,7 +453,9 @@ def test_refusals_of_limits_are_answered_as_any_request(
     status: int, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[dict[str, Any]] = []
-    monkeypatch.setattr("inference.responses.log", lambda _event, **fields: lines.append(fields))
+    monkeypatch.setattr(
+        "inference.answering.responses.log", lambda _event, **fields: lines.append(fields)
+    )
 
     async def work() -> None:
         served = Served(Sums())
@@ -474,7 +476,9 @@ def test_refusals_of_limits_are_answered_as_any_request(
 
 def test_a_target_that_is_too_long_is_logged_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[dict[str, Any]] = []
-    monkeypatch.setattr("inference.responses.log", lambda _event, **fields: lines.append(fields))
+    monkeypatch.setattr(
+        "inference.answering.responses.log", lambda _event, **fields: lines.append(fields)
+    )
 
     async def work() -> None:
         served = Served(Sums())

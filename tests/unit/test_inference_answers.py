@@ -16,13 +16,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.package import ArchiveIndex
-from inference import codecs, openapi, v2
-from inference.codecs import CSV, JSON, JSON_LINES, AnswerStream, Decoded, V2Request, encode
-from inference.encoding import from_json
 from inference.errors import RequestError
-from inference.frames import both_as_rows, to_json_values
-from inference.openapi_schemas import answers_schema
-from inference.signature import Column, Signature
+from inference.formats import codecs, v2
+from inference.formats.codecs import CSV, JSON, JSON_LINES, AnswerStream, Decoded, V2Request, encode
+from inference.formats.encoding import from_json
+from inference.formats.frames import both_as_rows, to_json_values
+from inference.formats.signature import Column, Signature
+from inference.openapi import document as openapi
+from inference.openapi.schemas import answers_schema
 from model_code.signature import output_schema
 
 SIGNATURE = Signature((Column("size", "number", "double", False),), None)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from inference.codecs import CSV, JSON, decode
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats.codecs import CSV, JSON, decode
+from inference.formats.signature import Column, Signature
 
 SIGNATURE = Signature(
     (

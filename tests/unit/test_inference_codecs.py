@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.codecs import CSV, JSON, Decoded, accepted, decode, encode
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats.codecs import CSV, JSON, Decoded, accepted, decode, encode
+from inference.formats.signature import Column, Signature
 
 SIGNATURE = Signature(
     (

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.package import ArchiveIndex, Conversion
 from inference.desk import Desk, example
-from inference.signature import Signature
+from inference.formats.signature import Signature
 
 INPUTS: dict[str, Any] = {
     "properties": {

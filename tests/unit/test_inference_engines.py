@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.engine import CLASS_LINKS, Answer, Block, EngineFile, Lookup
-from inference.codecs import CSV, JSON, JSON_LINES, Decoded
-from inference.encoding import encode, listed
 from inference.engines.answers import MANY_ROWS, answering
 from inference.engines.features import UnknownValueError
 from inference.engines.loading import load_engine
 from inference.errors import PackageRefusedError
-from inference.signature import Column, Signature
+from inference.formats.codecs import CSV, JSON, JSON_LINES, Decoded
+from inference.formats.encoding import encode, listed
+from inference.formats.signature import Column, Signature
 from model_code.conversion.candidate import Candidate
 from model_code.conversion.trees import Tree, graph_of
 
@@ -259,9 +259,9 @@ def test_a_converted_model_answers_without_the_model_s_libraries(kind: str, tmp_
     program = """
 import sys
 from pathlib import Path
-from inference.codecs import Decoded
+from inference.formats.codecs import Decoded
 from inference.engines.loading import load_engine
-from inference.signature import Column, Signature
+from inference.formats.signature import Column, Signature
 import inference.predictor
 import inference.server
 columns = [Column(name, "number", "double", False) for name in "ab"]

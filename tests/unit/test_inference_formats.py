@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import codecs
-from inference.codecs import Decoded
 from inference.decoding import parquet
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats import codecs
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Column, Signature
 
 STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
@@ -440,8 +440,8 @@ def test_decoding_imports_no_heavy_library(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from inference import codecs
-from inference.signature import Column, Signature
+from inference.formats import codecs
+from inference.formats.signature import Column, Signature
 signature = Signature((Column("size", "number", "double", False),), None)
 for kind, name in (("{PARQUET}", "body"), ("{STREAM}", "arrow")):
     decoded = codecs.decode(signature, kind, (Path({str(tmp_path)!r}) / name).read_bytes())

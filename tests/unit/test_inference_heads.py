@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from inference.heads import LONGEST, Heads
-from inference.http import Connection, Request, Response, Site
-from inference.limits import Budget, Limits
-from inference.messages import Head, render
+from inference.http.connection import Connection, Request, Response, Site
+from inference.http.heads import LONGEST, Heads
+from inference.http.limits import Budget, Limits
+from inference.http.messages import Head, render
 from tests.unit.test_inference_limits import Client
 
 POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"

@@ -11,7 +11,7 @@ import pytest
 # A subreaper gets orphans as process 1 does (man 2 prctl: PR_SET_CHILD_SUBREAPER is 36).
 PROLOGUE = """
 import ctypes, os, pathlib, signal, sys, time
-from inference.init import run_under_init
+from inference.processes.init import run_under_init
 assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 """
 LEAVES_AN_ORPHAN = """

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import strict_json
 from inference.decoding import large_json
 from inference.decoding.numbers import NumberReader
 from inference.errors import RequestError
-from inference.signature import Column, Signature, is_null
+from inference.formats import strict_json
+from inference.formats.signature import Column, Signature, is_null
 
 ONE_NUMBER = Signature((Column("x", "number", "double", nullable=False),), None)
 VALUES = st.one_of(

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import codecs, v2
-from inference.codecs import Decoded
 from inference.decoding import large_numbers
 from inference.decoding.large_numbers import LargeReader
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats import codecs, v2
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Column, Signature
 
 COLUMNS = (
     Column("size", "number", "double", nullable=False),

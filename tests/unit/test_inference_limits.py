@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.framing import path_of
-from inference.http import Connection, Request, Response, Site
-from inference.limits import (
+from inference.http.connection import Connection, Request, Response, Site
+from inference.http.framing import path_of
+from inference.http.limits import (
     DECODED_FACTOR,
     Budget,
     Limits,
@@ -21,7 +21,7 @@ from inference.limits import (
     memory_limit,
     too_small,
 )
-from inference.messages import Head, render
+from inference.http.messages import Head, render
 
 
 class Client(asyncio.Transport):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from inference import memory
+from inference.processes import memory
 
 HAS_GLIBC = hasattr(ctypes.CDLL(None), "malloc_trim")
 SCRIPT = """
 import gc, json, resource
-from inference import memory
+from inference.processes import memory
 
 def resident():
     with open("/proc/self/statm") as file:

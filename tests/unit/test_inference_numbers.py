@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.codecs import decode
 from inference.decoding.csv_numbers import MARKED_BYTES
 from inference.decoding.numbers import NumberReader
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats.codecs import decode
+from inference.formats.signature import Column, Signature
 
 NUMBERS = Signature(
     (

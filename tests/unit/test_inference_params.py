@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from contracts.package import ArchiveIndex
-from inference import codecs, openapi
-from inference.codecs import Decoded
+from inference.answering.scoring import Scorer
 from inference.errors import RequestError
-from inference.native import encoded
-from inference.params import Params
-from inference.scoring import Scorer
-from inference.signature import Signature
+from inference.formats import codecs
+from inference.formats.codecs import Decoded
+from inference.formats.params import Params
+from inference.formats.signature import Signature
+from inference.openapi import document as openapi
+from inference.pyfunc.model import encoded
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "times": {"type": "number", "format": "double", "default": 2.0},

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.http import Connection, Site
-from inference.limits import DECODED_FACTOR, Budget, Limits
-from inference.receiving import DIRECT_BYTES, Receiver
+from inference.http.connection import Connection, Site
+from inference.http.limits import DECODED_FACTOR, Budget, Limits
+from inference.http.receiving import DIRECT_BYTES, Receiver
 from tests.unit.test_inference_limits import POST, Client, echo, talk
 
 SIZE = 5 * DIRECT_BYTES

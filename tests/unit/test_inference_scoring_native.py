@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from inference.codecs import Decoded
+from inference.answering.scoring import Scorer
 from inference.errors import ModelGoneError
-from inference.scoring import Scorer
-from inference.signature import Column, Signature
+from inference.formats.codecs import Decoded
+from inference.formats.signature import Column, Signature
 
 SIGNATURE = Signature((Column("x", "number", "double", False),), None)
 

@@ -13,7 +13,7 @@ import pytest
 
 from inference import server
 from inference.errors import ServerError
-from inference.limits import Limits
+from inference.http.limits import Limits
 from inference.server import (
     BATCH_PAYLOAD,
     MAX_BODY,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from inference.codecs import Decoded
 from inference.errors import RequestError, shown
-from inference.frames import model_input, null_of, outputs_as_rows, to_json_values
-from inference.signature import Column, Signature, checked, from_text, from_texts
+from inference.formats.codecs import Decoded
+from inference.formats.frames import model_input, null_of, outputs_as_rows, to_json_values
+from inference.formats.signature import Column, Signature, checked, from_text, from_texts
 
 SCHEMA: dict[str, Any] = {
     "properties": {

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inference import codecs, streams
+from inference.answering import streams
+from inference.answering.scoring import Scorer
+from inference.answering.streams import RowWork
 from inference.decoding.large_numbers import LargeReader
 from inference.errors import ModelFailedError, RequestError
-from inference.limits import DECODED_FACTOR, Limits
-from inference.receiving import Receiver
-from inference.scoring import Scorer
-from inference.signature import Signature
-from inference.streams import RowWork
+from inference.formats import codecs
+from inference.formats.signature import Signature
+from inference.http.limits import DECODED_FACTOR, Limits
+from inference.http.receiving import Receiver
 from tests.unit.streamed_connection import (
     CHUNKED,
     CSV,

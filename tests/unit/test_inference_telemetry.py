@@ -9,8 +9,8 @@ import re
 import pytest
 
 from contracts.package import ArchiveIndex
-from inference.board import GONE, Board
-from inference.telemetry import embedded, prometheus
+from inference.processes.board import GONE, Board
+from inference.processes.telemetry import embedded, prometheus
 
 INDEX = ArchiveIndex("rent", "3", "sklearn", "predict", {}, {}, ())
 

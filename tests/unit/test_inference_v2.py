@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from contracts.package import ArchiveIndex
-from inference import v2
 from inference.errors import RequestError
-from inference.signature import Column, Signature
+from inference.formats import v2
+from inference.formats.signature import Column, Signature
 
 SIGNATURE = Signature(
     (Column("size", "number", "double", False), Column("town", "string", "", True)), None

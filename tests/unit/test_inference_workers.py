@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from inference.board import Board, Slot
-from inference.restarts import STEADY_SECONDS, WINDOW_SECONDS, Restarts
-from inference.workers import Parent
+from inference.processes.board import Board, Slot
+from inference.processes.restarts import STEADY_SECONDS, WINDOW_SECONDS, Restarts
+from inference.processes.workers import Parent
 
 NOW = 1000.0
 LATE = NOW + STEADY_SECONDS

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from botocore import parsers, serialize
 
-from localcloud.protocol import ProtocolAdapter
+from localcloud.protocol.adapter import ProtocolAdapter
 from localcloud.service import ServiceError
 from localcloud.wire import WireAnswer, WireRequest
 

@@ -5,7 +5,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from localcloud import patterns, validation
+from localcloud.protocol import patterns, validation
 from localcloud.service import ServiceError
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")

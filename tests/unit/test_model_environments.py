@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.package import PackageManifest
-from scripts import model_environments
+from scripts.models import environments as model_environments
 from tests.unit.infra_samples import package_manifest, write_package
 
 STACK = """\

@@ -17,7 +17,7 @@ from release.handler import read_event
 from release.memory import started
 from release.state import EndpointState, Release
 from scripts.console import OptionError
-from scripts.release_detached import (
+from scripts.release.detached import (
     DetachError,
     Executions,
     Started,
@@ -27,7 +27,7 @@ from scripts.release_detached import (
     state_machine,
     successor,
 )
-from scripts.release_remote import chosen_driver
+from scripts.release.remote import chosen_driver
 from tests.unit.evidence_samples import promoted
 from tests.unit.fake_cloud import ENDPOINT, manifest
 from tests.unit.test_release_announce import PROMOTED, STEP, release

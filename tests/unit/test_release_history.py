@@ -13,10 +13,10 @@ from rich.console import Console
 
 from contracts.history import evidence_key
 from release.state import EndpointState
-from scripts import release_screen
-from scripts.release_screen import show_evidence, show_history
-from scripts.release_stack import ReleaseStack
-from scripts.release_status import TOLD, history_rows
+from scripts.release import screen as release_screen
+from scripts.release.screen import show_evidence, show_history
+from scripts.release.stack import ReleaseStack
+from scripts.release.status import TOLD, history_rows
 from tests.unit.evidence_samples import promoted
 from tests.unit.fake_cloud import ENDPOINT
 

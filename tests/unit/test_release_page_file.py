@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.release_page import PageError, write_page
+from scripts.release.page import PageError, write_page
 from tests.unit.evidence_samples import promoted
 
 

@@ -35,8 +35,8 @@ from release.planning.lint.capacity import Need
 from release.planning.plan import Plan, make_plan, predicted_seconds, refuse_errors
 from release.planning.survey import Quota, Survey, Traffic
 from release.state import EndpointState
-from scripts import release_plan
-from scripts.release_plan import show_plan
+from scripts.release import plan as release_plan
+from scripts.release.plan import show_plan
 from tests.unit.fake_cloud import ENDPOINT, config_of, manifest, scaling_target
 
 BUSY = Traffic(3000.0, 0.01, 0.02, "the same hours last week")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from release.state import EndpointState, Release
-from scripts import release_owed, release_status
-from scripts.release_screen import duration
-from scripts.release_status_screen import show_status
+from scripts.release import owed as release_owed
+from scripts.release import status as release_status
+from scripts.release.screen import duration
+from scripts.release.status_screen import show_status
 from tests.unit.fake_cloud import FakeCloud, FakeHistory, manifest, scaling_target
 from tests.unit.release_strategies import CANARY, cloud_of, release
 from tests.unit.test_release_rollback import rollback, with_versions

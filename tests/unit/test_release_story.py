@@ -9,9 +9,9 @@ from rich.console import Console
 
 from release.driver.progress import Event
 from release.gates.verdicts import Answer, GateVerdict, StepVerdict
-from scripts import release_story
-from scripts.release_screen import clock
-from scripts.release_story import story
+from scripts.release import story as release_story
+from scripts.release.screen import clock
+from scripts.release.story import story
 
 HOLD = StepVerdict(
     Answer.HOLD, (GateVerdict("errors", Answer.HOLD, "errors 0 % against 0 %, not sure yet"),)

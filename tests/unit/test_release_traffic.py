@@ -6,8 +6,8 @@ import threading
 from itertools import count
 from typing import Any
 
-from scripts.release_invoke import InvokeError
-from scripts.release_traffic import Sent, keep_sending
+from scripts.release.invoke import InvokeError
+from scripts.release.traffic import Sent, keep_sending
 
 
 def test_it_sends_until_it_is_stopped_and_counts_by_variant() -> None:

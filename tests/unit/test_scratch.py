@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.scratch import scratch_folder
+from scripts.models.scratch import scratch_folder
 
 HOLDS_ONE = """
 import sys
-from scripts.scratch import scratch_folder
+from scripts.models.scratch import scratch_folder
 with scratch_folder("slipway-test-") as folder:
     (folder / "model").write_text("large")
     print(folder, flush=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import pulumi_cli, setup_pulumi
+from scripts import setup_pulumi
+from scripts.infrastructure import pulumi_cli
 from scripts.setup_pulumi import PulumiSetupError
 
 NEW_ENOUGH = setup_pulumi.VERSION

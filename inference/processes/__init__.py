@@ -1,0 +1,1 @@
+"""The processes that serve: parent and workers, their shared counters, memory and log."""

@@ -1,0 +1,1 @@
+"""Native models: any MLflow pyfunc, in a process of its own interpreter."""

@@ -1,0 +1,1 @@
+"""AWS's wire protocols for our own services, by botocore's service models."""

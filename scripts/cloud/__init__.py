@@ -1,0 +1,1 @@
+"""``slipway cloud``: the local cloud, started, stopped, and made to fail."""

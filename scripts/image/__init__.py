@@ -1,0 +1,1 @@
+"""``slipway image build`` and ``push``, by an engine here or by CodeBuild."""

@@ -1,0 +1,1 @@
+"""``slipway preview``, ``up``, ``refresh``, ``destroy`` and ``env``: what Pulumi does."""

@@ -1,0 +1,1 @@
+"""``slipway train``, ``package``, ``serve``: models from the registry to files, and to a server."""

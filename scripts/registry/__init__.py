@@ -1,0 +1,1 @@
+"""MLflow follows: the aliases of the registry go where the traffic went."""
