@@ -19,6 +19,8 @@ from release.planning.survey import AlarmSeen, Quota, Survey, Traffic
 WEEK = 7 * 86400.0
 PERIOD = 300
 RECENT_SECONDS = 3600.0
+# Of traffic that began within the last hour no fewer periods are averaged.
+MIN_PERIODS = 2
 QUOTA_NAME = "{} for endpoint usage"
 MAX_ENDPOINTS = 200
 DESCRIBE_ALARMS = "cloudwatch:DescribeAlarms"
@@ -60,19 +62,40 @@ def _told(untold: list[str], what: str, ask: Any, *arguments: Any) -> Any:
 
 
 def traffic(cloud: AwsCloud, manifest: ReleaseManifest, now: float, seconds: float) -> Traffic:
-    """The same hours last week; where nothing was there yet, the last hour."""
+    """The same hours last week; where nothing was there yet, the last hour, or since it began."""
     start = now // 60 * 60
-    span = max(seconds, RECENT_SECONDS)
-    found = _traffic(cloud, manifest, start - WEEK, start - WEEK + span, "the same hours last week")
-    if found is not None:
-        return found
-    recent = _traffic(cloud, manifest, start - RECENT_SECONDS, start, "the last hour")
-    return recent or Traffic(0.0, 0.0, None, "the last hour")
+    week_ago, span = start - WEEK, max(seconds, RECENT_SECONDS)
+    then = _values(cloud, _queries(manifest), week_ago, week_ago + span)
+    if any(then["requests"].values()):
+        return _average(then, span, "the same hours last week")
+    hour_ago = start - RECENT_SECONDS
+    values = _values(cloud, _queries(manifest), hour_ago, start)
+    began = _began(values["requests"], hour_ago, start)
+    minutes = round((start - began) / 60)
+    source = "the last hour" if began == hour_ago else f"the last {minutes} minutes"
+    return _average(values, start - began, source)
 
 
-def _traffic(
-    cloud: AwsCloud, manifest: ReleaseManifest, since: float, until: float, source: str
-) -> Traffic | None:
+def _began(requests: dict[float, float], since: float, until: float) -> float:
+    """When traffic began that goes on; ``since`` where it was there by then, or is sparse."""
+    busy = sorted(moment for moment, count in requests.items() if count)
+    if not busy or busy[0] < since + PERIOD:
+        return since
+    first = min(busy[0], until - MIN_PERIODS * PERIOD)
+    return first if 2 * len(busy) >= (until - busy[0]) / PERIOD else since
+
+
+def _average(values: dict[str, dict[float, float]], seconds: float, source: str) -> Traffic:
+    """A period without requests has no value at all."""
+    total = {key: sum(found.values()) for key, found in values.items()}
+    requests = total["requests"]
+    if not requests:
+        return Traffic(0.0, 0.0, None, source)
+    slow = min(1.0, total["slow"] / requests) if values.get("slow") else None
+    return Traffic(requests / (seconds / 60), min(1.0, total["errors"] / requests), slow, source)
+
+
+def _queries(manifest: ReleaseManifest) -> list[dict[str, Any]]:
     over = next((g.over_us for g in manifest.release.gates if isinstance(g, LatencyGate)), None)
     asked = [("requests", "Invocations", "Sum"), ("errors", "InvocationModelErrors", "Sum")]
     if over is not None:
@@ -81,7 +104,7 @@ def _traffic(
         {"Name": "EndpointName", "Value": manifest.endpoint_name},
         {"Name": "VariantName", "Value": LIVE_VARIANT},
     ]
-    queries = [
+    return [
         {
             "Id": key,
             "MetricStat": {
@@ -92,20 +115,13 @@ def _traffic(
         }
         for key, name, statistic in asked
     ]
-    values = _values(cloud, queries, since, until)
-    requests = sum(values["requests"])
-    if not requests:
-        return None
-    minutes = (until - since) / 60  # a period without requests has no value at all
-    slow = None if not values.get("slow") else min(1.0, sum(values["slow"]) / requests)
-    return Traffic(requests / minutes, min(1.0, sum(values["errors"]) / requests), slow, source)
 
 
 def _values(
     cloud: AwsCloud, queries: list[dict[str, Any]], since: float, until: float
-) -> dict[str, list[float]]:
-    """All values of each query, by its id."""
-    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+) -> dict[str, dict[float, float]]:
+    """The values of each query, by its id and the start of their period."""
+    values: dict[str, dict[float, float]] = {query["Id"]: {} for query in queries}
     token: dict[str, str] = {}
     while True:
         answer = call(
@@ -116,7 +132,8 @@ def _values(
             **token,
         )
         for result in answer["MetricDataResults"]:
-            values[result["Id"]] += result["Values"]
+            moments = (moment.timestamp() for moment in result["Timestamps"])
+            values[result["Id"]].update(zip(moments, result["Values"], strict=True))
         if not answer.get("NextToken"):
             return values
         token = {"NextToken": answer["NextToken"]}

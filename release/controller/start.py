@@ -72,8 +72,7 @@ def begin_release(
     if live.content_hash == target.content_hash:
         raise NothingToReleaseError(
             f"nothing new to release: {manifest.endpoint_name} already serves version "
-            f"{target.version} ({target.content_hash[:12]}…); stage another version with "
-            "`slipway up`"
+            f"{target.version} ({target.content_hash[:12]}…); `slipway up` stages another version"
         )
     if target.content_hash in state.rejected and not retry:
         raise RejectedError(

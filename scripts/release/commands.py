@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from contracts.release_manifest import ReleaseManifest
     from release.driver.progress import Observer
+    from release.errors import NothingToReleaseError
     from release.evidence.document import ReleaseResult
     from scripts.release.stack import ReleaseStack
 
@@ -79,10 +80,11 @@ def release(
 ) -> int:
     """Move traffic to what is staged, or safely back.
 
-    Ends with 0 promoted or compared, 2 rolled back, 3 inconclusive or held, 130 interrupted. A
-    release that was interrupted is continued by running this again. One that AWS drives goes on
-    without the terminal.
+    Ends with 0 promoted, compared or nothing new, 2 rolled back, 3 inconclusive or held, 130
+    interrupted. A release that was interrupted is continued by running this again. One that AWS
+    drives goes on without the terminal.
     """
+    from release.errors import NothingToReleaseError
     from scripts.registry.follow import catch_up, catching_up, follow_result
     from scripts.release.remote import chosen_driver, drive_in_aws
     from scripts.release.stack import open_stack
@@ -92,11 +94,16 @@ def release(
     manifest = place.manifest(model)
     in_aws = chosen_driver(manifest, driver, detach=detach, follow=follow) == "lambda"
     words = {"detach": detach, "follow": follow, "as_json": as_json}
-    with catching_up(place, manifest.endpoint_name), story() as observer:
-        if in_aws:
-            result = drive_in_aws(place, manifest, observer, retry=retry, **words)
-        else:
-            result = _drive_here(place, manifest, observer, retry=retry)
+    try:
+        with catching_up(place, manifest.endpoint_name), story() as observer:
+            if in_aws:
+                result = drive_in_aws(place, manifest, observer, retry=retry, **words)
+            else:
+                result = _drive_here(place, manifest, observer, retry=retry)
+    except NothingToReleaseError as nothing:
+        # What a pipeline is run for again is done.
+        _print_nothing(nothing, as_json)
+        return 0
     if result is None:
         catch_up(place, manifest.endpoint_name)
         return 0
@@ -316,6 +323,13 @@ def _send_on(
     else:
         stdout.print(sent.text, markup=False, soft_wrap=True)
     return 1 if sent.failed else 0
+
+
+def _print_nothing(nothing: NothingToReleaseError, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": None, "outcome": "nothing_new", "reason": str(nothing)})
+    else:
+        stdout.print(str(nothing), markup=False, soft_wrap=True)
 
 
 def _print_result(result: ReleaseResult, as_json: bool, option: str) -> None:

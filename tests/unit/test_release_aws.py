@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from release.aws.call import call, client
 from release.aws.cloud import AwsCloud, RefusedError, UnavailableError
 from release.aws.describe import describe_endpoint
 from release.aws.store import list_endpoints, remembered_endpoints
-from release.aws.survey import survey
+from release.aws.survey import survey, traffic
 from release.controller.start import Snapshot
 from release.driver.collect import Collection, remove
 from release.errors import AwsError, NotFoundError
@@ -77,7 +78,7 @@ def refused(code: str, message: str) -> ClientError:
     return ClientError(response, "Operation")
 
 
-def cloud_of(**clients: Recorder) -> AwsCloud:
+def cloud_of(**clients: Any) -> AwsCloud:
     return AwsCloud("eu-west-1", lambda service, _region: clients[service.replace("-", "_")])
 
 
@@ -480,6 +481,39 @@ def test_a_survey_asks_the_quota_of_the_type_that_serves_and_of_the_targets() ->
     seen = survey(cloud, manifest(), Snapshot(endpoint, live, config_of("2"), None), 3600.0)
     assert seen.tells == ()
     assert seen.quotas == {"ml.m5.large": Quota(5, 8), NEW_TYPE: Quota(2, 0)}
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "per_minute", "source"),
+    [
+        (range(0, 65, 5), 65 / 60 * 10, "the last hour"),
+        ((5, 10, 15, 20), 10, "the last 20 minutes"),
+        ((5,), 5, "the last 10 minutes"),
+        ((5, 50), 100 / 60, "the last hour"),  # sparse: nothing says that it began just now
+        ((), 0, "the last hour"),
+    ],
+    ids=["all the time", "began within the hour", "began just now", "sparse", "none"],
+)
+def test_traffic_that_began_within_the_hour_is_averaged_from_then_on(
+    minutes_ago: Sequence[int], per_minute: float, source: str
+) -> None:
+    now = 1_000_000 // 60 * 60.0
+    moments = [datetime.fromtimestamp(now - 60 * ago, UTC) for ago in minutes_ago]
+
+    class CloudWatch:
+        def get_metric_data(self, StartTime: float, **_: Any) -> dict[str, Any]:
+            seen = moments if StartTime > now - 7200 else []
+            values = {"requests": 50.0, "errors": 5.0}
+            told = [
+                {"Id": key, "Timestamps": seen, "Values": [value] * len(seen)}
+                for key, value in values.items()
+            ]
+            return {"MetricDataResults": told}
+
+    found = traffic(cloud_of(cloudwatch=CloudWatch()), manifest(), now, 3600.0)
+    assert found.source == source
+    assert found.requests_per_minute == pytest.approx(per_minute)
+    assert found.error_rate == (0.1 if minutes_ago else 0.0)
 
 
 @pytest.mark.parametrize(
