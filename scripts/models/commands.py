@@ -20,6 +20,7 @@ from contracts.variables import ALLOW_CODE, MANIFEST_SHA256
 from scripts.console import (
     JsonOption,
     OptionError,
+    StackOption,
     print_json,
     progress,
     project_root,
@@ -267,19 +268,26 @@ def _dist() -> Path:
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
-def models(as_json: JsonOption = False) -> None:
-    """List the registry: versions, aliases, metrics, packages."""
+def models(stack: StackOption = None, as_json: JsonOption = False) -> None:
+    """List the registry: versions, aliases, metrics, packages, and where each serves."""
     from model_code import registry
 
     uri = registry.tracking_uri(project_root())
     found = [v for name in registry.names(uri) for v in registry.versions(uri, name)]
     dist = _dist()
     packaged = {(v.model, v.version): (dist / v.model / v.version).is_dir() for v in found}
+    serves = _serving(stack) if found else None
     if as_json:
-        rows = [{**asdict(v), "packaged": packaged[v.model, v.version]} for v in found]
-        print_json(rows)
+        told = [{**asdict(v), "packaged": packaged[v.model, v.version]} for v in found]
+        print_json(
+            [
+                {**row, "serves": None if serves is None else serves.get(version.uri, [])}
+                for row, version in zip(told, found, strict=True)
+            ]
+        )
         return
-    table = Table("model", "version", "aliases", "metrics", "packaged", box=None)
+    columns = ["model", "version", "aliases", "metrics", "packaged"]
+    table = Table(*columns, *(["serves"] if serves is not None else []), box=None)
     for version in found:
         metrics = sorted(version.metrics.items())[:METRICS_SHOWN]
         table.add_row(
@@ -288,8 +296,23 @@ def models(as_json: JsonOption = False) -> None:
             ", ".join(version.aliases),
             ", ".join(f"{name} {value:.4g}" for name, value in metrics),
             "yes" if packaged[version.model, version.version] else "no",
+            *(["; ".join(serves.get(version.uri, []))] if serves is not None else []),
         )
     stdout.print(table if found else "the registry is empty; start with `slipway train`")
+
+
+def _serving(stack: str | None) -> dict[str, list[str]] | None:
+    """None where it cannot be asked: the registry is told without it."""
+    from scripts.models.serving import serving
+    from scripts.release.stack import open_stack
+
+    try:
+        return serving(open_stack(stack))
+    except SlipwayError as error:
+        if stack is not None:
+            raise
+        stderr.print(f"where they serve is not told: {error}", markup=False)
+        return None
 
 
 def register(app: typer.Typer) -> None:
