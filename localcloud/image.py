@@ -9,6 +9,20 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("inference", "contracts")
 
 
+NAME = "slipway-local"
+
+
+def only_ours(image: str) -> str:
+    """Why another image is not run here."""
+    text = f"The local cloud runs {local_image()} only"
+    if image.startswith(f"{NAME}@"):
+        return (
+            f"{text}; inference/ or contracts/ changed since this version was staged, and "
+            "`slipway up` stages it with what they are now."
+        )
+    return f"{text}."
+
+
 def local_image(root: Path = ROOT) -> str:
     """``slipway-local@sha256:…`` over the sources under ``root`` that the image would carry."""
     digest = hashlib.sha256()
@@ -16,4 +30,4 @@ def local_image(root: Path = ROOT) -> str:
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return f"slipway-local@sha256:{digest.hexdigest()}"
+    return f"{NAME}@sha256:{digest.hexdigest()}"

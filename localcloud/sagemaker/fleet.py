@@ -13,7 +13,7 @@ from typing import Any
 from contracts.variables import LOCK_SHA256, NATIVE_ENVIRONMENT
 from localcloud.clock import Clock
 from localcloud.faults import Faults
-from localcloud.image import local_image
+from localcloud.image import local_image, only_ours
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
 from localcloud.sagemaker.instance import Container, Instance, StartError, StoppedError
 from localcloud.sagemaker.nursery import Nursery
@@ -203,7 +203,7 @@ class Launcher:
             raise StartError(
                 "Please make sure all images included in the model for the production variant "
                 f"{spec.name} exist, and that the execution role used to create the model has "
-                f"permissions to access them. The local cloud runs {local_image()} only."
+                f"permissions to access them. {only_ours(definition['Image'])}"
             )
         try:
             model_dir = self._artifacts.fetch(definition.get("ModelDataUrl"))

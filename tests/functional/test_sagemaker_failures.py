@@ -118,6 +118,10 @@ def test_missing_data_and_unknown_images_fail_with_their_reason(bench: Bench) ->
         described = bench.settled(endpoint)
         assert described["EndpointStatus"] == "Failed"
         assert described["FailureReason"].startswith(reason)
+    assert described["FailureReason"].endswith(
+        " only; inference/ or contracts/ changed since this version was staged, and `slipway up` "
+        "stages it with what they are now."
+    )
 
 
 def test_without_its_model_a_variant_cannot_scale_out(bench: Bench) -> None:
