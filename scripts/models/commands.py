@@ -269,7 +269,7 @@ def _dist() -> Path:
 
 
 def models(stack: StackOption = None, as_json: JsonOption = False) -> None:
-    """List the registry: versions, aliases, metrics, packages, and where each serves."""
+    """The registry: versions, packages, and where each serves."""
     from model_code import registry
 
     uri = registry.tracking_uri(project_root())
