@@ -64,12 +64,13 @@ def _told(untold: list[str], what: str, ask: Any, *arguments: Any) -> Any:
 def traffic(cloud: AwsCloud, manifest: ReleaseManifest, now: float, seconds: float) -> Traffic:
     """The same hours last week; where nothing was there yet, the last hour, or since it began."""
     start = now // 60 * 60
+    queries = _queries(manifest)
     week_ago, span = start - WEEK, max(seconds, RECENT_SECONDS)
-    then = _values(cloud, _queries(manifest), week_ago, week_ago + span)
+    then = _values(cloud, queries, week_ago, week_ago + span)
     if any(then["requests"].values()):
         return _average(then, span, "the same hours last week")
     hour_ago = start - RECENT_SECONDS
-    values = _values(cloud, _queries(manifest), hour_ago, start)
+    values = _values(cloud, queries, hour_ago, start)
     began = _began(values["requests"], hour_ago, start)
     minutes = round((start - began) / 60)
     source = "the last hour" if began == hour_ago else f"the last {minutes} minutes"

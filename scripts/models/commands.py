@@ -278,11 +278,14 @@ def models(stack: StackOption = None, as_json: JsonOption = False) -> None:
     packaged = {(v.model, v.version): (dist / v.model / v.version).is_dir() for v in found}
     serves = _serving(stack) if found else None
     if as_json:
-        told = [{**asdict(v), "packaged": packaged[v.model, v.version]} for v in found]
         print_json(
             [
-                {**row, "serves": None if serves is None else serves.get(version.uri, [])}
-                for row, version in zip(told, found, strict=True)
+                {
+                    **asdict(v),
+                    "packaged": packaged[v.model, v.version],
+                    "serves": None if serves is None else serves.get(v.uri, []),
+                }
+                for v in found
             ]
         )
         return
